@@ -1,0 +1,92 @@
+"""One table of activations; each knows its value and its derivative.
+
+Both work in place on whatever layout the caller keeps, since they are elementwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """An elementwise function and its derivative.
+
+    Parameters
+    ----------
+    value : callable
+        ``value(x)`` overwrites the pre-activations ``x``, of any shape, with the outputs.
+    times_derivative : callable
+        ``times_derivative(gradient, output)`` multiplies ``gradient`` in place by the derivative at
+        the point whose output is ``output`` (of the same shape), which is overwritten as scratch space.
+        Every function of the table has a derivative that its output determines.
+    """
+
+    value: Callable[[Array], None]
+    times_derivative: Callable[[Array, Array], None]
+
+
+def _identity(x: Array) -> None:
+    """f(x) = x."""
+
+
+def _identity_derivative(gradient: Array, output: Array) -> None:
+    """f' = 1."""
+
+
+def _relu(x: Array) -> None:
+    """f(x) = max(0, x)."""
+    np.maximum(x, 0, out=x)
+
+
+def _relu_derivative(gradient: Array, output: Array) -> None:
+    """f' = 1 where f > 0, else 0; at the kink 0, as PyTorch takes it."""
+    # sign is 0 or 1 here, and several times faster than a boolean mask
+    np.sign(output, out=output)
+    gradient *= output
+
+
+def _sigmoid(x: Array) -> None:
+    """f(x) = 1 / (1 + exp(-x)); exp may overflow to infinity, and 1 / infinity is the right 0."""
+    with np.errstate(over="ignore"):
+        np.negative(x, out=x)
+        np.exp(x, out=x)
+    x += 1
+    np.reciprocal(x, out=x)
+
+
+def _sigmoid_derivative(gradient: Array, output: Array) -> None:
+    """f' = f (1 - f)."""
+    gradient *= output
+    np.subtract(1, output, out=output)
+    gradient *= output
+
+
+def _tanh(x: Array) -> None:
+    """f(x) = tanh(x)."""
+    np.tanh(x, out=x)
+
+
+def _tanh_derivative(gradient: Array, output: Array) -> None:
+    """f' = 1 - f²."""
+    np.square(output, out=output)
+    np.subtract(1, output, out=output)
+    gradient *= output
+
+
+ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
+    {
+        "identity": Activation(_identity, _identity_derivative),
+        "relu": Activation(_relu, _relu_derivative),
+        "sigmoid": Activation(_sigmoid, _sigmoid_derivative),
+        "tanh": Activation(_tanh, _tanh_derivative),
+    }
+)

@@ -1,0 +1,97 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from clearprop.errors import OutputError
+
+
+def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> Path:
+    """Write a file under a temporary name in the same folder, flush it, then rename it.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file shall be; missing folders are made.
+    content : str or bytes
+        Text is encoded as UTF-8.
+
+    Returns
+    -------
+    pathlib.Path
+        The path written.
+
+    Raises
+    ------
+    OutputError
+        If the folder is not writable or the disk is full; a file that was there is untouched.
+    """
+    target = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    temporary: str | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise OutputError(_sentence(target, error)) from error
+    finally:
+        # after a successful rename the temporary name is gone already
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+    return target
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> Path:
+    """Write a value as JSON, atomically; NaN and infinity are refused, since JSON has no word for them."""
+    return write_atomic(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder and prove that files can be written in it, before hours of work depend on it.
+
+    Raises
+    ------
+    OutputError
+        If it is not a folder, or cannot be made or written.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(_sentence(folder, error)) from error
+    return folder
+
+
+def _umask() -> int:
+    # mkstemp makes private files; the mask can only be read by setting it
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sentence(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "the disk is full; free some space and run the same command again"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "writing there is not permitted; choose another folder"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        remedy = "a file stands where a folder is needed; choose another folder"
+    else:
+        remedy = f"{error.strerror or error}; choose another place"
+    return f"Cannot write {path}: {remedy}."

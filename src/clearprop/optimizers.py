@@ -1,0 +1,110 @@
+"""The update rules, as the papers give them, sorted in order of increasing complexity.
+
+Each works in place on one array and its state. Coefficients and weight decay follow ``torch.optim``:
+the decay is part of the gradient (coupled) for all but ``adamw``, and biases decay as weights do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+
+MOMENTUM = 0.9
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """An update rule.
+
+    Parameters
+    ----------
+    n_slots : int
+        How many arrays of the parameter's shape the rule remembers between steps, zero at first.
+    update : callable
+        ``update(parameter, gradient, slots, learning_rate, step, workspace)`` changes ``parameter`` and
+        ``slots`` in place; ``gradient`` and ``workspace``, of the same shape, are overwritten. ``step``
+        counts from 1.
+    decoupled : bool
+        Whether weight decay shrinks the parameter itself instead of joining the gradient.
+    """
+
+    n_slots: int
+    update: Callable[[Array, Array, list[Array], float, int, Array], None]
+    decoupled: bool = False
+
+
+def _sgd(
+    parameter: Array, gradient: Array, slots: list[Array], learning_rate: float, step: int, workspace: Array
+) -> None:
+    """w ← w - η g (Robbins and Monro 1951)."""
+    gradient *= learning_rate
+    parameter -= gradient
+
+
+def _momentum(
+    parameter: Array, gradient: Array, slots: list[Array], learning_rate: float, step: int, workspace: Array
+) -> None:
+    """v ← μ v + g;  w ← w - η v (Polyak 1964)."""
+    (velocity,) = slots
+    velocity *= MOMENTUM
+    velocity += gradient
+    np.multiply(velocity, learning_rate, out=workspace)
+    parameter -= workspace
+
+
+def _nesterov(
+    parameter: Array, gradient: Array, slots: list[Array], learning_rate: float, step: int, workspace: Array
+) -> None:
+    """v ← μ v + g;  w ← w - η (g + μ v) (Nesterov 1983, as Sutskever et al. 2013 write it)."""
+    (velocity,) = slots
+    velocity *= MOMENTUM
+    velocity += gradient
+    np.multiply(velocity, MOMENTUM, out=workspace)
+    workspace += gradient
+    workspace *= learning_rate
+    parameter -= workspace
+
+
+def _adam(
+    parameter: Array, gradient: Array, slots: list[Array], learning_rate: float, step: int, workspace: Array
+) -> None:
+    """Kingma and Ba 2015.
+
+    m ← β₁ m + (1 - β₁) g;  v ← β₂ v + (1 - β₂) g²;
+    w ← w - η / (1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + ε).
+    """
+    mean, square = slots
+    np.subtract(gradient, mean, out=workspace)
+    workspace *= 1 - BETA_1
+    mean += workspace
+    square *= BETA_2
+    np.square(gradient, out=gradient)
+    gradient *= 1 - BETA_2
+    square += gradient
+    np.sqrt(square, out=workspace)
+    workspace /= math.sqrt(1 - BETA_2**step)
+    workspace += EPSILON
+    np.divide(mean, workspace, out=workspace)
+    workspace *= learning_rate / (1 - BETA_1**step)
+    parameter -= workspace
+
+
+OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
+    {
+        "sgd": Optimizer(0, _sgd),
+        "momentum": Optimizer(1, _momentum),
+        "nesterov": Optimizer(1, _nesterov),
+        "adam": Optimizer(2, _adam),
+        # Loshchilov and Hutter 2019: adam, with w ← (1 - η λ) w apart from it
+        "adamw": Optimizer(2, _adam, decoupled=True),
+    }
+)

@@ -1,0 +1,105 @@
+"""Recipe: how a network is trained."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clearprop.arguments import check_choice, check_number, check_whole
+from clearprop.losses import LOSSES
+from clearprop.optimizers import OPTIMIZERS
+from clearprop.randomness import check_seed
+from clearprop.schedules import SCHEDULES
+
+
+class DoubleSoftmaxWarning(UserWarning):
+    """The recipe applies the softmax twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is trained.
+
+    Parameters
+    ----------
+    optimizer : str, default "sgd"
+        ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"adam"`` or ``"adamw"``.
+    learning_rate : float, default 0.01
+        Greater than zero; the highest the schedule reaches.
+    schedule : str, default "constant"
+        ``"constant"``, ``"cosine"``, ``"one_cycle"`` or ``"step"``; changes the rate every step.
+    weight_decay : float, default 0.0
+        λ, as ``torch.optim`` takes it: λ w joins the gradient, for ``"adamw"`` it shrinks w itself.
+    epochs : int, default 10
+        Passes over the training rows.
+    batch_size : int, default 64
+        Rows a step; more than there are means one batch an epoch.
+    loss : str, default "cross_entropy"
+        ``"cross_entropy"``, or ``"double_softmax"``: the cross-entropy of probabilities that went
+        through a second softmax, which the published PyTorch model trained with. It is a mistake
+        kept for study, and choosing it warns.
+    label_smoothing : float, default 0.0
+        The share of every target spread evenly over the classes, from 0 up to but not including 1.
+    early_stopping : int or None, default None
+        Stop after this many epochs in a row without a lower validation loss, and go back to the best.
+    seed : int, default 0
+        Decides the initial parameters, the order of the batches and dropout.
+
+    Raises
+    ------
+    InvalidArgument
+        Naming the field, its value and what is allowed.
+
+    Warns
+    -----
+    DoubleSoftmaxWarning
+        If the loss is ``"double_softmax"``.
+    """
+
+    optimizer: str = "sgd"
+    learning_rate: float = 0.01
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    epochs: int = 10
+    batch_size: int = 64
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    early_stopping: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_number("learning_rate", self.learning_rate, above=0.0)
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_number("weight_decay", self.weight_decay, minimum=0.0)
+        check_whole("epochs", self.epochs, minimum=1)
+        check_whole("batch_size", self.batch_size, minimum=1)
+        check_choice("loss", self.loss, LOSSES)
+        check_number("label_smoothing", self.label_smoothing, minimum=0.0, below=1.0)
+        if self.early_stopping is not None:
+            check_whole("early_stopping", self.early_stopping, minimum=1)
+        check_seed(self.seed)
+        if self.loss == "double_softmax":
+            warnings.warn(
+                'loss="double_softmax" applies the softmax twice: the loss cannot come near zero and '
+                'training slows. It is there to reproduce the published study; train with "cross_entropy".',
+                DoubleSoftmaxWarning,
+                stacklevel=3,
+            )
+
+    def learning_rate_at(self, step: int, n_steps: int) -> float:
+        """Return the learning rate of one step.
+
+        Parameters
+        ----------
+        step : int
+            Steps done before this one, from 0.
+        n_steps : int
+            Steps of the whole training.
+        """
+        return self.learning_rate * SCHEDULES[self.schedule](step / n_steps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values; ``Recipe(**d)`` makes the recipe again."""
+        return asdict(self)

@@ -1,0 +1,41 @@
+"""What the tests share: where real data lies, and seeds that never move."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# two cores shared with other workers: a slow example is no defect, a random one would be
+settings.register_profile("clearprop", deadline=None, derandomize=True, max_examples=50)
+settings.load_profile("clearprop")
+
+MNIST_FILE = "train-images-idx3-ubyte.gz"
+
+
+def _find_mnist() -> Path | None:
+    named = os.environ.get("CLEARPROP_DATA")
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    for folder in ([Path(named)] if named else []) + [beside]:
+        for candidate in (folder / "mnist", folder):
+            if (candidate / MNIST_FILE).is_file():
+                return candidate
+    return None
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """Return the folder with the genuine MNIST files, or skip."""
+    folder = _find_mnist()
+    if folder is None:
+        pytest.skip("the genuine MNIST files are not here; set CLEARPROP_DATA to a folder that holds mnist/")
+    return folder
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a generator that gives every test the same numbers."""
+    return np.random.default_rng(20240229)
