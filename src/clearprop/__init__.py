@@ -1,1 +1,66 @@
-"""The multilayer perceptron you can see through."""
+"""The multilayer perceptron you can see through.
+
+The public names are imported when they are first used: ``import clearprop`` itself costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clearprop import scratch as scratch
+    from clearprop.callbacks import Callback as Callback
+    from clearprop.callbacks import TrainingState as TrainingState
+    from clearprop.data.dataset import Dataset as Dataset
+    from clearprop.data.loading import load_data as load_data
+    from clearprop.errors import ClearpropError as ClearpropError
+    from clearprop.evaluation import Evaluation as Evaluation
+    from clearprop.evaluation import evaluate as evaluate
+    from clearprop.history import History as History
+    from clearprop.model import Model as Model
+    from clearprop.model_files import load_model as load  # noqa: F401
+    from clearprop.network import Network as Network
+    from clearprop.recipe import Recipe as Recipe
+    from clearprop.scaling import Scaling as Scaling
+    from clearprop.training import Run as Run
+    from clearprop.training import train as train
+
+__version__ = "0.1.0"
+
+#: Where each public name lives; an empty attribute means the module itself.
+_PUBLIC = {
+    "Callback": ("clearprop.callbacks", "Callback"),
+    "ClearpropError": ("clearprop.errors", "ClearpropError"),
+    "Dataset": ("clearprop.data.dataset", "Dataset"),
+    "Evaluation": ("clearprop.evaluation", "Evaluation"),
+    "History": ("clearprop.history", "History"),
+    "Model": ("clearprop.model", "Model"),
+    "Network": ("clearprop.network", "Network"),
+    "Recipe": ("clearprop.recipe", "Recipe"),
+    "Run": ("clearprop.training", "Run"),
+    "Scaling": ("clearprop.scaling", "Scaling"),
+    "TrainingState": ("clearprop.callbacks", "TrainingState"),
+    "evaluate": ("clearprop.evaluation", "evaluate"),
+    "load": ("clearprop.model_files", "load_model"),
+    "load_data": ("clearprop.data.loading", "load_data"),
+    "scratch": ("clearprop.scratch", ""),
+    "train": ("clearprop.training", "train"),
+}
+
+__all__ = [*_PUBLIC, "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'clearprop' has no attribute {name!r}")
+    module, attribute = _PUBLIC[name]
+    found = importlib.import_module(module)
+    value = getattr(found, attribute) if attribute else found
+    # kept, so that the next use costs a dictionary look-up
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -39,7 +39,7 @@ def _identity(x: Array) -> None:
 
 
 def _identity_derivative(gradient: Array, output: Array) -> None:
-    """f' = 1."""
+    """F' = 1."""
 
 
 def _relu(x: Array) -> None:
@@ -48,7 +48,7 @@ def _relu(x: Array) -> None:
 
 
 def _relu_derivative(gradient: Array, output: Array) -> None:
-    """f' = 1 where f > 0, else 0; at the kink 0, as PyTorch takes it."""
+    """F' = 1 where f > 0, else 0; at the kink 0, as PyTorch takes it."""
     # sign is 0 or 1 here, and several times faster than a boolean mask
     np.sign(output, out=output)
     gradient *= output
@@ -64,7 +64,7 @@ def _sigmoid(x: Array) -> None:
 
 
 def _sigmoid_derivative(gradient: Array, output: Array) -> None:
-    """f' = f (1 - f)."""
+    """F' = f (1 - f)."""
     gradient *= output
     np.subtract(1, output, out=output)
     gradient *= output
@@ -76,7 +76,7 @@ def _tanh(x: Array) -> None:
 
 
 def _tanh_derivative(gradient: Array, output: Array) -> None:
-    """f' = 1 - f²."""
+    """F' = 1 - f²."""
     np.square(output, out=output)
     np.subtract(1, output, out=output)
     gradient *= output

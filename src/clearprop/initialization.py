@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -74,9 +75,11 @@ def initial_parameters(
 
     Returns
     -------
+
     Parameters
+    ----------
         One ``(weight, bias)`` a layer, of shapes ``(fan_in, fan_out)`` and ``(fan_out,)``.
     """
     rule = INITIALIZATIONS[initialization]
-    layers = [rule(rng, *fans) for fans in zip(layer_sizes[:-1], layer_sizes[1:], strict=True)]
+    layers = [rule(rng, *fans) for fans in pairwise(layer_sizes)]
     return [(weight.astype(dtype), bias.astype(dtype)) for weight, bias in layers]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from clearprop.activations import ACTIVATIONS
@@ -92,8 +93,7 @@ class Network:
     @property
     def n_parameters(self) -> int:
         """How many weights and biases the network has."""
-        pairs = zip(self.layer_sizes[:-1], self.layer_sizes[1:], strict=True)
-        return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairs)
+        return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(self.layer_sizes))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values; ``Network(**d)`` makes the network again."""

@@ -45,7 +45,7 @@ class Optimizer:
 def _sgd(
     parameter: Array, gradient: Array, slots: list[Array], learning_rate: float, step: int, workspace: Array
 ) -> None:
-    """w ← w - η g (Robbins and Monro 1951)."""
+    """W ← w - η g (Robbins and Monro 1951)."""
     gradient *= learning_rate
     parameter -= gradient
 
@@ -53,7 +53,7 @@ def _sgd(
 def _momentum(
     parameter: Array, gradient: Array, slots: list[Array], learning_rate: float, step: int, workspace: Array
 ) -> None:
-    """v ← μ v + g;  w ← w - η v (Polyak 1964)."""
+    """V ← μ v + g;  w ← w - η v (Polyak 1964)."""
     (velocity,) = slots
     velocity *= MOMENTUM
     velocity += gradient
@@ -64,7 +64,7 @@ def _momentum(
 def _nesterov(
     parameter: Array, gradient: Array, slots: list[Array], learning_rate: float, step: int, workspace: Array
 ) -> None:
-    """v ← μ v + g;  w ← w - η (g + μ v) (Nesterov 1983, as Sutskever et al. 2013 write it)."""
+    """V ← μ v + g;  w ← w - η (g + μ v) (Nesterov 1983, as Sutskever et al. 2013 write it)."""
     (velocity,) = slots
     velocity *= MOMENTUM
     velocity += gradient

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from clearprop.errors import InvalidArgument
+from clearprop.arguments import check_whole
 
 
 class Streams(NamedTuple):
@@ -36,7 +36,6 @@ def streams(seed: int) -> Streams:
     return Streams(*(np.random.default_rng(child) for child in children))
 
 
-def check_seed(seed: int) -> None:
-    """Raise InvalidArgument unless the seed is a whole number, zero or greater."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InvalidArgument(f"seed is {seed!r}, but must be a whole number, zero or greater.")
+def check_seed(seed: int) -> int:
+    """Return the seed if it is a whole number, zero or greater, else raise InvalidArgument."""
+    return check_whole("seed", seed, minimum=0)

@@ -69,17 +69,23 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_number("learning_rate", self.learning_rate, above=0.0)
-        check_choice("schedule", self.schedule, SCHEDULES)
-        check_number("weight_decay", self.weight_decay, minimum=0.0)
-        check_whole("epochs", self.epochs, minimum=1)
-        check_whole("batch_size", self.batch_size, minimum=1)
-        check_choice("loss", self.loss, LOSSES)
-        check_number("label_smoothing", self.label_smoothing, minimum=0.0, below=1.0)
-        if self.early_stopping is not None:
-            check_whole("early_stopping", self.early_stopping, minimum=1)
-        check_seed(self.seed)
+        checked = {
+            "optimizer": check_choice("optimizer", self.optimizer, OPTIMIZERS),
+            "learning_rate": check_number("learning_rate", self.learning_rate, above=0.0),
+            "schedule": check_choice("schedule", self.schedule, SCHEDULES),
+            "weight_decay": check_number("weight_decay", self.weight_decay, minimum=0.0),
+            "epochs": check_whole("epochs", self.epochs, minimum=1),
+            "batch_size": check_whole("batch_size", self.batch_size, minimum=1),
+            "loss": check_choice("loss", self.loss, LOSSES),
+            "label_smoothing": check_number("label_smoothing", self.label_smoothing, minimum=0.0, below=1.0),
+            "early_stopping": self.early_stopping
+            if self.early_stopping is None
+            else check_whole("early_stopping", self.early_stopping, minimum=1),
+            "seed": check_seed(self.seed),
+        }
+        # NumPy numbers become Python's, so that the fields are plain JSON values
+        for field, value in checked.items():
+            object.__setattr__(self, field, value)
         if self.loss == "double_softmax":
             warnings.warn(
                 'loss="double_softmax" applies the softmax twice: the loss cannot come near zero and '

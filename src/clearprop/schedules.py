@@ -15,22 +15,22 @@ ONE_CYCLE_END = 1 / 25e4
 
 
 def _constant(progress: float) -> float:
-    """The full rate all the way."""
+    """Keep the full rate all the way."""
     return 1.0
 
 
 def _step(progress: float) -> float:
-    """A tenth after half of the training, a hundredth after three quarters (He et al. 2016)."""
+    """Take a tenth after half of the training, a hundredth after three quarters (He et al. 2016)."""
     return 1.0 if progress < 0.5 else 0.1 if progress < 0.75 else 0.01
 
 
 def _cosine(progress: float) -> float:
-    """Half a cosine from 1 to 0 (Loshchilov and Hutter 2017)."""
+    """Follow half a cosine from 1 to 0 (Loshchilov and Hutter 2017)."""
     return _anneal(1.0, 0.0, progress)
 
 
 def _one_cycle(progress: float) -> float:
-    """Up along a cosine for the first 30%, then down along another, to almost nothing."""
+    """Go up along a cosine for the first 30%, then down along another, to almost nothing."""
     if progress < ONE_CYCLE_WARM_UP:
         return _anneal(ONE_CYCLE_START, 1.0, progress / ONE_CYCLE_WARM_UP)
     return _anneal(1.0, ONE_CYCLE_END, (progress - ONE_CYCLE_WARM_UP) / (1 - ONE_CYCLE_WARM_UP))

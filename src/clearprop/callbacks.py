@@ -1,0 +1,94 @@
+"""What may happen beside a training: each callback sees the state after every batch and epoch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from clearprop.engines.base import Engine
+from clearprop.history import History
+from clearprop.network import Network
+from clearprop.parameters import Parameters
+from clearprop.recipe import Recipe
+
+
+@dataclass(slots=True, eq=False)
+class TrainingState:
+    """A training as a callback sees it.
+
+    Attributes
+    ----------
+    network : Network
+    recipe : Recipe
+    engine : Engine
+        Asked for ``parameters()`` where a callback needs them.
+    n_rows, n_batches : int
+        Training rows, and steps in an epoch.
+    has_validation : bool
+        Whether a validation set is measured after every epoch.
+    epoch, batch : int
+        Where the training is, counted from 1.
+    history : History
+        All that was measured so far; after an epoch its last record is that epoch's.
+    stop : bool
+        A callback sets it to end the training after this epoch.
+    """
+
+    network: Network
+    recipe: Recipe
+    engine: Engine
+    n_rows: int
+    n_batches: int
+    has_validation: bool
+    history: History
+    epoch: int = 0
+    batch: int = 0
+    stop: bool = False
+
+
+class Callback:
+    """Does nothing at each moment of a training; a subclass does something at some of them."""
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Come before the first batch."""
+
+    def on_batch_end(self, state: TrainingState) -> None:
+        """Come after every batch, its loss the last in the history."""
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Come after every epoch, its record the last in the history."""
+
+    def on_train_end(self, state: TrainingState) -> None:
+        """Come after the last epoch of a training that did not fail."""
+
+    def close(self) -> None:
+        """Come last of all, after a failure too: give back what was taken."""
+
+
+class EarlyStopping(Callback):
+    """Stops when the validation loss has not fallen for some epochs, and goes back to the best one.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs in a row without a lower validation loss.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self._best_loss = math.inf
+        self._best_epoch = 0
+        self._best: Parameters = []
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Remember the best parameters; stop when patience is over."""
+        loss = state.history.epochs[-1]["validation_loss"]
+        if loss < self._best_loss:
+            self._best_loss, self._best_epoch = loss, state.epoch
+            self._best = state.engine.parameters()
+        elif state.epoch - self._best_epoch >= self._patience:
+            state.stop = True
+
+    def on_train_end(self, state: TrainingState) -> None:
+        """Go back to the best parameters."""
+        state.engine.load_parameters(self._best)

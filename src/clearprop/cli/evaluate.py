@@ -1,0 +1,65 @@
+"""clearprop evaluate: measure a kept model on data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clearprop.cli.options import DataDir
+from clearprop.errors import InvalidArgument
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A run's folder, or a model file.", metavar="RUN|MODEL_FILE")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="A data set's name or path; what it was trained on if not given.", show_default=False
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Print accuracy, classification report and confusion matrix of a model.
+
+    Train and validation parts are those the model was trained with.
+
+    Example: clearprop evaluate runs/relu --data mnist --split test
+    """
+    from clearprop.arguments import check_choice
+    from clearprop.data import load_data
+    from clearprop.evaluation import evaluate as evaluate_model
+    from clearprop.model_files import load_model, read_training
+    from clearprop.run_folder import PARAMETERS_FILE
+
+    check_choice("--split", split, ("train", "validation", "test"))
+    path = model / PARAMETERS_FILE if model.is_dir() else model
+    trained = load_model(path)
+    training = read_training(path)
+    source = data or training.get("data")
+    if source is None:
+        raise InvalidArgument(f"{path} does not say what it was trained on; name the data with --data.")
+    dataset = load_data(source, data_dir=data_dir)
+    if split == "test":
+        part = dataset.test
+    else:
+        recipe = training.get("recipe")
+        if not isinstance(recipe, dict) or "seed" not in recipe:
+            raise InvalidArgument(
+                f"{path} does not say how its data was split, so only --split test can be measured."
+            )
+        parts = dataset.split(validation=training.get("validation"), seed=recipe["seed"])
+        part = parts.train if split == "train" else parts.validation
+    if part is None:
+        raise InvalidArgument(f"{dataset.name} has no {split} part; choose another --split.")
+    evaluation = evaluate_model(trained, part)
+    if as_json:
+        print(json.dumps({"split": split, **evaluation.to_dict()}, allow_nan=False))
+        return
+    print(evaluation)
+    print()
+    print(evaluation.confusion_text())

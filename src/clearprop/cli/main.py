@@ -1,0 +1,99 @@
+"""The command `clearprop`: its verbs, and what each way of ending means."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import clearprop
+from clearprop.cli import data
+from clearprop.cli.evaluate import evaluate
+from clearprop.cli.report import report
+from clearprop.cli.study import study
+from clearprop.cli.train import train
+from clearprop.errors import ClearpropError
+
+USER_MISTAKE = 2
+DEFECT = 1
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="clearprop",
+    help="The multilayer perceptron you can see through.",
+    epilog="Begin with: clearprop study",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb in (study, train, evaluate, report):
+    app.command()(verb)
+app.add_typer(data.app, name="data")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"clearprop {clearprop.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a verb."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None
+        What follows the command's name; None takes it from ``sys.argv``.
+
+    Returns
+    -------
+    int
+        0; 2 for a user's mistake; 1 for a defect of Clearprop; 130 after Ctrl-C.
+    """
+    try:
+        return _call(arguments)
+    except ClearpropError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return USER_MISTAKE
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of a pipe has seen enough; nothing is left to say to it
+        sys.stderr.close()
+        return 0
+    except Exception:
+        traceback.print_exc()
+        print(
+            "This is a defect of Clearprop, not of your input; please report it with the text above.",
+            file=sys.stderr,
+        )
+        return DEFECT
+
+
+def _call(arguments: Sequence[str] | None) -> int:
+    import click
+
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=arguments, prog_name="clearprop", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return USER_MISTAKE
+    except click.exceptions.Abort:
+        raise KeyboardInterrupt from None
+    return code if isinstance(code, int) else 0

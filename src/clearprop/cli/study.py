@@ -1,0 +1,123 @@
+"""clearprop study: run a study and write its report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clearprop.cli.options import DataDir, Device, Quiet, command_line
+
+if TYPE_CHECKING:
+    from clearprop.callbacks import Callback
+    from clearprop.study.results import StudyResults
+
+
+def study(
+    name: Annotated[
+        str, typer.Argument(help="A built-in study, or the path of a .toml file.", metavar="[NAME|FILE.toml]")
+    ] = "activations",
+    data: Annotated[
+        str | None,
+        typer.Option(help="A data set's name or path; the study names its own.", show_default=False),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Run each experiment with this many seeds.", show_default=False)
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Train every experiment this long.", show_default=False)
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Run every experiment on numpy or torch.", show_default=False)
+    ] = None,
+    device: Device = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where the results go; results/STUDY-DATA if not given.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--fresh", help="Skip what is complete and unchanged, or repeat it.")
+    ] = True,
+    data_dir: DataDir = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a study: train its experiments, compare them, and write report.html.
+
+    Running the same command again skips what is complete; Ctrl-C keeps it.
+
+    Example: clearprop study --data mnist --seeds 3
+    """
+    from clearprop.data import load_data
+    from clearprop.report import write_report
+    from clearprop.study.definitions import load_study
+    from clearprop.study.runner import run_study
+
+    definition = load_study(name)
+    dataset = load_data(data or definition.data, data_dir=data_dir)
+    folder = out or Path("results") / f"{definition.name}-{dataset.name}"
+    try:
+        results = run_study(
+            definition,
+            dataset,
+            folder,
+            seeds=seeds,
+            epochs=epochs,
+            engine=engine,
+            device=device,
+            fresh=not resume,
+            command=command_line(),
+            progress_for=None if quiet else _progress,
+        )
+    except KeyboardInterrupt:
+        print(
+            f"Interrupted. What is complete is kept in {folder}; the same command goes on from there.",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130) from None
+    path = write_report(folder)
+    _print_summary(results)
+    print(path)
+
+
+def _progress(name: str, seed: int, number: int, total: int) -> Sequence[Callback]:
+    from clearprop.progress import progress_callback
+
+    return [progress_callback(f"[{number}/{total}] {name}, seed {seed}")]
+
+
+def _print_summary(results: StudyResults) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from clearprop.study.results import spread
+
+    several = len(results.seeds) > 1
+    table = Table(title=f"{results.name} on {results.data.name}", title_justify="left")
+    table.add_column("experiment")
+    table.add_column("engine")
+    for column in ("test accuracy", "train accuracy", "classes predicted", "seconds", "rows/s"):
+        table.add_column(column, justify="right")
+    for experiment in results.experiments:
+        complete = experiment.complete
+        if not complete:
+            table.add_row(experiment.name, experiment.engine, "diverged", "-", "-", "-", "-")
+            continue
+        shares = []
+        for part in ("test", "train"):
+            mean, deviation = spread(experiment.accuracies(part))
+            shares.append(f"{mean:.4f} ± {deviation:.4f}" if several else f"{mean:.4f}")
+        counts = {len(result.evaluations["test"].predicted_classes) for result in complete}
+        table.add_row(
+            experiment.name,
+            experiment.engine,
+            *shares,
+            "-".join(str(count) for count in sorted({min(counts), max(counts)})),
+            f"{spread([result.seconds for result in complete])[0]:.1f}",
+            f"{spread([result.rows_per_second or 0 for result in complete])[0]:,.0f}",
+        )
+    console = Console()
+    # a pipe has no width; a table cut to 80 columns would lose its figures
+    console.print(table) if console.is_terminal else Console(width=120).print(table)

@@ -1,0 +1,230 @@
+"""Arrays of any kind -> Dataset: labels become numbers of classes, features uint8 or float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil, isqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearprop.data.dataset import ROWS_AT_ONCE, Dataset, check_labels, choose_scaling
+from clearprop.errors import DataError
+from clearprop.scaling import Scaling
+
+# flat rows of fewer features are taken for a table, even if a square of them could be drawn
+SMALLEST_IMAGE = 64
+TEST_SHARE = 0.2
+
+
+def from_arrays(
+    name: str,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    x_test: NDArray[Any] | None = None,
+    y_test: NDArray[Any] | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    source: str = "",
+) -> Dataset:
+    """Make a data set, with a test set, from arrays as files hold them.
+
+    Integers 0..255 stay uint8, as images, if they come as (n, height, width), or as flat rows of 64 or more
+    features that fill a square, with a value above 1. All other features become float32.
+    ``choose_scaling`` says how both are scaled.
+
+    Parameters
+    ----------
+    name : str
+    x : ndarray (n, features) or (n, height, width) of numbers
+    y : ndarray (n,) of int or str
+    x_test, y_test : ndarray or None
+        The source's own test set. Where there is none, ``hold_out`` draws one.
+    class_names : sequence of str or None
+        The names of the classes 0, 1, ...; by default the labels in ``y``, sorted (numbers by size).
+    source : str
+        Where it came from, as one phrase.
+
+    Returns
+    -------
+    Dataset
+        With ``test`` set.
+
+    Raises
+    ------
+    DataError
+        Naming what does not fit, and where.
+    """
+    name_of_test = f"the test set of {name}"
+    x, y = _matching(name, x, y)
+    if x_test is not None and y_test is not None:
+        x_test, y_test = _matching(name_of_test, x_test, y_test)
+        if x_test.shape[1:] != x.shape[1:]:
+            raise DataError(
+                f"A training row of {name} has the shape {x.shape[1:]}, but a test row {x_test.shape[1:]}."
+            )
+    if class_names is None:
+        labels = np.unique(y)
+        class_names, ranks = _class_names(name, labels)
+        y = ranks[np.searchsorted(labels, y)]
+        if y_test is not None:
+            y_test = ranks[_positions(name_of_test, labels, y_test)]
+    else:
+        check_labels(name, y, tuple(class_names))
+        if y_test is not None:
+            check_labels(name_of_test, y_test, tuple(class_names))
+
+    parts = [x] if x_test is None else [x, x_test]
+    image_shape = x.shape[1:] if x.ndim == 3 else None
+    largest = _largest_pixel(parts)
+    side = isqrt(x[0].size)
+    if image_shape is None and largest is not None:
+        if largest > 1 and side**2 == x[0].size >= SMALLEST_IMAGE:
+            image_shape = (side, side)
+        else:
+            largest = None
+    dtype = np.float32 if largest is None else np.uint8
+
+    def part(rows: NDArray[Any], labels: NDArray[Any]) -> Dataset:
+        return Dataset(
+            name=name,
+            x=_to_rows(rows, dtype),
+            y=labels.astype(np.int64),
+            class_names=tuple(class_names),
+            image_shape=image_shape,
+            scaling=Scaling(),
+            source=source,
+        )
+
+    if x_test is None or y_test is None:
+        return hold_out(part(x, y))
+    return _with_test(part(x, y), part(x_test, y_test))
+
+
+def hold_out(pool: Dataset) -> Dataset:
+    """Set a stratified 20% of the rows aside as the test set.
+
+    The seed of this draw is always 0: whatever seed a run uses, its test rows are the same. Where a class
+    has one row only, or the test rows would be fewer than the classes, the draw is not stratified.
+
+    Parameters
+    ----------
+    pool : Dataset
+        All rows, without a test set.
+
+    Returns
+    -------
+    Dataset
+        The other rows, in their order, with ``test`` set and the scaling chosen.
+    """
+    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
+
+    members = np.unique(pool.y, return_counts=True)[1]
+    stratified = members.min() >= 2 and ceil(TEST_SHARE * len(pool)) >= len(members)
+    train, test = train_test_split(
+        np.arange(len(pool)), test_size=TEST_SHARE, random_state=0, stratify=pool.y if stratified else None
+    )
+    return _with_test(pool.subset(np.sort(train)), pool.subset(np.sort(test)))
+
+
+def _with_test(train: Dataset, test: Dataset) -> Dataset:
+    scaling = choose_scaling(train.x)
+    return replace(train, scaling=scaling, test=replace(test, scaling=scaling))
+
+
+def _matching(name: str, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return features of 2 or 3 axes and plain labels, one for each row."""
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"The features of {name} are of type {x.dtype}, but must be numbers.")
+    if x.ndim == 4 and x.shape[3] == 1:
+        x = x[..., 0]
+    if x.ndim not in (2, 3):
+        raise DataError(
+            f"The features of {name} have the shape {x.shape}, but must be (rows, features), or "
+            "(rows, height, width) for grey images."
+        )
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or len(y) != len(x):
+        raise DataError(
+            f"There are {len(x)} rows in {name}, but labels of the shape {y.shape}; each row needs exactly "
+            "one label."
+        )
+    if x.size == 0:
+        raise DataError(f"There are zero rows, or zero features, in {name} (its shape is {x.shape}).")
+    return x, _plain_labels(name, y)
+
+
+def _plain_labels(name: str, y: NDArray[Any]) -> NDArray[Any]:
+    """Return labels as whole numbers or as text."""
+    if y.dtype.kind == "f":
+        # float64 holds whole numbers exactly up to 2**53
+        wrong = np.flatnonzero((y != np.floor(y)) | ~(np.abs(y) <= 2**53))
+        if wrong.size:
+            raise DataError(
+                f"Label {y[wrong[0]]} at row {wrong[0]} of {name} (rows count from 0) is not a whole number; "
+                "labels are whole numbers or names of classes."
+            )
+        return y.astype(np.int64)
+    if y.dtype.kind == "b":
+        return y.astype(np.int64)
+    if y.dtype.kind == "S":
+        try:
+            return np.char.decode(y, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"A label of {name} is not UTF-8 text.") from error
+    if y.dtype.kind not in "iuU":
+        raise DataError(f"The labels of {name} are of type {y.dtype}, but must be whole numbers or names.")
+    return y
+
+
+def _class_names(name: str, labels: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Return the names in order, and the rank of each of the sorted labels in that order.
+
+    Text that means numbers is ordered as numbers, so that "10" does not stand before "2".
+    """
+    try:
+        names = [str(label) for label in labels.tolist()]
+        "".join(names).encode()
+    except ValueError as error:
+        raise DataError(f"A label of {name} is not valid text.") from error
+    order = np.arange(len(names))
+    if labels.dtype.kind == "U" and all(text.isascii() and text.isdigit() for text in names):
+        order = np.array(sorted(order, key=lambda i: (len(names[i].lstrip("0")), names[i].lstrip("0"))))
+    return tuple(names[i] for i in order), np.argsort(order)
+
+
+def _positions(name: str, labels: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:
+    """Return where each label stands among the sorted labels of the training rows."""
+    if (labels.dtype.kind == "U") != (y.dtype.kind == "U"):
+        raise DataError(f"The labels of {name} are {y.dtype}, but those of its training rows {labels.dtype}.")
+    found = np.minimum(np.searchsorted(labels, y), len(labels) - 1)
+    wrong = np.flatnonzero(labels[found] != y)
+    if wrong.size:
+        raise DataError(
+            f"Label {y[wrong[0]]} at row {wrong[0]} of {name} (rows count from 0) is outside the classes of "
+            f"the training rows, {labels[0]} to {labels[-1]}."
+        )
+    return found
+
+
+def _largest_pixel(parts: Sequence[NDArray[Any]]) -> int | None:
+    """Return the largest value, or None if there are any but whole numbers from 0 to 255."""
+    largest = 0
+    for part in parts:
+        for start in range(0, len(part), ROWS_AT_ONCE):
+            rows = part[start : start + ROWS_AT_ONCE]
+            low, high = rows.min(), rows.max()
+            # written so that NaN is no pixel
+            if not (low >= 0 and high <= 255) or (rows.dtype.kind == "f" and (rows != np.floor(rows)).any()):
+                return None
+            largest = max(largest, int(high))
+    return largest
+
+
+def _to_rows(x: NDArray[Any], dtype: type[np.uint8 | np.float32]) -> NDArray[Any]:
+    # a number too large for float32 becomes infinite, which the Dataset reports with its place
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(x.reshape(len(x), -1), dtype)

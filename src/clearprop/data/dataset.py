@@ -1,0 +1,290 @@
+"""Dataset: rows, labels and what they mean, and how they are split."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from clearprop.errors import DataError, InvalidArgument
+from clearprop.randomness import streams
+from clearprop.scaling import PIXELS, Scaling
+
+# bounds the memory of a check over all rows
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Rows as they are stored, with their labels; scaling happens batch by batch, where the rows are used.
+
+    Parameters
+    ----------
+    name : str
+        What reports call it.
+    x : ndarray (n, features) of uint8 or float32
+        The rows, in C order.
+    y : ndarray (n,) of int64
+        The label of each row, from 0 to n_classes - 1.
+    class_names : tuple of str
+        What the labels mean; at least two.
+    image_shape : (int, int) or None
+        Height and width, where rows are images.
+    scaling : Scaling
+        How stored rows become numbers for a network; ``choose_scaling`` has the rule.
+    test : Dataset or None
+        The separate test set, which has none itself.
+    source : str
+        Where it came from, as one phrase.
+
+    Raises
+    ------
+    DataError
+        If rows, labels, class names and image shape do not fit each other, or a number is NaN or infinite.
+    """
+
+    name: str
+    x: NDArray[Any]
+    y: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int] | None
+    scaling: Scaling
+    test: Dataset | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.x.ndim != 2 or self.x.dtype not in (np.uint8, np.float32) or not self.x.flags.c_contiguous:
+            raise DataError(
+                f"The rows of {self.name} are {self.x.dtype} of shape {self.x.shape}, but must be uint8 or "
+                "float32 of shape (rows, features), in C order."
+            )
+        if self.y.shape != (len(self.x),) or self.y.dtype != np.int64:
+            raise DataError(
+                f"The labels of {self.name} are {self.y.dtype} of shape {self.y.shape}, but must be int64 of "
+                f"shape ({len(self.x)},), one for each row."
+            )
+        if len(self.class_names) < 2:
+            raise DataError(
+                f"{self.name} has {len(self.class_names)} class only; a classifier needs at least two to "
+                "tell apart."
+            )
+        check_labels(self.name, self.y, self.class_names)
+        if self.image_shape is not None and self.image_shape[0] * self.image_shape[1] != self.n_features:
+            raise DataError(
+                f"The images of {self.name} are {self.image_shape[0]} by {self.image_shape[1]}, but its rows "
+                f"have {self.n_features} features."
+            )
+        check_finite(self.name, self.x)
+        if self.test is not None:
+            if self.test.n_features != self.n_features or self.test.class_names != self.class_names:
+                raise DataError(
+                    f"The test set of {self.name} has {self.test.n_features} features and "
+                    f"{self.test.n_classes} classes, but must have the {self.n_features} features and the "
+                    f"{self.n_classes} classes of the training rows."
+                )
+            if self.test.test is not None:
+                raise DataError(f"The test set of {self.name} has a test set itself, which has no meaning.")
+
+    @property
+    def n_features(self) -> int:
+        """How many numbers a row has."""
+        return int(self.x.shape[1])
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are, whether or not each has rows here."""
+        return len(self.class_names)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        pixels = f", images {self.image_shape[0]}x{self.image_shape[1]}" if self.image_shape else ""
+        test = f", test {len(self.test):,} rows" if self.test is not None else ""
+        return (
+            f"Dataset({self.name}: {len(self):,} rows of {self.n_features} features "
+            f"({self.x.dtype}{pixels}), {self.n_classes} classes{test})"
+        )
+
+    def subset(self, rows: slice | NDArray[Any]) -> Dataset:
+        """Return some of the rows; the test set stays the same.
+
+        Parameters
+        ----------
+        rows : ndarray of int (row numbers) or bool (n,), or slice
+        """
+        return replace(self, x=np.ascontiguousarray(self.x[rows]), y=np.ascontiguousarray(self.y[rows]))
+
+    def split(self, train: float | None = None, validation: float | None = None, seed: int = 0) -> Splits:
+        """Draw a training and a validation part, without overlap; the test set is passed on.
+
+        Parameters
+        ----------
+        train : int, float or None
+            Rows to train on: how many, or the share of all rows as a float below 1; None takes all that
+            validation leaves.
+        validation : int, float or None
+            Rows to measure on while training, likewise; None takes one sixth (rounded down), the proportion
+            of the published study, and 0 makes no validation part.
+        seed : int
+            The same seed always draws the same rows, and the validation rows do not depend on ``train``.
+
+        Returns
+        -------
+        Splits
+            Train, validation (or None) and test. Where the features are standardised, by the mean and the
+            deviation of the training part, in all three.
+
+        Raises
+        ------
+        InvalidArgument
+            If more rows are asked for than there are, or none would be left to train on.
+        DataError
+            If the training part has one class only.
+        """
+        n = len(self)
+        n_validation = n // 6 if validation is None else _count("validation", validation, n)
+        n_train = n - n_validation if train is None else _count("train", train, n)
+        if n_train + n_validation > n:
+            raise InvalidArgument(
+                f"train and validation ask for {n_train:,} and {n_validation:,} rows, but {self.name} has "
+                f"{n:,}; ask for fewer."
+            )
+        if n_train < 1:
+            raise InvalidArgument(
+                f"No row of {self.name} is left to train on (train={train}, validation={validation}, of "
+                f"{n:,} rows); leave it some."
+            )
+        order = streams(seed).split.permutation(n)
+        alone = replace(self, test=None)
+        part = alone.subset(order[n_validation : n_validation + n_train])
+        if part.y.min() == part.y.max():
+            raise DataError(
+                f"All {n_train:,} training rows of {self.name} are of one class "
+                f'("{self.class_names[part.y[0]]}"), so there is nothing to tell apart; take more rows or '
+                "another seed."
+            )
+        scaling = standardised(part.x) if np.ndim(self.scaling.shift) else self.scaling
+        return Splits(
+            train=replace(part, scaling=scaling),
+            validation=replace(alone.subset(order[:n_validation]), scaling=scaling) if n_validation else None,
+            test=replace(self.test, scaling=scaling) if self.test is not None else None,
+        )
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the numbers: rows, labels, class names and scaling, but not the test set."""
+        hasher = hashlib.sha256()
+        scaling = self.scaling.to_dict()
+        hasher.update(repr((self.x.dtype.name, self.x.shape, self.class_names, scaling)).encode())
+        for array in (self.x, self.y):
+            # the same number on a machine of the other byte order
+            hasher.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+        return hasher.hexdigest()
+
+
+class Splits(NamedTuple):
+    """The parts of a data set; validation and test are None where there is no such part."""
+
+    train: Dataset
+    validation: Dataset | None
+    test: Dataset | None
+
+
+def one_hot(labels: NDArray[Any], n_classes: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Return one column a class, 1 where the row has that label and 0 elsewhere.
+
+    Parameters
+    ----------
+    labels : ndarray (n,) of int, from 0 to n_classes - 1
+    n_classes : int
+    dtype : dtype, default float32
+
+    Returns
+    -------
+    ndarray (n, n_classes) of dtype
+    """
+    columns = np.zeros((len(labels), n_classes), dtype)
+    columns[np.arange(len(labels)), labels] = 1
+    return columns
+
+
+def choose_scaling(x: NDArray[Any]) -> Scaling:
+    """Return how the rows shall be scaled; this is the one place with the rule.
+
+    - uint8, which is how images are stored: divided by 255, so that they lie in 0..1; where no value is
+      greater than 1 (black and white images stored as 0 and 1) they stay as they are.
+    - floats that all lie in -1..1 stay as they are.
+    - other floats are standardised, feature by feature: minus the mean, divided by the standard deviation
+      (a constant feature only minus its mean). The scaling then has one number a feature, which is how
+      ``Dataset.split`` knows to measure them again on the training part.
+
+    Parameters
+    ----------
+    x : ndarray (n, features) of uint8 or float32, n at least 1
+    """
+    if x.dtype == np.uint8:
+        return PIXELS if x.max() > 1 else Scaling()
+    if x.min() >= -1 and x.max() <= 1:
+        return Scaling()
+    return standardised(x)
+
+
+def standardised(x: NDArray[Any]) -> Scaling:
+    """Return the scaling that gives each feature of these rows mean 0 and standard deviation 1.
+
+    Parameters
+    ----------
+    x : ndarray (n, features) of float32, n at least 1
+    """
+    mean = x.mean(axis=0, dtype=np.float64)
+    squares = np.zeros_like(mean)
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        squares += np.square(x[start : start + ROWS_AT_ONCE] - mean).sum(axis=0)
+    deviation = np.sqrt(squares / len(x))
+    # below this its inverse leaves the range of float32, and the feature is a constant for all purposes
+    constant = (x.min(axis=0) == x.max(axis=0)) | (deviation < 1e-30)
+    return Scaling(mean, 1 / np.where(constant, 1.0, deviation))
+
+
+def check_labels(name: str, y: NDArray[Any], class_names: tuple[str, ...]) -> None:
+    """Raise DataError, naming the first label outside the classes and its row, if there is one."""
+    wrong = np.flatnonzero((y < 0) | (y >= len(class_names)))
+    if wrong.size:
+        raise DataError(
+            f"Label {y[wrong[0]]} at row {wrong[0]} of {name} (rows count from 0) is outside the classes, "
+            f"0 to {len(class_names) - 1}."
+        )
+
+
+def check_finite(name: str, x: NDArray[Any]) -> None:
+    """Raise DataError, naming row and column, if a number is NaN or infinite."""
+    if x.dtype.kind != "f":
+        return
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        finite = np.isfinite(x[start : start + ROWS_AT_ONCE])
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            raise DataError(
+                f"Row {start + row}, column {column} of {name} (both count from 0) is "
+                f"{x[start + row, column]}; features must be finite (and at most 3.4e38), so fill it in or "
+                "leave the row out."
+            )
+
+
+def _count(field: str, value: object, n: int) -> int:
+    """Return a number of rows from a number or a share."""
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0:
+        return int(value)
+    if isinstance(value, Real) and not isinstance(value, Integral) and 0 <= float(value) < 1:
+        count = round(float(value) * n)
+        if float(value) > 0 and count == 0:
+            raise InvalidArgument(f"{field} is {value!r}, which of {n:,} rows is not one; ask for more.")
+        return count
+    raise InvalidArgument(
+        f"{field} is {value!r}, but must be a number of rows (a whole number, 0 or more) or a share of them "
+        "(from 0.0, below 1.0)."
+    )

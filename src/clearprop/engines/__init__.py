@@ -1,0 +1,65 @@
+"""The engines by name; each is imported only when it is asked for."""
+
+from __future__ import annotations
+
+from clearprop.arguments import check_choice
+from clearprop.engines.base import Engine, Task
+from clearprop.errors import EngineUnavailable, InvalidArgument
+
+ENGINES = ("numpy", "torch")
+
+
+def check_engine(name: str, device: str = "auto") -> None:
+    """Raise unless the engine and device exist here, before any time is spent.
+
+    Raises
+    ------
+    InvalidArgument
+        If there is no engine or device of that name.
+    EngineUnavailable
+        If it is not installed, or the device is not on this machine.
+    """
+    check_choice("engine", name, ENGINES)
+    if name == "numpy":
+        if device not in ("auto", "cpu"):
+            raise InvalidArgument(
+                f'device is {device!r}, but the NumPy engine runs on "cpu" only; '
+                'choose engine="torch" for other devices.'
+            )
+        return
+    try:
+        from clearprop.engines import torch_engine
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise EngineUnavailable(
+            'The PyTorch engine is not installed; get it with pip install "clearprop[torch]", '
+            "or choose the NumPy engine."
+        ) from None
+    torch_engine.choose_device(device)
+
+
+def create_engine(name: str, task: Task, device: str = "auto") -> Engine:
+    """Make an engine for a task.
+
+    Parameters
+    ----------
+    name : str
+        ``"numpy"`` or ``"torch"``.
+    task : Task
+    device : str, default "auto"
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``; the NumPy engine knows the first two.
+
+    Raises
+    ------
+    InvalidArgument, EngineUnavailable
+        As ``check_engine`` does.
+    """
+    check_engine(name, device)
+    if name == "numpy":
+        from clearprop.engines.numpy_engine import NumpyEngine
+
+        return NumpyEngine(task)
+    from clearprop.engines.torch_engine import TorchEngine
+
+    return TorchEngine(task, device)

@@ -1,0 +1,154 @@
+"""The arithmetic in NumPy, in place, batch by batch.
+
+Activations are kept features-first, ``(units, batch)``: for small batches the matrix products run up to
+twice as fast in that layout (on AVX2; alike on AVX-512), and no step allocates anything of a batch's size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearprop.activations import ACTIVATIONS
+from clearprop.engines.base import FloatArray, Task, dropout_masks
+from clearprop.inference import logits
+from clearprop.losses import LOSSES
+from clearprop.optimizers import OPTIMIZERS
+from clearprop.parameters import Parameters, copy_parameters
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Buffers:
+    """Arrays a step of one batch size works in."""
+
+    rows: NDArray[Any]  # (batch, features), as stored
+    outputs: list[FloatArray]  # (units, batch) for every layer, the scaled input first, the logits last
+    dropped: list[FloatArray]  # the hidden outputs after dropout; the outputs themselves without it
+    gradients: list[FloatArray]  # (units, batch) for every hidden layer
+
+
+class NumpyEngine:
+    """Trains in NumPy; see ``Engine`` for what it does and ``Task`` for what it takes."""
+
+    name = "numpy"
+    device = "cpu"
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._parameters = copy_parameters(task.parameters)
+        self._activations = [ACTIVATIONS[name] for name in task.network.activations]
+        self._loss = LOSSES[task.recipe.loss]
+        self._optimizer = OPTIMIZERS[task.recipe.optimizer]
+        arrays = [array for layer in self._parameters for array in layer]
+        self._slots = [[np.zeros_like(array) for _ in range(self._optimizer.n_slots)] for array in arrays]
+        largest = max(array.size for array in arrays)
+        self._gradient = np.empty(largest, dtype=task.dtype)
+        self._workspace = np.empty(largest, dtype=task.dtype)
+        self._step = 0
+        self._buffers: dict[int, _Buffers] = {}
+        self._shift, self._factor = (
+            np.asarray(value, dtype=task.dtype).reshape(-1, 1)
+            for value in (task.scaling.shift, task.scaling.factor)
+        )
+        self._shifted = bool(np.any(self._shift))
+
+    def train_step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
+        """Take one step down the gradient of a batch; see ``Engine.train_step``."""
+        task = self._task
+        batch = len(rows)
+        buffers = self._buffers.get(batch)
+        if buffers is None:
+            # the ragged last batch has buffers of its own, so that no epoch allocates
+            buffers = self._buffers[batch] = self._make_buffers(batch)
+        masks = dropout_masks(task.dropout_rng, task.network, batch, task.dtype)
+        # a training that diverges overflows here; the loop sees it in the loss
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._gather(rows, buffers)
+            self._forward(buffers, masks)
+            loss, gradient = self._loss(buffers.outputs[-1], task.y[rows], task.recipe.label_smoothing)
+            self._step += 1
+            self._backward(buffers, masks, gradient, learning_rate)
+        return loss
+
+    def logits(self, x: NDArray[Any]) -> FloatArray:
+        """Return the last layer's pre-activations; see ``Engine.logits``."""
+        return logits(self._parameters, self._task.network.activations, self._task.scaling, x)
+
+    def parameters(self) -> Parameters:
+        """Return a copy of the parameters as they are now."""
+        return copy_parameters(self._parameters)
+
+    def load_parameters(self, parameters: Parameters) -> None:
+        """Go on from other parameters of the same shapes."""
+        for own, other in zip(self._parameters, parameters, strict=True):
+            np.copyto(own[0], other[0])
+            np.copyto(own[1], other[1])
+
+    def _make_buffers(self, batch: int) -> _Buffers:
+        sizes = self._task.network.layer_sizes
+        dtype = self._task.dtype
+        outputs = [np.empty((units, batch), dtype=dtype) for units in sizes]
+        hidden = outputs[1:-1]
+        dropped = [np.empty_like(output) for output in hidden] if self._task.network.dropout else hidden
+        return _Buffers(
+            rows=np.empty((batch, sizes[0]), dtype=self._task.x.dtype),
+            outputs=outputs,
+            dropped=dropped,
+            gradients=[np.empty_like(output) for output in hidden],
+        )
+
+    def _gather(self, rows: NDArray[np.intp], buffers: _Buffers) -> None:
+        """Fetch the batch's rows and scale them into the input layer."""
+        # "clip" skips the check of every index; the loop draws them from a permutation
+        np.take(self._task.x, rows, axis=0, out=buffers.rows, mode="clip")
+        inputs = buffers.outputs[0]
+        if self._shifted:
+            np.subtract(buffers.rows.T, self._shift, out=inputs)
+            inputs *= self._factor
+        else:
+            np.multiply(buffers.rows.T, self._factor, out=inputs)
+
+    def _forward(self, buffers: _Buffers, masks: list[FloatArray]) -> None:
+        """Fill every layer's outputs."""
+        inputs = buffers.outputs[0]
+        for layer, (weight, bias) in enumerate(self._parameters):
+            outputs = buffers.outputs[layer + 1]
+            np.matmul(weight.T, inputs, out=outputs)
+            outputs += bias[:, np.newaxis]
+            if layer < len(self._activations):
+                self._activations[layer].value(outputs)
+                inputs = buffers.dropped[layer]
+                if masks:
+                    np.multiply(outputs, masks[layer].T, out=inputs)
+
+    def _backward(
+        self, buffers: _Buffers, masks: list[FloatArray], gradient: FloatArray, learning_rate: float
+    ) -> None:
+        """Carry the gradient from the logits to the first layer, updating each layer once it has passed."""
+        for layer in range(len(self._parameters) - 1, -1, -1):
+            weight, bias = self._parameters[layer]
+            inputs = buffers.dropped[layer - 1] if layer else buffers.outputs[0]
+            weight_gradient = self._gradient[: weight.size].reshape(weight.shape)
+            np.matmul(inputs, gradient.T, out=weight_gradient)
+            bias_gradient = gradient.sum(axis=1)
+            if layer:
+                np.matmul(weight, gradient, out=buffers.gradients[layer - 1])
+                gradient = buffers.gradients[layer - 1]
+                if masks:
+                    gradient *= masks[layer - 1].T
+                self._activations[layer - 1].times_derivative(gradient, buffers.outputs[layer])
+            self._update(2 * layer, weight, weight_gradient, learning_rate)
+            self._update(2 * layer + 1, bias, bias_gradient, learning_rate)
+
+    def _update(self, index: int, array: FloatArray, gradient: FloatArray, learning_rate: float) -> None:
+        workspace = self._workspace[: array.size].reshape(array.shape)
+        decay = self._task.recipe.weight_decay
+        if decay and self._optimizer.decoupled:
+            array *= 1 - learning_rate * decay
+        elif decay:
+            np.multiply(array, decay, out=workspace)
+            gradient += workspace
+        self._optimizer.update(array, gradient, self._slots[index], learning_rate, self._step, workspace)

@@ -1,0 +1,203 @@
+"""The same arithmetic in PyTorch: cpu, cuda, mps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from clearprop.arguments import check_choice
+from clearprop.engines.base import FloatArray, Task, dropout_masks
+from clearprop.errors import EngineUnavailable
+from clearprop.inference import CHUNK
+from clearprop.optimizers import BETA_1, BETA_2, EPSILON, MOMENTUM
+from clearprop.parameters import Parameters
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
+    "identity": nn.Identity,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+
+
+class FeedForwardNN(nn.Module):
+    """A fully connected network.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        Units of every layer, input and output included.
+    activation : nn.Module or sequence of nn.Module
+        One for all hidden layers, or one for each.
+    output_function : nn.Module or None, default None
+        What the logits pass through; ``nn.Softmax(dim=1)`` in the published model, nothing where the
+        loss applies the softmax itself, as ``nn.CrossEntropyLoss`` does.
+    """
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        activation: nn.Module | Sequence[nn.Module],
+        output_function: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        fans = list(pairwise(layer_sizes))
+        hidden = [activation] * (len(fans) - 1) if isinstance(activation, nn.Module) else activation
+        self.layers = nn.ModuleList(nn.Linear(fan_in, fan_out) for fan_in, fan_out in fans)
+        self.activations = nn.ModuleList(hidden)
+        self.output_function = output_function or nn.Identity()
+
+    def logits(self, x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+        """Return the last layer's pre-activations ``(n, n_outputs)`` for inputs ``(n, features)``.
+
+        ``masks``, one ``(n, units)`` a hidden layer, multiply the hidden outputs: dropout.
+        """
+        for index, (layer, activation) in enumerate(zip(self.layers, self.activations, strict=False)):
+            x = activation(layer(x))
+            if masks:
+                x = x * masks[index]
+        logits: Tensor = self.layers[-1](x)
+        return logits
+
+    def forward(self, x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+        """Return the outputs ``(n, n_outputs)`` for inputs ``(n, features)``."""
+        outputs: Tensor = self.output_function(self.logits(x, masks))
+        return outputs
+
+
+OPTIMIZER_MAKERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "momentum": lambda parameters, **rest: torch.optim.SGD(parameters, momentum=MOMENTUM, **rest),
+    "nesterov": lambda parameters, **rest: torch.optim.SGD(
+        parameters, momentum=MOMENTUM, nesterov=True, **rest
+    ),
+    "adam": lambda parameters, **rest: torch.optim.Adam(
+        parameters, betas=(BETA_1, BETA_2), eps=EPSILON, **rest
+    ),
+    "adamw": lambda parameters, **rest: torch.optim.AdamW(
+        parameters, betas=(BETA_1, BETA_2), eps=EPSILON, **rest
+    ),
+}
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises
+    ------
+    InvalidArgument
+        If there is no device of that name.
+    EngineUnavailable
+        If this machine, or this build of PyTorch, does not have it.
+    """
+    check_choice("device", name, DEVICES)
+    available: Mapping[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "cpu": lambda: True,
+    }
+    if name == "auto":
+        name = next(device for device, present in available.items() if present())
+    if not available[name]():
+        raise EngineUnavailable(
+            f'device is "{name}", but this machine or this build of PyTorch {torch.__version__} has none; '
+            'choose device="cpu".'
+        )
+    return torch.device(name)
+
+
+class TorchEngine:
+    """Trains in PyTorch; see ``Engine`` for what it does and ``Task`` for what it takes."""
+
+    name = "torch"
+
+    def __init__(self, task: Task, device: str = "auto") -> None:
+        self._task = task
+        self._device = choose_device(device)
+        self.device = self._device.type
+        if self.device == "mps" and task.dtype == np.float64:
+            raise EngineUnavailable(
+                'The device "mps" has no float64; choose dtype="float32" or device="cpu".'
+            )
+        self._dtype = {"float32": torch.float32, "float64": torch.float64}[task.dtype.name]
+        # a published mistake, kept as it was made: probabilities handed to a loss that expects logits
+        output_function = nn.Softmax(dim=1) if task.recipe.loss == "double_softmax" else None
+        self.module = FeedForwardNN(
+            task.network.layer_sizes,
+            [ACTIVATION_MODULES[name]() for name in task.network.activations],
+            output_function,
+        ).to(self._device, self._dtype)
+        self.load_parameters(task.parameters)
+        self._loss = nn.CrossEntropyLoss(label_smoothing=task.recipe.label_smoothing)
+        self._optimizer = OPTIMIZER_MAKERS[task.recipe.optimizer](
+            self.module.parameters(), lr=task.recipe.learning_rate, weight_decay=task.recipe.weight_decay
+        )
+        self._x = torch.from_numpy(task.x).to(self._device)
+        self._y = torch.from_numpy(task.y).to(self._device)
+        self._shift, self._factor = (
+            torch.as_tensor(np.asarray(value, dtype=task.dtype), device=self._device)
+            for value in (task.scaling.shift, task.scaling.factor)
+        )
+        self._shifted = bool(np.any(task.scaling.shift))
+
+    def train_step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
+        """Take one step down the gradient of a batch; see ``Engine.train_step``."""
+        task = self._task
+        masks = [
+            torch.from_numpy(mask).to(self._device)
+            for mask in dropout_masks(task.dropout_rng, task.network, len(rows), task.dtype)
+        ]
+        index = torch.from_numpy(rows).to(self._device)
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = self._loss(self.module(self._scaled(self._x[index]), masks), self._y[index])
+        loss.backward()
+        self._optimizer.step()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def logits(self, x: NDArray[Any]) -> FloatArray:
+        """Return the last layer's pre-activations; see ``Engine.logits``."""
+        chunks = [
+            self.module.logits(self._scaled(torch.from_numpy(x[start : start + CHUNK]).to(self._device)))
+            for start in range(0, len(x), CHUNK)
+        ]
+        result: FloatArray = torch.cat(chunks).cpu().numpy()
+        return result
+
+    def parameters(self) -> Parameters:
+        """Return a copy of the parameters as they are now."""
+        # nn.Linear keeps its weight as (fan_out, fan_in)
+        return [
+            (_array(layer.weight).T.copy(order="C"), _array(layer.bias).copy()) for layer in self._linear()
+        ]
+
+    @torch.no_grad()
+    def load_parameters(self, parameters: Parameters) -> None:
+        """Go on from other parameters of the same shapes."""
+        for layer, (weight, bias) in zip(self._linear(), parameters, strict=True):
+            layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
+            layer.bias.copy_(torch.from_numpy(bias))
+
+    def _scaled(self, rows: Tensor) -> Tensor:
+        rows = rows.to(self._dtype)
+        if self._shifted:
+            rows = rows - self._shift
+        return rows * self._factor
+
+    def _linear(self) -> list[nn.Linear]:
+        return [layer for layer in self.module.layers if isinstance(layer, nn.Linear)]
+
+
+def _array(tensor: Tensor) -> FloatArray:
+    array: FloatArray = tensor.detach().cpu().numpy()
+    return array

@@ -1,0 +1,242 @@
+"""Predictions -> classification report, confusion matrix, most confident mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearprop.data.dataset import Dataset
+from clearprop.errors import InvalidArgument
+from clearprop.model import Model
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mistake:
+    """One row that was taken for another class.
+
+    Attributes
+    ----------
+    row : int
+        Its number in the data set.
+    label, prediction : int
+        The true class and the predicted one.
+    confidence : float
+        The probability given to the predicted class.
+    pixels : ndarray (features,)
+        The row as it is stored.
+    """
+
+    row: int
+    label: int
+    prediction: int
+    confidence: float
+    pixels: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """How well a model does on a data set; ``str()`` is the printed report.
+
+    Attributes
+    ----------
+    dataset_name : str
+    class_names : tuple of str
+    image_shape : tuple of int or None
+    accuracy : float
+        The share of rows predicted right.
+    loss : float
+        Mean cross-entropy.
+    report : dict
+        For each class, and for ``"macro avg"`` and ``"weighted avg"``: precision, recall, f1 and support.
+    confusion : ndarray (n_classes, n_classes) of int64
+        Rows are true classes, columns predictions.
+    mistakes : list of Mistake
+        All of them, the most confident first.
+    """
+
+    dataset_name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int] | None
+    accuracy: float
+    loss: float
+    report: dict[str, dict[str, float]]
+    confusion: NDArray[np.int64]
+    mistakes: list[Mistake]
+
+    @property
+    def predicted_classes(self) -> int:
+        """How many different classes the model predicts; one is a collapse."""
+        return int(np.count_nonzero(self.confusion.sum(axis=0)))
+
+    def plot_confusion(self) -> Figure:
+        """Draw the confusion matrix."""
+        from clearprop.plots import plot_confusion
+
+        return plot_confusion(self.confusion, self.class_names)
+
+    def plot_mistakes(self, count: int = 12) -> Figure:
+        """Draw the most confident mistakes as images.
+
+        Raises
+        ------
+        InvalidArgument
+            If the rows are not images.
+        """
+        from clearprop.plots import plot_mistakes
+
+        if self.image_shape is None:
+            raise InvalidArgument(f"The rows of {self.dataset_name} are not images, so none can be drawn.")
+        return plot_mistakes(
+            [mistake.pixels.reshape(self.image_shape) for mistake in self.mistakes[:count]],
+            [
+                (self.class_names[mistake.label], self.class_names[mistake.prediction], mistake.confidence)
+                for mistake in self.mistakes[:count]
+            ],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain JSON values, the mistakes' pixels left out."""
+        return {
+            "dataset": self.dataset_name,
+            "accuracy": self.accuracy,
+            "loss": self.loss,
+            "report": self.report,
+            "confusion": self.confusion.tolist(),
+            "mistakes": [
+                {
+                    "row": mistake.row,
+                    "label": self.class_names[mistake.label],
+                    "prediction": self.class_names[mistake.prediction],
+                    "confidence": mistake.confidence,
+                }
+                for mistake in self.mistakes
+            ],
+        }
+
+    def confusion_text(self) -> str:
+        """Return the confusion matrix as text: rows are true classes, columns predictions."""
+        names = self.class_names
+        width = max(len(str(self.confusion.max())), *(len(name) for name in names))
+        cells = [["", *names], *([name, *row] for name, row in zip(names, self.confusion, strict=True))]
+        return "\n".join(
+            ["Confusion matrix (rows: true class, columns: prediction)"]
+            + ["  ".join(f"{cell!s:>{width}}" for cell in row) for row in cells]
+        )
+
+    def __str__(self) -> str:
+        width = max(len("weighted avg"), *(len(name) for name in self.report))
+        n_rows = int(self.confusion.sum())
+        lines = [
+            f"{self.dataset_name}: accuracy {self.accuracy:.4f} on {n_rows:,} rows",
+            "",
+            f"{'':>{width}}  precision  recall     f1  support",
+        ]
+        for name, figures in self.report.items():
+            if name == "macro avg":
+                lines.append("")
+            lines.append(
+                f"{name:>{width}}  {figures['precision']:9.2f}  {figures['recall']:6.2f}  "
+                f"{figures['f1']:5.2f}  {figures['support']:7,.0f}"
+            )
+        if self.predicted_classes == 1:
+            only = self.class_names[int(self.confusion.sum(axis=0).argmax())]
+            lines += ["", f"Every row is predicted as {only}: the network has collapsed to one class."]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return (
+            f"Evaluation({self.dataset_name}: accuracy {self.accuracy:.4f}, "
+            f"{len(self.mistakes):,} mistakes in {int(self.confusion.sum()):,} rows)"
+        )
+
+    def _repr_html_(self) -> str:
+        from clearprop.display import evaluation_html
+
+        return evaluation_html(self)
+
+
+def evaluate(model: Model, dataset: Dataset) -> Evaluation:
+    """Measure a model on a data set.
+
+    Parameters
+    ----------
+    model : Model
+    dataset : Dataset
+        Of the features and classes the model was trained on.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    InvalidArgument
+        If the classes differ in number or there are no rows.
+    DataError
+        If the features differ in number.
+    """
+    n_classes = model.network.layer_sizes[-1]
+    if dataset.n_classes != n_classes:
+        raise InvalidArgument(
+            f"{dataset.name} has {dataset.n_classes} classes, but the model tells {n_classes} apart; "
+            "evaluate it on the kind of data it was trained on."
+        )
+    if len(dataset) == 0:
+        raise InvalidArgument(f"{dataset.name} has no rows to evaluate.")
+    probabilities = model.predict_proba(dataset.x)
+    predictions = probabilities.argmax(axis=1)
+    confidence = probabilities[np.arange(len(dataset)), predictions]
+    of_truth = probabilities[np.arange(len(dataset)), dataset.y].astype(np.float64)
+    wrong = np.flatnonzero(predictions != dataset.y)
+    # a stable sort, so that equal confidences come in the order of the rows
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    return Evaluation(
+        dataset_name=dataset.name,
+        class_names=dataset.class_names,
+        image_shape=dataset.image_shape,
+        accuracy=float(np.mean(predictions == dataset.y)),
+        # a probability rounded to zero must not make the mean infinite
+        loss=float(-np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)).mean()),
+        report=_report(dataset.y, predictions, dataset.class_names),
+        confusion=_confusion(dataset.y, predictions, n_classes),
+        mistakes=[
+            Mistake(
+                int(row), int(dataset.y[row]), int(predictions[row]), float(confidence[row]), dataset.x[row]
+            )
+            for row in wrong
+        ],
+    )
+
+
+def _report(
+    labels: NDArray[np.int64], predictions: NDArray[np.int64], class_names: tuple[str, ...]
+) -> dict[str, dict[str, float]]:
+    from sklearn.metrics import classification_report
+
+    table = classification_report(
+        labels,
+        predictions,
+        labels=range(len(class_names)),
+        target_names=class_names,
+        output_dict=True,
+        # a class that is never predicted has precision 0, which is the truth of a collapsed network
+        zero_division=0.0,
+    )
+    rows = (*class_names, "macro avg", "weighted avg")
+    names = {"precision": "precision", "recall": "recall", "f1-score": "f1", "support": "support"}
+    return {row: {ours: float(table[row][theirs]) for theirs, ours in names.items()} for row in rows}
+
+
+def _confusion(
+    labels: NDArray[np.int64], predictions: NDArray[np.int64], n_classes: int
+) -> NDArray[np.int64]:
+    from sklearn.metrics import confusion_matrix
+
+    matrix: NDArray[np.int64] = confusion_matrix(labels, predictions, labels=range(n_classes))
+    return matrix

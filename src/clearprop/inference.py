@@ -1,0 +1,50 @@
+"""The forward pass over many rows, a chunk at a time, so that memory stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearprop.activations import ACTIVATIONS
+from clearprop.parameters import Parameters
+from clearprop.scaling import Scaling
+
+FloatArray = NDArray[np.floating[Any]]
+
+# large enough for the matrix product to run at full speed, small enough to stay in cache
+CHUNK = 512
+
+
+def logits(
+    parameters: Parameters, activations: Sequence[str], scaling: Scaling, x: NDArray[Any]
+) -> FloatArray:
+    """Return the last layer's pre-activations.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Their dtype is the one computed in.
+    activations : sequence of str
+        One a hidden layer.
+    scaling : Scaling
+    x : ndarray (n, features) of uint8 or float
+        Rows as they are stored.
+
+    Returns
+    -------
+    ndarray (n, n_outputs)
+    """
+    dtype = parameters[0][0].dtype
+    result = np.empty((len(x), parameters[-1][1].size), dtype=dtype)
+    for start in range(0, len(x), CHUNK):
+        outputs = scaling.apply(x[start : start + CHUNK], dtype).T
+        for (weight, bias), name in zip(parameters[:-1], activations, strict=True):
+            outputs = weight.T @ outputs
+            outputs += bias[:, np.newaxis]
+            ACTIVATIONS[name].value(outputs)
+        weight, bias = parameters[-1]
+        result[start : start + CHUNK] = (weight.T @ outputs).T + bias
+    return result

@@ -1,0 +1,87 @@
+"""A run folder: what one training leaves on disk (config, history, parameters)."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from clearprop.callbacks import Callback, TrainingState
+from clearprop.data.dataset import Dataset
+from clearprop.files import write_json
+from clearprop.history import History
+from clearprop.model import Model
+from clearprop.model_files import save_model
+from clearprop.network import Network
+from clearprop.recipe import Recipe
+
+CONFIG_FILE = "config.json"
+HISTORY_FILE = "history.json"
+PARAMETERS_FILE = "parameters.safetensors"
+
+
+class RunFolder:
+    """Where one training is kept.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made when something is first written.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.parameters_file = self.folder / PARAMETERS_FILE
+
+    def write_config(self, network: Network, recipe: Recipe, **more: Any) -> None:
+        """Write what is trained and how; ``more`` holds plain JSON values such as the data and the split."""
+        write_json(
+            self.folder / CONFIG_FILE, {"network": network.to_dict(), "recipe": recipe.to_dict(), **more}
+        )
+
+    def write_history(self, history: History) -> None:
+        """Write what was measured so far."""
+        write_json(self.folder / HISTORY_FILE, history.to_dict())
+
+    def write_model(self, model: Model, training: dict[str, Any]) -> None:
+        """Write the parameters, described so that they can be used without this folder."""
+        save_model(self.parameters_file, model, training)
+
+    def read_history(self) -> History:
+        """Read what was measured; for a folder this class has written."""
+        return History(**json.loads((self.folder / HISTORY_FILE).read_bytes()))
+
+
+class RunRecorder(Callback):
+    """Writes history and parameters after every epoch, so that an interruption loses one epoch at most.
+
+    Parameters
+    ----------
+    run_folder : RunFolder
+    dataset : Dataset
+        The training part: its scaling and class names go into the model file.
+    training : dict
+        How the model is trained, as plain JSON values.
+    """
+
+    def __init__(self, run_folder: RunFolder, dataset: Dataset, training: dict[str, Any]) -> None:
+        self._run_folder = run_folder
+        self._dataset = dataset
+        self._training = training
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Write what there is now."""
+        self._write(state)
+
+    def on_train_end(self, state: TrainingState) -> None:
+        """Write the final parameters, which early stopping may have changed."""
+        self._write(state)
+
+    def _write(self, state: TrainingState) -> None:
+        data = self._dataset
+        model = Model(
+            state.network, state.engine.parameters(), data.scaling, data.class_names, data.image_shape
+        )
+        self._run_folder.write_model(model, self._training)
+        self._run_folder.write_history(state.history)

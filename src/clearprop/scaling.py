@@ -1,0 +1,59 @@
+"""Scaling: how rows as they are stored become the numbers a network sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaling:
+    """The map (x - shift) * factor, applied batch by batch.
+
+    Parameters
+    ----------
+    shift, factor : float or ndarray (features,) of float64
+        One number for all features, or one for each.
+    """
+
+    shift: float | NDArray[np.float64] = 0.0
+    factor: float | NDArray[np.float64] = 1.0
+
+    def apply(self, rows: NDArray[Any], dtype: np.dtype[Any] | type = np.float32) -> NDArray[Any]:
+        """Return scaled rows.
+
+        Parameters
+        ----------
+        rows : ndarray (n, features) of uint8 or float
+        dtype : dtype, default float32
+
+        Returns
+        -------
+        ndarray (n, features) of dtype
+        """
+        scaled = rows.astype(dtype)
+        if np.any(self.shift):
+            scaled -= np.asarray(self.shift, dtype=dtype)
+        scaled *= np.asarray(self.factor, dtype=dtype)
+        return scaled
+
+    def to_dict(self) -> dict[str, float | list[float]]:
+        """Return plain JSON values; ``from_dict`` makes the scaling again."""
+        return {name: np.asarray(getattr(self, name)).tolist() for name in ("shift", "factor")}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Scaling:
+        """Make a scaling from what ``to_dict`` gave."""
+        return cls(
+            *(
+                float(values[name]) if np.isscalar(values[name]) else np.asarray(values[name], np.float64)
+                for name in ("shift", "factor")
+            )
+        )
+
+
+#: Pixels 0..255 become 0..1, as the published study divides them.
+PIXELS = Scaling(factor=1 / 255)

@@ -1,0 +1,1 @@
+"""Studies: several experiments, run, kept on disk, and told as one story."""

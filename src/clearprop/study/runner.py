@@ -1,0 +1,200 @@
+"""Runs a study's experiments, keeps them on disk, and skips what is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clearprop.arguments import check_whole
+from clearprop.callbacks import Callback
+from clearprop.data.dataset import Dataset
+from clearprop.engines import check_engine
+from clearprop.files import make_folder
+from clearprop.images import png_base64
+from clearprop.study.definitions import OnData, Plan, Study, plan
+from clearprop.study.machine import machine, versions
+from clearprop.study.results import (
+    SCHEMA_VERSION,
+    DataRecord,
+    ExperimentResult,
+    SeedResult,
+    StudyResults,
+    write_results,
+)
+from clearprop.study.single_run import finished, run_config, run_one
+
+N_SAMPLES = 6
+
+#: Called with the experiment's name and seed, its place and the number of runs; gives its progress display.
+ProgressFor = Callable[[str, int, int, int], Sequence[Callback]]
+
+
+def run_study(
+    study: Study,
+    dataset: Dataset,
+    out: str | Path,
+    *,
+    seeds: int | None = None,
+    epochs: int | None = None,
+    engine: str | None = None,
+    device: str = "auto",
+    fresh: bool = False,
+    command: str = "",
+    progress_for: ProgressFor | None = None,
+) -> StudyResults:
+    """Run every experiment of a study with every seed, and write ``results.json``.
+
+    A run that is complete and whose configuration and data are unchanged is not repeated; one that was
+    interrupted starts again. After an interruption ``results.json`` holds what is complete.
+
+    Parameters
+    ----------
+    study : Study
+    dataset : Dataset
+        With its test set.
+    out : path-like
+        The study's folder.
+    seeds : int or None
+        How many seeds, counted from 0; None takes the study's.
+    epochs, engine : int, str or None
+        For all experiments, instead of the study's.
+    device : str, default "auto"
+        For experiments on the PyTorch engine.
+    fresh : bool, default False
+        Repeat what is complete, too.
+    command : str
+        What makes this study again, for the report.
+    progress_for : callable or None
+        Gives the callbacks that show a run's progress.
+
+    Returns
+    -------
+    StudyResults
+
+    Raises
+    ------
+    StudyError
+        If the study cannot be run on this data.
+    EngineUnavailable
+        If an engine or device is missing, before anything is trained.
+    OutputError
+        If the folder cannot be written.
+    """
+    n_seeds = study.seeds if seeds is None else check_whole("seeds", seeds, minimum=1)
+    sizes = (dataset.n_features, dataset.n_classes)
+    by_seed = [
+        plan(study, dataset.name, *sizes, engine=engine, epochs=epochs, seed=seed) for seed in range(n_seeds)
+    ]
+    for each in by_seed[0]:
+        check_engine(each.engine, device if each.engine == "torch" else "auto")
+    folder = make_folder(out)
+    digest = _data_digest(dataset)
+    done: dict[str, list[SeedResult]] = {}
+    try:
+        _run_all(list(zip(*by_seed, strict=True)), dataset, digest, folder, device, fresh, progress_for, done)
+    finally:
+        # an interruption keeps what is complete; where nothing is, an earlier study's results stay
+        if done:
+            results = _collect(study, by_seed[0], dataset, digest, n_seeds, command, done)
+            write_results(folder, results)
+    return results
+
+
+def _run_all(
+    plans: Sequence[Sequence[Plan]],
+    dataset: Dataset,
+    digest: str,
+    folder: Path,
+    device: str,
+    fresh: bool,
+    progress_for: ProgressFor | None,
+    done: dict[str, list[SeedResult]],
+) -> None:
+    in_order = [each for experiment in plans for each in experiment]
+    for number, each in enumerate(in_order, start=1):
+        seed = each.recipe.seed
+        place = f"runs/{each.name}/{seed}"
+        config = run_config(each, digest, device)
+        result = None if fresh else finished(folder / place, config)
+        if result is None:
+            callbacks = progress_for(each.name, seed, number, len(in_order)) if progress_for else ()
+            result = run_one(each, dataset, folder, place, config, device, callbacks)
+        done.setdefault(each.name, []).append(result)
+
+
+def _data_digest(dataset: Dataset) -> str:
+    digests = [dataset.digest()] + ([dataset.test.digest()] if dataset.test else [])
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _collect(
+    study: Study,
+    plans: Sequence[Plan],
+    dataset: Dataset,
+    digest: str,
+    n_seeds: int,
+    command: str,
+    done: dict[str, list[SeedResult]],
+) -> StudyResults:
+    published: dict[str, Any] = {"experiments": {}, "dataset": None, "note": ""}
+    if study.published:
+        path = resources.files("clearprop.study") / "studies" / "published_study.json"
+        published = json.loads(path.read_text("utf-8"))
+    return StudyResults(
+        schema_version=SCHEMA_VERSION,
+        name=study.name,
+        title=study.title,
+        introduction=study.introduction.strip(),
+        note=study.on.get(dataset.name, OnData()).note.strip(),
+        command=command,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=versions(),
+        machine=machine(),
+        seeds=list(range(n_seeds)),
+        data=_data_record(dataset, digest),
+        experiments=[
+            ExperimentResult(
+                name=each.name,
+                title=each.title,
+                description=each.description,
+                engine=each.engine,
+                network=each.network.to_dict(),
+                recipe=each.recipe.to_dict(),
+                seeds=done[each.name],
+            )
+            for each in plans
+            if each.name in done
+        ],
+        planned=[each.name for each in plans],
+        published=published["experiments"],
+        published_data=published["dataset"],
+        published_note=published["note"],
+    )
+
+
+def _data_record(dataset: Dataset, digest: str) -> DataRecord:
+    parts = {"train": dataset} | ({"test": dataset.test} if dataset.test else {})
+    samples: list[list[str]] = [[] for _ in dataset.class_names]
+    if dataset.image_shape:
+        for label, images in enumerate(samples):
+            rows = np.flatnonzero(dataset.y == label)[:N_SAMPLES]
+            images += [png_base64(dataset.x[row], dataset.image_shape) for row in rows]
+    return DataRecord(
+        name=dataset.name,
+        source=dataset.source,
+        n_features=dataset.n_features,
+        image_shape=dataset.image_shape,
+        class_names=list(dataset.class_names),
+        counts={
+            name: np.bincount(part.y, minlength=dataset.n_classes).tolist() for name, part in parts.items()
+        },
+        samples=samples,
+        digest=digest,
+    )

@@ -1,0 +1,182 @@
+"""One run of a study: one experiment with one seed, kept so that it need not be repeated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from clearprop.callbacks import Callback
+from clearprop.data.dataset import Dataset, Splits
+from clearprop.errors import StudyError, TrainingDiverged
+from clearprop.evaluation import Evaluation, Mistake, evaluate
+from clearprop.files import write_json
+from clearprop.images import png_base64
+from clearprop.run_folder import CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE, RunFolder
+from clearprop.study.definitions import Plan
+from clearprop.study.machine import versions
+from clearprop.study.results import SCHEMA_VERSION, SeedResult
+from clearprop.training import Run, train
+
+SEED_RESULT_FILE = "result.json"
+N_MISTAKES = 12
+
+
+def run_config(each: Plan, digest: str, device: str) -> dict[str, Any]:
+    """Return all that decides what a run does, and a digest of it."""
+    config = {
+        "network": each.network.to_dict(),
+        "recipe": each.recipe.to_dict(),
+        "engine": each.engine,
+        "device": device if each.engine == "torch" else "cpu",
+        "dtype": each.dtype,
+        "validation": each.validation,
+        "data": digest,
+        "schema_version": SCHEMA_VERSION,
+        "versions": {name: versions()[name] for name in ("clearprop", "numpy")},
+    }
+    text = json.dumps(config, sort_keys=True)
+    return {**config, "fingerprint": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def finished(folder: Path, config: dict[str, Any]) -> SeedResult | None:
+    """Return a run's result if it is complete, unchanged and whole."""
+    try:
+        kept = json.loads((folder / SEED_RESULT_FILE).read_bytes())
+        if kept["fingerprint"] != config["fingerprint"]:
+            return None
+        for name, digest in kept["files"].items():
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+                return None
+        return SeedResult.model_validate(kept["result"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError):
+        # damaged or half-written: run it again, never count it
+        return None
+
+
+def run_one(
+    each: Plan,
+    dataset: Dataset,
+    folder: Path,
+    place: str,
+    config: dict[str, Any],
+    device: str,
+    callbacks: Sequence[Callback],
+) -> SeedResult:
+    """Train one experiment with one seed and keep it; its result file, written last, says it is complete."""
+    run_folder = RunFolder(folder / place)
+    _forget(run_folder.folder)
+    seed = each.recipe.seed
+    parts = _split(each, dataset)
+    rest = {name: value for name, value in config.items() if name not in ("network", "recipe")}
+    run_folder.write_config(each.network, each.recipe, **rest)
+    split = {name: len(part) for name, part in parts._asdict().items() if part is not None}
+    common = {"seed": seed, "dtype": each.dtype, "folder": place, "split": split}
+    try:
+        run = train(
+            each.network,
+            each.recipe,
+            parts.train,
+            parts.validation,
+            engine=each.engine,
+            device=device if each.engine == "torch" else "auto",
+            dtype=each.dtype,
+            callbacks=callbacks,
+            progress=False,
+        )
+    except TrainingDiverged as error:
+        run_folder.write_history(error.history)
+        result = SeedResult(
+            **common,
+            status="diverged",
+            message=str(error),
+            engine=each.engine,
+            device=config["device"],
+            seconds=sum(error.history.column("seconds")),
+            rows_per_second=None,
+            history=error.history.to_dict(),
+            evaluations={},
+            mistakes=[],
+        )
+    else:
+        run_folder.write_history(run.history)
+        run_folder.write_model(
+            run.model,
+            {
+                "data": dataset.name,
+                "validation": each.validation,
+                "seed": seed,
+                "recipe": each.recipe.to_dict(),
+            },
+        )
+        result = _result(run, parts, common)
+    _keep(run_folder.folder, config["fingerprint"], result)
+    return result
+
+
+def _result(run: Run, parts: Splits, common: dict[str, Any]) -> SeedResult:
+    evaluations = {
+        name: evaluate(run.model, part) for name, part in parts._asdict().items() if part is not None
+    }
+    return SeedResult(
+        **common,
+        status="complete",
+        message=None,
+        engine=run.engine,
+        device=run.device,
+        seconds=run.seconds,
+        rows_per_second=run.rows_per_second,
+        history=run.history.to_dict(),
+        evaluations={name: _figures(evaluation) for name, evaluation in evaluations.items()},
+        mistakes=[
+            _mistake(mistake, parts.train.image_shape)
+            for mistake in evaluations["test"].mistakes[:N_MISTAKES]
+        ],
+    )
+
+
+def _figures(evaluation: Evaluation) -> dict[str, Any]:
+    figures = evaluation.to_dict()
+    return {name: figures[name] for name in ("accuracy", "loss", "report", "confusion")}
+
+
+def _mistake(mistake: Mistake, image_shape: tuple[int, int] | None) -> dict[str, Any]:
+    return {
+        "row": mistake.row,
+        "label": mistake.label,
+        "prediction": mistake.prediction,
+        "confidence": mistake.confidence,
+        "image": png_base64(mistake.pixels, image_shape) if image_shape else None,
+    }
+
+
+def _split(each: Plan, dataset: Dataset) -> Splits:
+    try:
+        return dataset.split(validation=each.validation, seed=each.recipe.seed)
+    except ValueError as error:
+        raise StudyError(
+            f"Experiment {each.name} does not fit {dataset.name}: {error} The study file may set validation "
+            f'for this data under [on."{dataset.name}".defaults].'
+        ) from None
+
+
+def _forget(folder: Path) -> None:
+    """Remove what an earlier, incomplete or changed run left, its mark of completeness first."""
+    for name in (SEED_RESULT_FILE, CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _keep(folder: Path, fingerprint: str, result: SeedResult) -> None:
+    files = {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in (CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE)
+        if (folder / name).exists()
+    }
+    write_json(
+        folder / SEED_RESULT_FILE,
+        {"fingerprint": fingerprint, "files": files, "result": result.model_dump(mode="json")},
+    )

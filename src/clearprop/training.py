@@ -1,0 +1,304 @@
+"""The one loop, for every engine: epochs, batches, history, callbacks."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearprop.arguments import check_choice
+from clearprop.callbacks import Callback, EarlyStopping, TrainingState
+from clearprop.data.dataset import Dataset
+from clearprop.engines import check_engine, create_engine
+from clearprop.engines.base import Engine, Task
+from clearprop.errors import InvalidArgument, TrainingDiverged
+from clearprop.history import History
+from clearprop.initialization import initial_parameters
+from clearprop.losses import LOSSES
+from clearprop.model import Model
+from clearprop.network import Network
+from clearprop.progress import progress_callback
+from clearprop.randomness import streams
+from clearprop.recipe import Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """What one training left.
+
+    Attributes
+    ----------
+    network : Network
+    recipe : Recipe
+    history : History
+    model : Model
+    engine, device, dtype : str
+        Where the arithmetic was done, and in which floating-point type.
+    n_rows : int
+        Training rows.
+    seconds : float
+        Wall-clock time of the whole training, validation included.
+    """
+
+    network: Network
+    recipe: Recipe
+    history: History
+    model: Model
+    engine: str
+    device: str
+    dtype: str
+    n_rows: int
+    seconds: float
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows trained on a second, validation left out."""
+        seconds: float = sum(self.history.column("seconds"))
+        return self.n_rows * len(self.history.epochs) / seconds
+
+    def plot(self) -> Figure:
+        """Draw the losses, and the validation accuracy if there is one, over the epochs."""
+        from clearprop.plots import plot_history
+
+        return plot_history(self.history)
+
+    def __repr__(self) -> str:
+        last = self.history.epochs[-1]
+        accuracy = last["validation_accuracy"]
+        validation = "" if accuracy is None else f", validation accuracy {accuracy:.4f}"
+        return (
+            f"Run({len(self.history.epochs)} epochs on {self.engine}, "
+            f"train loss {last['train_loss']:.4f}{validation}, {self.seconds:.1f} s)"
+        )
+
+    def _repr_html_(self) -> str:
+        from clearprop.display import run_html
+
+        return run_html(self)
+
+
+def train(
+    network: Network,
+    recipe: Recipe,
+    train: Dataset,
+    validation: Dataset | None = None,
+    *,
+    engine: str = "numpy",
+    device: str = "auto",
+    dtype: str = "float32",
+    callbacks: Sequence[Callback] = (),
+    progress: bool = True,
+) -> Run:
+    """Train a network.
+
+    Parameters
+    ----------
+    network : Network
+    recipe : Recipe
+    train : Dataset
+        Rows to train on; they stay as they are stored, and are scaled batch by batch.
+    validation : Dataset or None
+        Rows to measure after every epoch.
+    engine : str, default "numpy"
+        ``"numpy"`` or ``"torch"``; from the same seed both take the same path, to rounding.
+    device : str, default "auto"
+        ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    dtype : str, default "float32"
+        ``"float32"`` or ``"float64"``.
+    callbacks : sequence of Callback
+    progress : bool, default True
+        Show a bar on a terminal or in a notebook, and one line an epoch elsewhere.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InvalidArgument
+        If network, recipe and data do not fit each other.
+    EngineUnavailable
+        If the engine or device is not here.
+    TrainingDiverged
+        If the loss becomes NaN or infinite; what was measured is in its ``history``.
+    """
+    _check_fit(network, recipe, train, validation)
+    check_engine(engine, device)
+    check_choice("dtype", dtype, ("float32", "float64"))
+    randomness = streams(recipe.seed)
+    task = Task(
+        network=network,
+        recipe=recipe,
+        parameters=initial_parameters(
+            network.layer_sizes, network.initialization, randomness.initialization, np.dtype(dtype)
+        ),
+        x=train.x,
+        y=train.y,
+        scaling=train.scaling,
+        dropout_rng=randomness.dropout,
+    )
+    machine = create_engine(engine, task, device)
+    state = TrainingState(
+        network=network,
+        recipe=recipe,
+        engine=machine,
+        n_rows=len(train),
+        n_batches=-(-len(train) // recipe.batch_size),
+        has_validation=validation is not None,
+        history=History(),
+    )
+    everyone = list(callbacks)
+    if recipe.early_stopping is not None:
+        everyone.append(EarlyStopping(recipe.early_stopping))
+    if progress:
+        everyone.append(progress_callback())
+    started = time.perf_counter()
+    _run_epochs(state, everyone, randomness.shuffle, validation)
+    parameters = machine.parameters()
+    if not all(np.isfinite(array).all() for layer in parameters for array in layer):
+        # the very last step can overflow after the last loss was measured
+        raise _diverged(state, state.history.epochs[-1]["learning_rate"])
+    return Run(
+        network=network,
+        recipe=recipe,
+        history=state.history,
+        model=Model(network, parameters, train.scaling, train.class_names, train.image_shape),
+        engine=machine.name,
+        device=machine.device,
+        dtype=dtype,
+        n_rows=len(train),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def batches(rng: np.random.Generator, n_rows: int, batch_size: int) -> Iterator[NDArray[np.int64]]:
+    """Give the row numbers of each batch of one epoch, in a new order; the last may be smaller.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The shuffling stream; one epoch draws one permutation from it.
+    n_rows : int
+    batch_size : int
+
+    Yields
+    ------
+    ndarray (batch,) of int64
+    """
+    order = rng.permutation(n_rows)
+    for start in range(0, n_rows, batch_size):
+        yield order[start : start + batch_size]
+
+
+def measure(engine: Engine, recipe: Recipe, dataset: Dataset) -> tuple[float, float]:
+    """Return the mean loss, as it is trained on, and the accuracy on a data set."""
+    logits = engine.logits(dataset.x)
+    # in float64, so that a mean over many rows is not where precision is lost
+    loss, _ = LOSSES[recipe.loss](logits.T.astype(np.float64), dataset.y, recipe.label_smoothing)
+    return loss, float(np.mean(logits.argmax(axis=1) == dataset.y))
+
+
+def _run_epochs(
+    state: TrainingState,
+    callbacks: Sequence[Callback],
+    shuffle: np.random.Generator,
+    validation: Dataset | None,
+) -> None:
+    with contextlib.ExitStack() as stack:
+        for callback in callbacks:
+            stack.callback(callback.close)
+        for callback in callbacks:
+            callback.on_train_begin(state)
+        while state.epoch < state.recipe.epochs and not state.stop:
+            state.epoch += 1
+            record = _run_epoch(state, callbacks, shuffle)
+            if validation is not None:
+                record["validation_loss"], record["validation_accuracy"] = measure(
+                    state.engine, state.recipe, validation
+                )
+                if not math.isfinite(record["validation_loss"]):
+                    raise _diverged(state, record["learning_rate"])
+            state.history.epochs.append(record)
+            for callback in callbacks:
+                callback.on_epoch_end(state)
+        for callback in callbacks:
+            callback.on_train_end(state)
+
+
+def _run_epoch(
+    state: TrainingState, callbacks: Sequence[Callback], shuffle: np.random.Generator
+) -> dict[str, Any]:
+    """Train one epoch and return its record, the validation part still empty."""
+    recipe, losses = state.recipe, state.history.batch_losses
+    n_steps = recipe.epochs * state.n_batches
+    started = time.perf_counter()
+    total = 0.0
+    learning_rate = recipe.learning_rate
+    for batch, rows in enumerate(batches(shuffle, state.n_rows, recipe.batch_size), start=1):
+        state.batch = batch
+        learning_rate = recipe.learning_rate_at(len(losses), n_steps)
+        loss = state.engine.train_step(rows, learning_rate)
+        if not math.isfinite(loss):
+            raise _diverged(state, learning_rate)
+        losses.append(loss)
+        total += loss * len(rows)
+        for callback in callbacks:
+            callback.on_batch_end(state)
+    return {
+        "epoch": state.epoch,
+        "train_loss": total / state.n_rows,
+        "validation_loss": None,
+        "validation_accuracy": None,
+        "learning_rate": learning_rate,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def _diverged(state: TrainingState, learning_rate: float) -> TrainingDiverged:
+    losses = state.history.batch_losses
+    last = f"{losses[-1]:.6g}" if losses else "none, the first loss was not finite"
+    return TrainingDiverged(
+        f"The loss became NaN or infinite in epoch {state.epoch}, batch {state.batch} of {state.n_batches}, "
+        f"at learning rate {learning_rate:g} (last finite loss: {last}); "
+        "choose a smaller learning rate, or look for extreme values in the features.",
+        state.history,
+    )
+
+
+def _check_fit(network: Network, recipe: Recipe, train: Dataset, validation: Dataset | None) -> None:
+    """Raise InvalidArgument unless network, recipe and data fit each other."""
+    inputs, outputs = network.layer_sizes[0], network.layer_sizes[-1]
+    if inputs != train.n_features:
+        raise InvalidArgument(
+            f"layer_sizes starts with {inputs}, but {train.name} has {train.n_features} features a row; "
+            f"start it with {train.n_features}."
+        )
+    if outputs != train.n_classes:
+        raise InvalidArgument(
+            f"layer_sizes ends in {outputs}, but {train.name} has {train.n_classes} classes; "
+            f"end it with {train.n_classes}."
+        )
+    if len(train) == 0:
+        raise InvalidArgument(f"{train.name} has no rows to train on; choose a smaller validation part.")
+    if validation is None:
+        if recipe.early_stopping is not None:
+            raise InvalidArgument(
+                f"early_stopping is {recipe.early_stopping}, but there is no validation set to watch; "
+                "give one, or leave early_stopping out."
+            )
+    elif len(validation) == 0:
+        raise InvalidArgument("The validation set has no rows; give None for no validation.")
+    elif (validation.n_features, validation.n_classes) != (train.n_features, train.n_classes):
+        raise InvalidArgument(
+            f"The validation set has {validation.n_features} features and {validation.n_classes} classes, "
+            f"but the training set has {train.n_features} and {train.n_classes}; split them from one source."
+        )
