@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+
+# the tests run in several processes at once: if each of them started a thread for every core, they would
+# wait for one another most of the time. The libraries read this once, when they are first imported.
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_variable] = "1"
+
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
+
+from clearprop.data import Dataset, load_data
 
 # two cores shared with other workers: a slow example is no defect, a random one would be
 settings.register_profile("clearprop", deadline=None, derandomize=True, max_examples=50)
@@ -33,6 +41,18 @@ def mnist_folder() -> Path:
     if folder is None:
         pytest.skip("the genuine MNIST files are not here; set CLEARPROP_DATA to a folder that holds mnist/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    """Return the embedded digits: 1,437 rows and a test set of 360."""
+    return load_data("digits")
+
+
+@pytest.fixture(scope="session")
+def mnist(mnist_folder: Path) -> Dataset:
+    """Return the genuine MNIST: 60,000 rows and a test set of 10,000."""
+    return load_data("mnist", data_dir=mnist_folder)
 
 
 @pytest.fixture

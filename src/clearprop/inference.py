@@ -39,12 +39,14 @@ def logits(
     """
     dtype = parameters[0][0].dtype
     result = np.empty((len(x), parameters[-1][1].size), dtype=dtype)
-    for start in range(0, len(x), CHUNK):
-        outputs = scaling.apply(x[start : start + CHUNK], dtype).T
-        for (weight, bias), name in zip(parameters[:-1], activations, strict=True):
-            outputs = weight.T @ outputs
-            outputs += bias[:, np.newaxis]
-            ACTIVATIONS[name].value(outputs)
-        weight, bias = parameters[-1]
-        result[start : start + CHUNK] = (weight.T @ outputs).T + bias
+    # a network that has diverged overflows here; whoever asked sees it in the result
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(x), CHUNK):
+            outputs = scaling.apply(x[start : start + CHUNK], dtype).T
+            for (weight, bias), name in zip(parameters[:-1], activations, strict=True):
+                outputs = weight.T @ outputs
+                outputs += bias[:, np.newaxis]
+                ACTIVATIONS[name].value(outputs)
+            weight, bias = parameters[-1]
+            result[start : start + CHUNK] = (weight.T @ outputs).T + bias
     return result

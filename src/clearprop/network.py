@@ -63,6 +63,10 @@ class Network:
                 f"layer_sizes ends in {sizes[-1]}, but a softmax output needs at least 2 classes."
             )
         if not isinstance(activation, str):
+            if not isinstance(activation, Sequence):
+                raise InvalidArgument(
+                    f"activation is {activation!r}, but must be a name, or one name for each hidden layer."
+                )
             activation = tuple(activation)
             if len(activation) != len(sizes) - 2:
                 raise InvalidArgument(

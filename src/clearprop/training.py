@@ -203,7 +203,8 @@ def measure(engine: Engine, recipe: Recipe, dataset: Dataset) -> tuple[float, fl
     """Return the mean loss, as it is trained on, and the accuracy on a data set."""
     logits = engine.logits(dataset.x)
     # in float64, so that a mean over many rows is not where precision is lost
-    loss, _ = LOSSES[recipe.loss](logits.T.astype(np.float64), dataset.y, recipe.label_smoothing)
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss, _ = LOSSES[recipe.loss](logits.T.astype(np.float64), dataset.y, recipe.label_smoothing)
     return loss, float(np.mean(logits.argmax(axis=1) == dataset.y))
 
 

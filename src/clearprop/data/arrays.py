@@ -67,7 +67,7 @@ def from_arrays(
             )
     if class_names is None:
         labels = np.unique(y)
-        class_names, ranks = _class_names(name, labels)
+        class_names, ranks = _class_names(labels)
         y = ranks[np.searchsorted(labels, y)]
         if y_test is not None:
             y_test = ranks[_positions(name_of_test, labels, y_test)]
@@ -87,9 +87,9 @@ def from_arrays(
             largest = None
     dtype = np.float32 if largest is None else np.uint8
 
-    def part(rows: NDArray[Any], labels: NDArray[Any]) -> Dataset:
+    def part(where: str, rows: NDArray[Any], labels: NDArray[Any]) -> Dataset:
         return Dataset(
-            name=name,
+            name=where,
             x=_to_rows(rows, dtype),
             y=labels.astype(np.int64),
             class_names=tuple(class_names),
@@ -99,8 +99,8 @@ def from_arrays(
         )
 
     if x_test is None or y_test is None:
-        return hold_out(part(x, y))
-    return _with_test(part(x, y), part(x_test, y_test))
+        return hold_out(part(name, x, y))
+    return _with_test(part(name, x, y), part(name_of_test, x_test, y_test))
 
 
 def hold_out(pool: Dataset) -> Dataset:
@@ -119,7 +119,7 @@ def hold_out(pool: Dataset) -> Dataset:
     Dataset
         The other rows, in their order, with ``test`` set and the scaling chosen.
     """
-    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
+    from sklearn.model_selection import train_test_split
 
     members = np.unique(pool.y, return_counts=True)[1]
     stratified = members.min() >= 2 and ceil(TEST_SHARE * len(pool)) >= len(members)
@@ -131,7 +131,7 @@ def hold_out(pool: Dataset) -> Dataset:
 
 def _with_test(train: Dataset, test: Dataset) -> Dataset:
     scaling = choose_scaling(train.x)
-    return replace(train, scaling=scaling, test=replace(test, scaling=scaling))
+    return replace(train, scaling=scaling, test=replace(test, name=train.name, scaling=scaling))
 
 
 def _matching(name: str, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -175,21 +175,22 @@ def _plain_labels(name: str, y: NDArray[Any]) -> NDArray[Any]:
             return np.char.decode(y, "utf-8")
         except UnicodeDecodeError as error:
             raise DataError(f"A label of {name} is not UTF-8 text.") from error
-    if y.dtype.kind not in "iuU":
+    if y.dtype.kind == "U":
+        points = np.ascontiguousarray(y, y.dtype.newbyteorder("=")).view(np.uint32)
+        # a file can hold numbers that are no characters, which Python cannot print
+        if ((points > 0x10FFFF) | ((points >= 0xD800) & (points < 0xE000))).any():
+            raise DataError(f"A label of {name} is not valid text.")
+    elif y.dtype.kind not in "iu":
         raise DataError(f"The labels of {name} are of type {y.dtype}, but must be whole numbers or names.")
     return y
 
 
-def _class_names(name: str, labels: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _class_names(labels: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Return the names in order, and the rank of each of the sorted labels in that order.
 
     Text that means numbers is ordered as numbers, so that "10" does not stand before "2".
     """
-    try:
-        names = [str(label) for label in labels.tolist()]
-        "".join(names).encode()
-    except ValueError as error:
-        raise DataError(f"A label of {name} is not valid text.") from error
+    names = [str(label) for label in labels.tolist()]
     order = np.arange(len(names))
     if labels.dtype.kind == "U" and all(text.isascii() and text.isdigit() for text in names):
         order = np.array(sorted(order, key=lambda i: (len(names[i].lstrip("0")), names[i].lstrip("0"))))

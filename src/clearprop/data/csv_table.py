@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.data.reading import opened
+from clearprop.data.reading import Arrays, opened
 from clearprop.errors import DataError
 
 LABEL_COLUMNS = ("label", "class", "target", "y")
@@ -37,7 +36,7 @@ class _Layout(NamedTuple):
         return f'column "{self.names[i]}"' if self.names else f"column {i + 1}"
 
 
-def read_csv(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def read_csv(path: str | os.PathLike[str]) -> Arrays:
     """Read features and labels from a table with commas between its cells.
 
     The first line may name the columns. The labels are the column named "label", "class", "target" or "y"
@@ -50,7 +49,7 @@ def read_csv(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
 
     Returns
     -------
-    dict of str to ndarray
+    Arrays
         x, (n, features) of uint8 where all features are whole and from 0 to 255, else of float32; and y,
         (n,) of numbers, or of str where a label is not a number.
 
@@ -64,11 +63,11 @@ def read_csv(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     layout = _read_layout(path)
     # whole numbers are read four times as fast as others, and take a quarter of the room
     for dtype in (np.uint8, np.float32):
-        # earlier versions of NumPy only warn where a fraction would be cut off
-        with suppress(ValueError, DeprecationWarning):
+        # earlier versions of NumPy only warn where a fraction would be cut off (_read_table raises it)
+        with suppress(ValueError, Warning):
             x, labels = _read_table(path, layout, dtype)
             if all(labels) and (dtype is np.uint8 or np.isfinite(x).all()):
-                return {"x": x, "y": _numbers_or_text(labels)}
+                return Arrays(x, _numbers_or_text(labels))
     raise _fault(path, layout)
 
 
@@ -143,7 +142,7 @@ def _fault(path: Path, layout: _Layout) -> DataError:
             where = f"line {number} of {path}"
             if len(cells) != layout.n_columns:
                 return DataError(
-                    f"{where.capitalize()} has {len(cells)} cells, but the first line has {layout.n_columns}."
+                    f"There are {len(cells)} cells in {where}, but {layout.n_columns} in its first line."
                 )
             for i, cell in enumerate(cells):
                 place = f"{layout.column(i)} in {where}"
@@ -166,9 +165,10 @@ def _is_number(cell: str) -> bool:
     if not cell.isascii() or "_" in cell:
         return False
     try:
-        return not math.isnan(float(cell)) or True
+        float(cell)
     except ValueError:
         return False
+    return True
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.data.reading import MOST_COMPRESSED, opened, read_exactly
+from clearprop.data.reading import MOST_COMPRESSED, Arrays, opened, read_exactly
 from clearprop.errors import DataError
 
 # the third byte of the file; numbers of several bytes have the highest first
@@ -109,7 +109,7 @@ def find_idx_files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def read_idx_files(files: dict[str, Path]) -> dict[str, NDArray[Any]]:
+def read_idx_files(files: dict[str, Path]) -> Arrays:
     """Read images and labels, and check that there are as many of the one as of the other.
 
     Parameters
@@ -119,8 +119,8 @@ def read_idx_files(files: dict[str, Path]) -> dict[str, NDArray[Any]]:
 
     Returns
     -------
-    dict of str to ndarray
-        With the same keys; x is (n, height, width), y is (n,).
+    Arrays
+        x is (n, height, width), y is (n,).
 
     Raises
     ------
@@ -146,4 +146,4 @@ def read_idx_files(files: dict[str, Path]) -> dict[str, NDArray[Any]]:
                 f"{files[images].name} has {len(arrays[images]):,} images, but {files[labels].name} has "
                 f"{len(arrays[labels]):,} labels (in {files[images].parent}); get both again from one source."
             )
-    return arrays
+    return Arrays(**arrays)

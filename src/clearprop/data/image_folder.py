@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import struct
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.data.reading import Arrays
 from clearprop.errors import DataError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
@@ -20,7 +19,7 @@ SIZE = (28, 28)
 MOST_PIXELS = 50_000_000
 
 
-def read_image_folder(folder: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def read_image_folder(folder: str | os.PathLike[str]) -> Arrays:
     """Read the images of a folder as grey rows of 28x28 pixels.
 
     Images are made grey, stretched to 28x28, and keep their sense of light: white is 255. What is
@@ -34,7 +33,7 @@ def read_image_folder(folder: str | os.PathLike[str]) -> dict[str, NDArray[Any]]
 
     Returns
     -------
-    dict of str to ndarray
+    Arrays
         x, (n, 28, 28) of uint8, by class and then by file name; and y, (n,) of str.
 
     Raises
@@ -59,7 +58,7 @@ def read_image_folder(folder: str | os.PathLike[str]) -> dict[str, NDArray[Any]]
             f"{folder} holds no data: neither the IDX files of MNIST, nor one subfolder of images for each "
             "class."
         )
-    return {"x": np.stack(images), "y": np.array(labels)}
+    return Arrays(np.stack(images), np.array(labels))
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -90,10 +89,11 @@ def read_image(path: Path) -> NDArray[np.uint8]:
                 problem = _problem(image)
                 if problem is None:
                     grey = _grey(image)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
-        raise DataError(f"{path} is damaged, or no image: {error}.") from error
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path} is too large: {error}.") from error
+        raise DataError(f"{path} claims to have too many pixels: {error}") from error
+    except Exception as error:
+        # the readers of Pillow raise whatever a damaged file leads them into
+        raise DataError(f"{path} is damaged, or no image: {error}.") from error
     if problem is not None:
         raise DataError(f"{path} {problem}.")
     return resize_and_flatten(grey[np.newaxis], SIZE).reshape(SIZE)

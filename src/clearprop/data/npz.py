@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.data.reading import MOST_COMPRESSED, opened, read_exactly
+from clearprop.data.reading import MOST_COMPRESSED, Arrays, opened, read_exactly
 from clearprop.errors import DataError
 
 LONGEST_HEADER = 10_000
@@ -24,7 +24,7 @@ PLAIN_TYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248]|[SU][0-9]{1,6})")
 PARTS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def read_npz(path: str | os.PathLike[str]) -> Arrays:
     """Read features and labels from an NPZ file.
 
     Parameters
@@ -34,8 +34,8 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
 
     Returns
     -------
-    dict of str to ndarray
-        With the keys x and y, and perhaps x_test and y_test.
+    Arrays
+        Of whatever shapes and types the file has.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
             raise DataError(f"{path} cannot be unpacked: {error}.") from error
 
 
-def _read(path: Path, archive: zipfile.ZipFile) -> dict[str, NDArray[Any]]:
+def _read(path: Path, archive: zipfile.ZipFile) -> Arrays:
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if {"x_train", "y_train"} <= members.keys():
         wanted = PARTS if {"x_test", "y_test"} & members.keys() else PARTS[:2]
@@ -63,14 +63,12 @@ def _read(path: Path, archive: zipfile.ZipFile) -> dict[str, NDArray[Any]]:
         wanted = ("x", "y")
     missing = [name for name in wanted if name not in members]
     if missing:
+        there = ", ".join(sorted(members)[:20]) or "none"
         raise DataError(
             f"{path} has no array named {' and none named '.join(missing)}, but must have x and y, or "
-            f"x_train and y_train (and perhaps x_test and y_test); it has {', '.join(sorted(members)[:20]) or 'none'}."
+            f"x_train and y_train (and perhaps x_test and y_test); it has {there}."
         )
-    return {
-        name.removesuffix("_train"): _read_array(f"{name} in {path}", archive, members[name])
-        for name in wanted
-    }
+    return Arrays(*(_read_array(f"{name} in {path}", archive, members[name]) for name in wanted))
 
 
 def _read_array(where: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:

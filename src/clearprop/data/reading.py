@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NamedTuple
+
+from numpy.typing import NDArray
 
 from clearprop.errors import DataError
 
@@ -13,6 +15,15 @@ from clearprop.errors import DataError
 CHUNK = 1 << 20
 # deflate, the compression of gzip and zip, cannot do better than this
 MOST_COMPRESSED = 1032
+
+
+class Arrays(NamedTuple):
+    """What a source holds: features and labels, and those of its own test set where it has one."""
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    x_test: NDArray[Any] | None = None
+    y_test: NDArray[Any] | None = None
 
 
 @contextmanager

@@ -1,0 +1,8 @@
+"""Data: from a name or a path to rows, labels and their splits."""
+
+from clearprop.data.arrays import from_arrays
+from clearprop.data.dataset import Dataset, Splits, one_hot
+from clearprop.data.loading import load_data
+from clearprop.scaling import Scaling
+
+__all__ = ["Dataset", "Scaling", "Splits", "from_arrays", "load_data", "one_hot"]

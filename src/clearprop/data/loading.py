@@ -1,0 +1,109 @@
+"""load_data: from a name or a path to a Dataset."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from clearprop.arguments import listed, nearest
+from clearprop.data.arrays import from_arrays
+from clearprop.data.catalog import CATALOG, CatalogEntry
+from clearprop.data.dataset import Dataset
+from clearprop.data.fetching import data_folder, obtain
+from clearprop.data.formats import read_path
+from clearprop.data.idx import read_idx_files
+from clearprop.errors import DataError
+
+
+def load_data(
+    name_or_path: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    progress: bool = True,
+) -> Dataset:
+    """Load a data set, with its test set.
+
+    Where the source has no test set of its own, a stratified 20% of its rows become one. That draw always
+    has the seed 0, so the test rows never depend on the seed of a run.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        ``"digits"`` (needs no download), ``"mnist"``, ``"fashion-mnist"`` or ``"kmnist"``; or the path of a
+        folder with the IDX files of MNIST (``.gz`` or not), of an ``.npz`` file (arrays ``x`` and ``y``, or
+        ``x_train``, ``y_train``, ``x_test`` and ``y_test``), of a ``.csv`` file (labels in the column
+        "label", "class", "target" or "y", else in the first), or of a folder of images with one subfolder a
+        class.
+    data_dir : path-like or None
+        A folder that is looked at before anything is downloaded; by default that of the environment variable
+        CLEARPROP_DATA.
+    progress : bool, default True
+        Show how a download gets on.
+
+    Returns
+    -------
+    Dataset
+        The rows to split into training and validation, with ``test`` set.
+
+    Raises
+    ------
+    DataError
+        If there is no such data set, or it is damaged; the text names the place.
+    FetchError
+        If it has to be downloaded and cannot be.
+
+    Examples
+    --------
+    >>> load_data("digits")
+    Dataset(digits: 1,437 rows of 784 features (uint8, images 28x28), 10 classes, test 360 rows)
+    """
+    if isinstance(name_or_path, str) and name_or_path in CATALOG:
+        return load_entry(CATALOG[name_or_path], data_folder(data_dir), progress=progress)
+    # these two leave what cannot be a path alone, where those of pathlib raise
+    path = Path(os.path.expanduser(name_or_path))
+    if not os.path.exists(path):
+        names = listed(CATALOG)
+        raise DataError(
+            f'There is no data set "{name_or_path}", and no file or folder of that name; give {names}, or a '
+            f"path.{nearest(name_or_path, CATALOG)}"
+        )
+    return from_arrays(_name_of(path), *read_path(path), source=str(path))
+
+
+def load_entry(
+    entry: CatalogEntry,
+    data_dir: Path | None = None,
+    cache: Path | None = None,
+    *,
+    progress: bool = True,
+) -> Dataset:
+    """Load a data set of the catalog, from wherever its files are.
+
+    Parameters
+    ----------
+    entry : CatalogEntry
+    data_dir, cache, progress
+        As ``obtain`` has them.
+    """
+    if not entry.files:
+        return _load_digits(entry)
+    arrays = read_idx_files(obtain(entry, data_dir, cache, progress=progress))
+    return from_arrays(entry.name, *arrays, class_names=entry.class_names, source=entry.title)
+
+
+def _name_of(path: Path) -> str:
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def _load_digits(entry: CatalogEntry) -> Dataset:
+    """Make the 8x8 images of 17 grey levels into what MNIST looks like: 28x28, 0..255."""
+    from sklearn.datasets import load_digits
+
+    from clearprop.scratch import resize_and_flatten
+
+    digits = load_digits()
+    small = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    x = resize_and_flatten(small, (28, 28)).reshape(-1, 28, 28)
+    return from_arrays(entry.name, x, digits.target, class_names=entry.class_names, source=entry.title)

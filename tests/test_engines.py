@@ -1,0 +1,269 @@
+"""Two engines, one trajectory: against the lesson, against finite differences, against each other."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from clearprop import scratch
+from clearprop.data import Dataset
+from clearprop.engines import create_engine
+from clearprop.engines.base import Engine, Task
+from clearprop.errors import EngineUnavailable, InvalidArgument
+from clearprop.initialization import initial_parameters
+from clearprop.losses import LOSSES
+from clearprop.network import Network
+from clearprop.optimizers import OPTIMIZERS
+from clearprop.parameters import Parameters
+from clearprop.recipe import Recipe
+from clearprop.scaling import PIXELS, Scaling
+from clearprop.training import batches
+
+pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
+
+SIZES = (784, 64, 32, 10)
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity")
+LEARNING_RATE = 0.003
+SCRATCH = {
+    "sigmoid": (scratch.sigmoid, scratch.dsigmoid),
+    "tanh": (scratch.tanh, scratch.dtanh),
+    "relu": (scratch.relu, scratch.drelu),
+}
+
+
+def make_task(
+    data: Dataset, network: Network, recipe: Recipe, dtype: str = "float64", scaling: Scaling = PIXELS
+) -> Task:
+    return Task(
+        network=network,
+        recipe=recipe,
+        parameters=initial_parameters(
+            network.layer_sizes, network.initialization, np.random.default_rng(1), np.dtype(dtype)
+        ),
+        x=data.x,
+        y=data.y,
+        scaling=scaling,
+        dropout_rng=np.random.default_rng(2),
+    )
+
+
+def recipe_of(**fields: object) -> Recipe:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return Recipe(**{"learning_rate": LEARNING_RATE, **fields})  # type: ignore[arg-type]
+
+
+def one_epoch(engine: Engine, recipe: Recipe, n_rows: int) -> tuple[np.ndarray, Parameters]:
+    order = batches(np.random.default_rng(3), n_rows, recipe.batch_size)
+    losses = [engine.train_step(rows, recipe.learning_rate) for rows in order]
+    return np.array(losses), engine.parameters()
+
+
+def distance(ours: Parameters, theirs: Parameters) -> float:
+    """Return the relative distance of all parameters, taken as one vector, in the Euclidean norm.
+
+    As one vector, since in float32 a single gradient that ought to be zero but is rounded to +1e-9 by one
+    engine and to -1e-9 by the other moves one bias by a full step of Adam in opposite directions.
+    """
+    mine, others = (
+        np.concatenate([array.ravel() for pair in parameters for array in pair]).astype(np.float64)
+        for parameters in (ours, theirs)
+    )
+    return float(np.linalg.norm(mine - others) / np.linalg.norm(others))
+
+
+def assert_same_trajectory(data: Dataset, network: Network, recipe: Recipe, dtype: str) -> None:
+    task = make_task(data, network, recipe, dtype)
+    losses, parameters = one_epoch(create_engine("numpy", task), recipe, len(data))
+    # a new stream of dropout masks, from the same seed
+    twin = replace(task, dropout_rng=np.random.default_rng(2))
+    torch_losses, torch_parameters = one_epoch(create_engine("torch", twin, "cpu"), recipe, len(data))
+    tolerance = {"float64": 1e-10, "float32": 1e-4}[dtype]
+    np.testing.assert_allclose(losses, torch_losses, rtol=tolerance, atol=0)
+    assert distance(parameters, torch_parameters) < tolerance
+    assert parameters[0][0].dtype == torch_parameters[0][0].dtype == np.dtype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_numpy_and_torch_take_the_same_path(
+    digits: Dataset, optimizer: str, activation: str, loss: str, dtype: str
+) -> None:
+    assert_same_trajectory(
+        digits, Network(SIZES, activation), recipe_of(optimizer=optimizer, loss=loss), dtype
+    )
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_the_path_stays_the_same_with_weight_decay_dropout_and_label_smoothing(
+    digits: Dataset, optimizer: str, loss: str
+) -> None:
+    assert_same_trajectory(
+        digits,
+        Network(SIZES, ("tanh", "sigmoid"), initialization="torch_default", dropout=0.2),
+        recipe_of(optimizer=optimizer, loss=loss, weight_decay=0.01, label_smoothing=0.1),
+        "float64",
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_path_stays_the_same_over_an_epoch_of_mnist(mnist: Dataset, dtype: str) -> None:
+    assert_same_trajectory(mnist, Network(SIZES, "relu"), recipe_of(optimizer="sgd"), dtype)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+@pytest.mark.parametrize("activation", sorted(SCRATCH))
+def test_each_engine_takes_the_steps_of_the_lesson(
+    digits: Dataset, activation: str, depth: int, engine: str
+) -> None:
+    sizes = (784, *(16, 12, 8)[: depth - 1], 10)
+    recipe = recipe_of(optimizer="sgd", learning_rate=0.1)
+    task = make_task(digits, Network(sizes, activation), recipe)
+    machine = create_engine(engine, task, "cpu" if engine == "torch" else "auto")
+    parameters = {
+        f"{kind}{layer}": array
+        for layer, pair in enumerate(task.parameters, start=1)
+        for kind, array in zip("wb", pair, strict=True)
+    }
+    g_act, d_act = SCRATCH[activation]
+    one_hot = scratch.one_hot_encode(digits.y).astype(np.float64)
+    order = list(batches(np.random.default_rng(3), len(digits), 64))
+    for rows in (order[0], order[1], order[-1]):
+        passed = scratch.forward_prop(digits.x[rows] * (1 / 255), parameters, depth + 1, g_act)
+        loss = scratch.cross_entropy(passed[f"h{depth}"], one_hot[rows])
+        slopes = scratch.backprop(passed, parameters, one_hot[rows], depth, 10, d_act)
+        parameters = scratch.gradient_descent(parameters, slopes, 0.1)
+        assert machine.train_step(rows, 0.1) == pytest.approx(loss, rel=1e-12)
+    for layer, (weight, bias) in enumerate(machine.parameters(), start=1):
+        np.testing.assert_allclose(weight, parameters[f"w{layer}"], rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(bias, parameters[f"b{layer}"], rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_gradient_agrees_with_finite_differences(activation: str, loss: str) -> None:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(7, 5)).astype(np.float32)
+    data = Dataset("noise", x, np.arange(7) % 3, ("a", "b", "c"), None, Scaling())
+    recipe = recipe_of(learning_rate=1.0, loss=loss, label_smoothing=0.1)
+    # biases other than zero: a row whose first layer is all off would put the second exactly on relu's kink
+    network = Network((5, 4, 4, 3), activation, initialization="torch_default")
+    task = make_task(data, network, recipe, scaling=Scaling())
+    rows = np.arange(7)
+
+    def loss_at(parameters: Parameters) -> float:
+        engine = create_engine("numpy", replace(task, parameters=parameters))
+        return engine.train_step(rows, 1.0)
+
+    engine = create_engine("numpy", task)
+    engine.train_step(rows, 1.0)
+    # one step of plain gradient descent at rate 1 moves each parameter by its own gradient
+    moved = engine.parameters()
+    step = 1e-4
+    for layer, pair in enumerate(task.parameters):
+        for kind, array in enumerate(pair):
+            numeric = np.zeros_like(array)
+            for index in np.ndindex(array.shape):
+                values = []
+                for offset in (2, 1, -1, -2):
+                    shifted = [tuple(a.copy() for a in other) for other in task.parameters]
+                    shifted[layer][kind][index] += offset * step
+                    values.append(loss_at(shifted))  # type: ignore[arg-type]
+                # fourth-order central differences
+                numeric[index] = (-values[0] + 8 * values[1] - 8 * values[2] + values[3]) / (12 * step)
+            gradient = array - moved[layer][kind]
+            assert np.linalg.norm(gradient - numeric) < 1e-7 * np.linalg.norm(numeric)
+
+
+def test_shift_and_factor_of_each_feature_reach_both_engines_alike() -> None:
+    rng = np.random.default_rng(6)
+    x = rng.normal(50, 20, size=(200, 12)).astype(np.float32)
+    scaling = Scaling(x.mean(axis=0, dtype=np.float64), 1 / x.std(axis=0, dtype=np.float64))
+    data = Dataset("table", x, rng.integers(0, 3, 200), ("a", "b", "c"), None, scaling)
+    recipe = recipe_of(optimizer="adam")
+    task = make_task(data, Network((12, 8, 3), "tanh"), recipe, scaling=scaling)
+    engines = [create_engine("numpy", task), create_engine("torch", task, "cpu")]
+    (losses, ours), (torch_losses, theirs) = (one_epoch(engine, recipe, 200) for engine in engines)
+    np.testing.assert_allclose(losses, torch_losses, rtol=1e-10)
+    assert distance(ours, theirs) < 1e-10
+    np.testing.assert_allclose(engines[0].logits(x), engines[1].logits(x), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_the_same_seed_gives_the_same_bits(digits: Dataset, engine: str) -> None:
+    recipe = recipe_of(optimizer="adam")
+    network = Network(SIZES, "relu", dropout=0.3)
+    runs = []
+    for _ in range(2):
+        task = make_task(digits, network, recipe, "float32")
+        runs.append(one_epoch(create_engine(engine, task), recipe, len(digits)))
+    assert (runs[0][0] == runs[1][0]).all()
+    for first, second in zip(runs[0][1], runs[1][1], strict=True):
+        assert all((a == b).all() for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_an_engine_leaves_the_arrays_it_is_given_alone(digits: Dataset, engine: str) -> None:
+    recipe = recipe_of()
+    task = make_task(digits, Network((784, 8, 10)), recipe)
+    before = [(weight.copy(), bias.copy()) for weight, bias in task.parameters]
+    x = digits.x.copy()
+    machine = create_engine(engine, task, "cpu" if engine == "torch" else "auto")
+    machine.train_step(np.arange(64), 0.1)
+    machine.parameters()[0][0][:] = 0
+    machine.train_step(np.arange(64), 0.1)
+    assert np.abs(machine.parameters()[0][0]).max() > 0
+    assert (digits.x == x).all()
+    for pair, (weight, bias) in zip(task.parameters, before, strict=True):
+        assert (pair[0] == weight).all()
+        assert (pair[1] == bias).all()
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_loaded_parameters_are_the_ones_given_back(digits: Dataset, engine: str) -> None:
+    machine = create_engine(engine, make_task(digits, Network((784, 8, 10)), recipe_of()))
+    others = initial_parameters((784, 8, 10), "he_normal", np.random.default_rng(9), np.float64)
+    machine.load_parameters(others)
+    assert distance(machine.parameters(), others) == 0
+
+
+def test_an_unknown_engine_is_named_with_what_is_allowed(digits: Dataset) -> None:
+    task = make_task(digits, Network((784, 8, 10)), recipe_of())
+    with pytest.raises(InvalidArgument, match="engine is 'jax', but must be one of \"numpy\" or \"torch\""):
+        create_engine("jax", task)
+
+
+def test_the_numpy_engine_refuses_a_device_it_does_not_have(digits: Dataset) -> None:
+    task = make_task(digits, Network((784, 8, 10)), recipe_of())
+    with pytest.raises(InvalidArgument, match="runs on \"cpu\" only"):
+        create_engine("numpy", task, "cuda")
+
+
+def test_a_device_that_is_not_here_is_refused_in_one_sentence(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    task = make_task(digits, Network((784, 8, 10)), recipe_of())
+    with pytest.raises(EngineUnavailable, match='device is "cuda", but this machine'):
+        create_engine("torch", task, "cuda")
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_the_module_is_the_published_one_with_its_output_function(digits: Dataset, loss: str) -> None:
+    import torch
+
+    from clearprop.engines.torch_engine import TorchEngine
+
+    engine = TorchEngine(make_task(digits, Network((784, 8, 10)), recipe_of(loss=loss)), "cpu")
+    outputs = engine.module(torch.from_numpy(digits.x[:5] / 255))
+    sums_to_one = torch.allclose(outputs.sum(dim=1), torch.ones(5, dtype=torch.float64))
+    assert sums_to_one == (loss == "double_softmax")
