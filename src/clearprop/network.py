@@ -101,7 +101,9 @@ class Network:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values; ``Network(**d)`` makes the network again."""
-        return asdict(self)
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
 
     def _repr_html_(self) -> str:
         from clearprop.display import network_html

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,15 @@ class RunFolder:
         self.folder = Path(folder)
         self.parameters_file = self.folder / PARAMETERS_FILE
 
+    def holds_a_run(self) -> bool:
+        """Tell whether a training was kept here."""
+        return (self.folder / CONFIG_FILE).exists()
+
+    def forget(self) -> None:
+        """Remove what an earlier run left, so that its files and a new run's never stand side by side."""
+        for name in (CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE):
+            (self.folder / name).unlink(missing_ok=True)
+
     def write_config(self, network: Network, recipe: Recipe, **more: Any) -> None:
         """Write what is trained and how; ``more`` holds plain JSON values such as the data and the split."""
         write_json(
@@ -47,10 +55,6 @@ class RunFolder:
     def write_model(self, model: Model, training: dict[str, Any]) -> None:
         """Write the parameters, described so that they can be used without this folder."""
         save_model(self.parameters_file, model, training)
-
-    def read_history(self) -> History:
-        """Read what was measured; for a folder this class has written."""
-        return History(**json.loads((self.folder / HISTORY_FILE).read_bytes()))
 
 
 class RunRecorder(Callback):

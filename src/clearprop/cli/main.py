@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -64,36 +65,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0; 2 for a user's mistake; 1 for a defect of Clearprop; 130 after Ctrl-C.
     """
+    command = typer.main.get_command(app)
     try:
-        return _call(arguments)
+        code = command.main(args=arguments, prog_name="clearprop", standalone_mode=False)
     except ClearpropError as error:
         print(f"Error: {error}", file=sys.stderr)
         return USER_MISTAKE
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # the reader of a pipe has seen enough; nothing is left to say to it
-        sys.stderr.close()
+    except (BrokenPipeError, SystemExit):
+        # rich turns the first into the second: the reader of a pipe has seen enough; nothing is left to say to it, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:
+    except Exception as error:
+        # what the parser of the command line raises: newer releases of typer carry click inside, so its
+        # classes have no public name that holds for all of them
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            return USER_MISTAKE
         traceback.print_exc()
         print(
             "This is a defect of Clearprop, not of your input; please report it with the text above.",
             file=sys.stderr,
         )
         return DEFECT
-
-
-def _call(arguments: Sequence[str] | None) -> int:
-    import click
-
-    command = typer.main.get_command(app)
-    try:
-        code = command.main(args=arguments, prog_name="clearprop", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return USER_MISTAKE
-    except click.exceptions.Abort:
-        raise KeyboardInterrupt from None
     return code if isinstance(code, int) else 0

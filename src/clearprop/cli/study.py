@@ -56,7 +56,7 @@ def study(
     from clearprop.study.runner import run_study
 
     definition = load_study(name)
-    dataset = load_data(data or definition.data, data_dir=data_dir)
+    dataset = load_data(data or definition.data, data_dir=data_dir, progress=not quiet)
     folder = out or Path("results") / f"{definition.name}-{dataset.name}"
     try:
         results = run_study(

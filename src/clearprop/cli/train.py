@@ -46,6 +46,7 @@ def train(
     engine: Engine = "numpy",
     device: Device = "auto",
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that --out holds.")] = False,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
@@ -55,6 +56,7 @@ def train(
     """
     from clearprop.callbacks import Callback
     from clearprop.data import load_data
+    from clearprop.engines import check_engine
     from clearprop.evaluation import evaluate
     from clearprop.files import make_folder
     from clearprop.network import Network
@@ -75,7 +77,7 @@ def train(
         seed=seed,
     )
     share = int(validation) if validation is not None and validation == int(validation) else validation
-    dataset = load_data(data, data_dir=data_dir)
+    dataset = load_data(data, data_dir=data_dir, progress=not quiet)
     parts = dataset.split(validation=share, seed=seed)
     network = Network(
         (dataset.n_features, *_sizes(hidden), dataset.n_classes),
@@ -84,6 +86,10 @@ def train(
         dropout=dropout,
     )
     run_folder = RunFolder(make_folder(out))
+    if run_folder.holds_a_run() and not overwrite:
+        raise InvalidArgument(f"{out} holds a run already; choose another --out, or add --overwrite.")
+    check_engine(engine, device)
+    run_folder.forget()
     training = {"data": data, "validation": share, "recipe": recipe.to_dict()}
     run_folder.write_config(network, recipe, data=data, validation=share, engine=engine, device=device)
     callbacks: list[Callback] = [RunRecorder(run_folder, parts.train, training)]

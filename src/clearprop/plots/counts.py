@@ -27,6 +27,7 @@ from clearprop.plots.style import (
     shortened,
 )
 
+MOST_LETTERS = 44
 #: Beyond this many classes the numbers in the cells could not be read.
 MOST_NUMBERED_CLASSES = 20
 
@@ -181,7 +182,9 @@ def plot_accuracies(
                 axes.scatter(
                     published[name], number, s=60, facecolor="none", edgecolor=WRONG, linewidth=1.5, zorder=4
                 )
-            axes.text(0, number - 0.2, name, ha="left", va="bottom", fontsize=FONT_SIZE)
+            axes.text(
+                0, number - 0.2, shortened(name, MOST_LETTERS), ha="left", va="bottom", fontsize=FONT_SIZE
+            )
             axes.text(1.0, number - 0.2, f"{mean:.4f}", ha="right", va="bottom", fontsize=FONT_SIZE)
         axes.set_ylim(len(accuracies) - 0.5, -0.9)
         axes.set_xlim(-0.015, 1.015)

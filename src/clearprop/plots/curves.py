@@ -19,12 +19,14 @@ from clearprop.plots.style import (
     mark_points,
     new_figure,
     scale_losses,
+    shortened,
 )
 from clearprop.scratch import average_every
 
 #: The published study averages every 200 iterations; a short training gets smaller groups.
 GROUPS = (200, 100, 50, 20, 10, 5, 2, 1)
 FEWEST_POINTS = 25
+MOST_LETTERS = 50
 
 
 def readable_group(n_iterations: int) -> int:
@@ -202,6 +204,6 @@ def _plot_band(axes: Axes, name: str, number: int, values: np.ndarray) -> None:
         marker=MARKERS[number % len(MARKERS)],
         # a marker here and there is enough to tell lines apart
         markevery=max(1, len(epochs) // 8),
-        # a name that starts with an underscore would be left out of the legend
-        label=f"\u200b{name}" if name.startswith("_") else name,
+        # matplotlib leaves a name that starts with an underscore out of the legend
+        label=f"\N{ZERO WIDTH SPACE}{shortened(name, MOST_LETTERS)}",
     )

@@ -144,5 +144,8 @@ def mark_points(n_points: int) -> str:
 
 
 def shortened(name: str, most: int = 14) -> str:
-    """Return a name that fits beside others."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    """Return a name that fits beside others and can be drawn, whatever characters it has."""
+    drawable = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name
+    )
+    return drawable if len(drawable) <= most else f"{drawable[: most - 1]}…"

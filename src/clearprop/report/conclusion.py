@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Any
+from itertools import combinations, pairwise
+from statistics import fmean
 
 from clearprop.losses import double_softmax_floor
 from clearprop.report.ranking import CONFIDENCE, Interval, interval, separated_groups
-from clearprop.report.words import accuracy, counted, listed, sentence, signed, with_spread
+from clearprop.report.words import accuracy, counted, listed, signed, with_spread
 from clearprop.study.results import ExperimentResult, SeedResult, StudyResults
 
 
@@ -52,12 +52,13 @@ def _coverage(results: StudyResults) -> Iterator[str]:
     complete = sum(len(experiment.complete) for experiment in results.experiments)
     yield (
         f"{counted(len(results.experiments), 'experiment')} on {results.data.name}, "
-        f"{counted(len(results.seeds), 'seed')} each: {complete} of {planned} trainings reached their last epoch."
+        f"{counted(len(results.seeds), 'seed')} each: {complete} of {planned} trainings reached their last "
+        "epoch."
     )
     if runs < planned:
         yield (
-            f"The study was interrupted: {counted(planned - runs, 'training')} did not take place, and nothing "
-            "here speaks of them."
+            f"The study was interrupted: {counted(planned - runs, 'training')} did not take place, and "
+            "nothing here speaks of them."
         )
 
 
@@ -75,19 +76,19 @@ def _ranking(results: StudyResults) -> Iterator[str]:
         return
     yield (
         f"The rule: each experiment's mean over seeds gets a {CONFIDENCE:.0%} interval, mean ± t s / √n with "
-        "Student's t for its number of seeds (and at least one test row wide); one experiment is called better "
-        "than another only where their intervals do not overlap."
+        "Student's t for its number of seeds (and at least one test row wide); one experiment is called "
+        "better than another only where their intervals do not overlap."
     )
     groups = separated_groups(several)
     if len(several) == 1:
-        yield f"Only {next(iter(several))} has several complete seeds, so there is nothing to rank it against."
+        yield f"Only {groups[0][0]} has several complete seeds, so there is nothing to rank it against."
     elif len(groups) == 1:
         yield (
             "By that rule nothing can be ranked as a whole: the intervals overlap one another from "
             f"{groups[0][0]} to {groups[0][-1]}."
         )
     else:
-        for above, below in zip(groups, groups[1:], strict=False):
+        for above, below in pairwise(groups):
             yield (
                 f"{_group(above, several)} {'is' if len(above) == 1 else 'are'} better than "
                 f"{_group(below, several)}."
@@ -126,27 +127,30 @@ WORDS = {
 def _single_changes(results: StudyResults) -> Iterator[str]:
     several = seed_intervals(results)
     finished = [experiment for experiment in results.experiments if experiment.complete]
+    unsure = False
     for first, second in combinations(finished, 2):
         different = _differences(first, second)
         if len(different) == 1 and first.complete[0].split == second.complete[0].split:
             (field,) = different
             before, after = (_setting(each, field) for each in (first, second))
-            step = sum(second.accuracies()) / len(second.complete) - sum(first.accuracies()) / len(
-                first.complete
-            )
+            unsure |= first.name not in several or second.name not in several
             yield (
-                f"{sentence(WORDS[field])[:-1]}, {before} to {after} ({first.name} to {second.name}): test accuracy "
-                f"{with_spread(first.accuracies())} to {with_spread(second.accuracies())}, "
-                f"{_judged(step, first.name, second.name, several)}."
+                f"{WORDS[field].capitalize()}, {before} to {after} ({first.name} to {second.name}): test "
+                f"accuracy {with_spread(first.accuracies())} to {with_spread(second.accuracies())}, "
+                f"{_judged(first, second, several)}."
             )
+    if unsure:
+        yield "With one training of an experiment, a small step cannot be told from chance."
 
 
 def _differences(first: ExperimentResult, second: ExperimentResult) -> list[str]:
-    def settings(experiment: ExperimentResult) -> dict[str, Any]:
-        return {**experiment.network, **experiment.recipe, "engine": experiment.engine}
-
-    ours, theirs = settings(first), settings(second)
-    return [field for field in WORDS if ours[field] != theirs[field]]
+    ours, theirs = ({**each.network, **each.recipe, "engine": each.engine} for each in (first, second))
+    different = [field for field in WORDS if ours[field] != theirs[field]]
+    without_decay = {each["optimizer"] for each in (ours, theirs) if not each["weight_decay"]}
+    if {ours["optimizer"], theirs["optimizer"]} == {"adam", "adamw"} and without_decay:
+        # without decay Adam and AdamW are one algorithm
+        different.remove("optimizer")
+    return different
 
 
 def _setting(experiment: ExperimentResult, field: str) -> str:
@@ -156,13 +160,16 @@ def _setting(experiment: ExperimentResult, field: str) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
 
 
-def _judged(step: float, first: str, second: str, several: dict[str, Interval]) -> str:
-    if first not in several or second not in several:
-        return f"{signed(step, 4)} in one training each, which cannot tell a small effect from chance"
-    apart = several[first].low > several[second].high or several[second].low > several[first].high
-    if apart:
-        return f"{signed(step, 4)}, which the seeds support"
-    return f"{signed(step, 4)}, which the spread over seeds does not support"
+def _judged(first: ExperimentResult, second: ExperimentResult, several: dict[str, Interval]) -> str:
+    step = signed(fmean(second.accuracies()) - fmean(first.accuracies()), 4)
+    if step == signed(0.0, 4):
+        return "no difference"
+    if first.name not in several or second.name not in several:
+        return step
+    ours, theirs = several[first.name], several[second.name]
+    if ours.low > theirs.high or theirs.low > ours.high:
+        return f"{step}, which the seeds support"
+    return f"{step}, which the spread over seeds does not support"
 
 
 # ---- What did not work, and what else shows ----------------------------------------------------------
@@ -170,27 +177,23 @@ def _judged(step: float, first: str, second: str, several: dict[str, Interval]) 
 
 def _failures(results: StudyResults) -> Iterator[str]:
     for experiment in results.experiments:
+        name, complete = experiment.name, experiment.complete
         diverged = [run for run in experiment.seeds if run.status == "diverged"]
         if diverged:
-            yield (
-                f"{experiment.name} diverged with {len(diverged)} of "
-                f"{counted(len(experiment.seeds), 'seed')}: its loss became NaN or infinite."
-            )
-        collapsed = [run for run in experiment.complete if is_collapsed(run)]
+            yield f"{name} diverged{_of(diverged, experiment.seeds)}: its loss became NaN or infinite."
+        collapsed = [run for run in complete if is_collapsed(run)]
         if collapsed:
-            yield (
-                f"{experiment.name} collapsed with {len(collapsed)} of {counted(len(experiment.complete), 'seed')}: "
-                "it predicts one class for every test row."
-            )
-        stuck = [
-            run for run in experiment.complete if not is_collapsed(run) and is_no_better_than_guessing(run)
-        ]
+            yield f"{name} collapsed{_of(collapsed, complete)}: it predicts one class for every test row."
+        stuck = [run for run in complete if not is_collapsed(run) and is_no_better_than_guessing(run)]
         if stuck:
             yield (
-                f"{experiment.name} learned nothing with {len(stuck)} of "
-                f"{counted(len(experiment.complete), 'seed')}: its test accuracy is not above that of always "
-                "guessing the most common class."
+                f"{name} learned nothing{_of(stuck, complete)}: its test accuracy is not above that of "
+                "always guessing the most common class."
             )
+
+
+def _of(some: list[SeedResult], runs: list[SeedResult]) -> str:
+    return "" if len(runs) == 1 else f" with {len(some)} of {len(runs)} seeds"
 
 
 def is_collapsed(run: SeedResult) -> bool:
@@ -211,8 +214,8 @@ def _observations(results: StudyResults) -> Iterator[str]:
     n_classes = len(results.data.class_names)
     if any(each.recipe["loss"] == "double_softmax" for each, _ in complete):
         yield (
-            "The losses of experiments with the softmax applied twice start and end higher by construction (they "
-            f"stay above {double_softmax_floor(n_classes):.3f}); compare them with the others by accuracy."
+            "The losses of experiments with the softmax applied twice end higher by construction (they stay "
+            f"above {double_softmax_floor(n_classes):.3f}); compare them with the others by accuracy."
         )
     gaps = {
         each.name: max(
@@ -224,8 +227,8 @@ def _observations(results: StudyResults) -> Iterator[str]:
     widest = max(gaps, key=lambda name: gaps[name])
     if gaps[widest] > 0:
         yield (
-            f"The widest gap between training and test accuracy is {gaps[widest]:.4f} ({widest}): what was learned "
-            "by heart and does not carry over."
+            f"The widest gap between training and test accuracy is {gaps[widest]:.4f} ({widest}): what was "
+            "learned by heart and does not carry over."
         )
     yield from _speeds(complete)
 

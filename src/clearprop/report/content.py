@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from clearprop.report import words
 from clearprop.report.conclusion import conclusion, is_collapsed
+from clearprop.report.data_section import ink_on_black, samples, splits
 from clearprop.report.figures import draw_all
 from clearprop.report.notes import published_notes
 from clearprop.report.published import compare, on_published_data
-from clearprop.report.sections import experiment_sections, ink_on_black, samples, slugs_of, splits
+from clearprop.report.sections import experiment_sections
 from clearprop.study.results import ExperimentResult, StudyResults, spread
 
 
@@ -44,6 +46,15 @@ def gather(folder: Path, results: StudyResults) -> dict[str, Any]:
         "findings": conclusion(results),
         "words": words,
     }
+
+
+def slugs_of(results: StudyResults) -> dict[str, str]:
+    """Return for each experiment a name of letters, digits and hyphens that no other has."""
+    slugs: dict[str, str] = {}
+    for number, experiment in enumerate(results.experiments, start=1):
+        slug = re.sub(r"[^a-z0-9]+", "-", experiment.name.lower()).strip("-")[:60]
+        slugs[experiment.name] = slug if slug and slug not in slugs.values() else f"{slug or 'x'}-{number}"
+    return slugs
 
 
 def paragraphs(text: str) -> list[str]:

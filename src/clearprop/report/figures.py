@@ -158,7 +158,8 @@ def _draw_run(gallery: Gallery, results: StudyResults, run: SeedResult, slug: st
 def _told(name: str, history: History) -> Iterator[str]:
     first, last = history.epochs[0], history.epochs[-1]
     yield (
-        f"Line chart: training loss of {name} by epoch, {first['train_loss']:.3g} to {last['train_loss']:.3g}."
+        f"Line chart: training loss of {name} by epoch, {first['train_loss']:.3g} to "
+        f"{last['train_loss']:.3g}."
     )
     if last["validation_loss"] is not None:
         yield (

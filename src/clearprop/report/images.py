@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from clearprop.errors import StudyError
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """One small image: a PNG in base64, and words for those who cannot see it."""
+
+    image: str
+    alt: str
+    caption: tuple[str, ...] = ()
 
 
 def decoded(image: str) -> NDArray[np.uint8]:

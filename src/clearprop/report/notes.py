@@ -23,7 +23,7 @@ class Note:
 
 
 def published_notes(results: StudyResults) -> list[Note]:
-    """Return the notes, each sentence computed from the results; none for a study without published figures."""
+    """Return the notes, computed from the results; none for a study without published figures."""
     if not results.published:
         return []
     return [
@@ -107,19 +107,20 @@ def _slowing(doubled: ExperimentResult, once: ExperimentResult) -> str:
     caution = (
         ""
         if rates[0] == rates[1]
-        else f" The learning rates differ, {rates[0]:g} and {rates[1]:g}, so the softmax is not the only cause."
+        else f" The learning rates differ, {rates[0]:g} and {rates[1]:g}, so the softmax is not alone in it."
     )
     start = (
         f"{doubled.name} ends with validation accuracy {accuracy(goal)} after {counted(len(slow), 'epoch')}"
     )
     if reached is None:
-        return f"{start}, which {once.name}, with one softmax, never reached: no slowing shows in this run.{caution}"
+        return f"{start}, which {once.name}, with one softmax, never reached: no slowing shows here.{caution}"
     if reached < len(slow):
         return (
             f"{start}; {once.name}, with one softmax, got there after {reached}, so here training is slower "
             f"with two.{caution}"
         )
-    return f"{start}; {once.name}, with one softmax, needed {reached} as well: no slowing shows in this run.{caution}"
+    no_slowing = f"needed {reached} to get there: no slowing shows here"
+    return f"{start}; {once.name}, with one softmax, {no_slowing}.{caution}"
 
 
 def _first_epoch(result: SeedResult, goal: float) -> int | None:
@@ -144,7 +145,10 @@ def _with_decay(results: StudyResults) -> Iterator[str]:
         if _is_doubled(each) and each.recipe["weight_decay"] and each.complete
     ]
     if not decayed:
-        yield "No finished experiment in these results has L2 on top of two softmaxes, so they say nothing about it."
+        yield (
+            "No finished experiment in these results has L2 on top of two softmaxes, so they say nothing "
+            "about it."
+        )
     for each in decayed:
         runs = each.complete
         collapsed = [run for run in runs if len(run.evaluations["test"].predicted_classes) == 1]
@@ -164,8 +168,8 @@ def _with_decay(results: StudyResults) -> Iterator[str]:
             told = sorted({len(run.evaluations["test"].predicted_classes) for run in runs})
             yield (
                 f"{decay} did not fall into one class in this run: it predicts "
-                f"{listed((str(number) for number in told), 'or')} of {len(results.data.class_names)} classes, "
-                f"at test accuracy {_range([run.evaluations['test'].accuracy for run in runs])}."
+                f"{listed((str(number) for number in told), 'or')} of {len(results.data.class_names)} "
+                f"classes, at test accuracy {_range([run.evaluations['test'].accuracy for run in runs])}."
             )
         if collapsed:
             yield from _without_decay(results, each)
@@ -191,11 +195,11 @@ def _without_decay(results: StudyResults, decayed: ExperimentResult) -> Iterator
             told = min(len(run.evaluations["test"].predicted_classes) for run in other.complete)
             if told > 1:
                 yield (
-                    f"Without the decay, {other.name} predicts {told} classes: it is the decay that the small "
-                    "gradients of two softmaxes lose against."
+                    f"Without the decay, {other.name} predicts {told} classes: it is the decay that the "
+                    "small gradients of two softmaxes lose against."
                 )
             else:
-                yield f"{other.name}, without the decay, collapsed too, so the decay is not the only cause here."
+                yield f"{other.name}, without the decay, collapsed too: the decay is not the only cause here."
 
 
 def _published_collapse(results: StudyResults, name: str) -> Iterator[str]:
@@ -225,16 +229,16 @@ def _swapped(results: StudyResults) -> Iterator[str]:
     label = next(iter(results.published[names[0]]["test"]["classes"]))
     shown = listed(f"{test_support(results.published[name])[0]:,.0f} in {name}" for name in names)
     yield (
-        "This note concerns the published tables alone. A support column counts true rows, so on one test set "
-        f"it is the same for every model. The published test support of class {label} is {truth[0]:,.0f} in "
-        f"{_others(results, names)}, but {shown}."
+        "This note concerns the published tables alone. A support column counts true rows, so on one test "
+        f"set it is the same for every model. The published test support of class {label} is "
+        f"{truth[0]:,.0f} in {_others(results, names)}, but {shown}."
     )
     if on_published_data(results) and results.data.counts.get("test") == truth:
         yield f"The test set read for this run has {truth[0]:,.0f} rows of class {label}."
     yield (
-        f"In {listed(names)} truth and prediction were therefore handed over in the wrong order: support counts "
-        "predictions, and precision and recall have changed places. The comparison above changes them back; "
-        "accuracy and f1 are the same either way."
+        f"In {listed(names)} truth and prediction were therefore handed over in the wrong order: support "
+        "counts predictions, and precision and recall have changed places. The comparison above changes "
+        "them back; accuracy and f1 are the same either way."
     )
 
 
@@ -254,8 +258,8 @@ def _sigmoid(results: StudyResults) -> Iterator[str]:
     ]
     if not on_published_data(results):
         yield (
-            f"This note makes sense on {results.published_data} only, and this run is on {results.data.name}: "
-            f"the published accuracies of {listed(names)} were measured on other images."
+            f"This note makes sense on {results.published_data} only, and this run is on "
+            f"{results.data.name}: the published accuracies of {listed(names)} were measured on other images."
         )
         return
     for name in names:
@@ -284,8 +288,8 @@ def _place_published_accuracy(results: StudyResults, experiment: ExperimentResul
             yield f"In this run{seed} the validation accuracy reaches it in the last epoch only: {ending}."
         else:
             yield (
-                f"In this run{seed} the validation accuracy reaches it after {reached} of {last.epoch} epochs, "
-                f"and {ending}."
+                f"In this run{seed} the validation accuracy reaches it after {reached} of {last.epoch} "
+                f"epochs, and {ending}."
             )
     different = changes(experiment, published)
     if different:

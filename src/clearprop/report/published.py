@@ -94,7 +94,7 @@ def _classes(
 
 
 def on_published_data(results: StudyResults) -> bool:
-    """Tell whether the study ran on the data of the published figures, by its name or its test set's counts."""
+    """Tell whether the study ran on the data of the published figures, by name or by its test set."""
     named = results.data.name.casefold() == (results.published_data or "").casefold()
     counts = results.data.counts.get("test")
     return bool(results.published) and (

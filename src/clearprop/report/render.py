@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
+
+from clearprop.templating import environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 # what Markdown would take for its own signs
@@ -23,7 +24,7 @@ def render_html(content: dict[str, Any]) -> str:
         As ``content.gather`` returns it.
     """
     style = Markup((TEMPLATES / "report.css").read_text("utf-8"))  # our own file, not data
-    return _environment().get_template("report.html.jinja").render(content, style=style)
+    return environment(TEMPLATES).get_template("report.html.jinja").render(content, style=style)
 
 
 def render_markdown(content: dict[str, Any]) -> str:
@@ -34,20 +35,9 @@ def render_markdown(content: dict[str, Any]) -> str:
     content : dict
         As ``content.gather`` returns it.
     """
-    environment = _environment()
-    environment.finalize = _plain_in_markdown
-    return environment.get_template("report.md.jinja").render(content)
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    markdown = environment(TEMPLATES)
+    markdown.finalize = _plain_in_markdown
+    return markdown.get_template("report.md.jinja").render(content)
 
 
 def _plain_in_markdown(value: Any) -> Any:

@@ -1,30 +1,21 @@
-"""What the report says of each experiment and of the data, as plain values for the templates."""
+"""What the report says of each experiment, as plain values for the templates."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from clearprop.plots.curves import GROUPS, readable_group
-from clearprop.plots.images import MOST_UNITS, on_black, percent, strongest_units, weight_images
+from clearprop.plots.images import MOST_UNITS, percent, strongest_units, weight_images
 from clearprop.report.conclusion import is_collapsed
 from clearprop.report.figures import first_layer, shown_run
-from clearprop.report.images import decoded, encoded
+from clearprop.report.images import Thumbnail, encoded
 from clearprop.report.words import accuracy, counted, duration, listed, with_spread
 from clearprop.study.results import ExperimentResult, SeedResult, SplitFigures, StudyResults, spread
 
 N_CONFUSIONS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
-    """One small image: a PNG in base64, and words for those who cannot see it."""
-
-    image: str
-    alt: str
-    caption: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +60,6 @@ class ExperimentSection:
     mistakes: list[Thumbnail]
     weights: list[Thumbnail]
     weights_note: str
-
-
-def slugs_of(results: StudyResults) -> dict[str, str]:
-    """Return for each experiment a name of letters, digits and hyphens that no other has."""
-    slugs: dict[str, str] = {}
-    for number, experiment in enumerate(results.experiments, start=1):
-        slug = re.sub(r"[^a-z0-9]+", "-", experiment.name.lower()).strip("-")[:60]
-        slugs[experiment.name] = slug if slug and slug not in slugs.values() else f"{slug or 'x'}-{number}"
-    return slugs
 
 
 def experiment_sections(
@@ -150,7 +132,7 @@ def _configuration(experiment: ExperimentResult, run: SeedResult) -> Iterator[tu
     yield "Layers", " – ".join(str(size) for size in sizes)
     yield (
         "Parameters",
-        f"{sum((fan_in + 1) * out for fan_in, out in zip(sizes[:-1], sizes[1:], strict=True)):,}",
+        f"{sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes)):,}",
     )
     yield "Activation", activation if isinstance(activation, str) else ", ".join(activation)
     yield "Initialization", network["initialization"].replace("_", " ")
@@ -179,8 +161,9 @@ def _remarks(results: StudyResults, experiment: ExperimentResult, run: SeedResul
     if len(experiment.complete) > 1:
         tests = experiment.accuracies()
         yield (
-            f"Over {len(tests)} seeds the test accuracy is {with_spread(tests)} (mean and standard deviation), "
-            f"from {accuracy(min(tests))} to {accuracy(max(tests))}. What follows shows seed {run.seed}."
+            f"Over {len(tests)} seeds the test accuracy is {with_spread(tests)} (mean and standard "
+            f"deviation), from {accuracy(min(tests))} to {accuracy(max(tests))}. What follows shows seed "
+            f"{run.seed}."
         )
     for each in experiment.seeds:
         if each.status == "diverged":
@@ -192,21 +175,23 @@ def _remarks(results: StudyResults, experiment: ExperimentResult, run: SeedResul
 
 def _course(run: SeedResult) -> Iterator[str]:
     epochs = run.history.epochs
-    if len(epochs) > 1:
-        yield (
-            f"The training loss went from {epochs[0].train_loss:.3f} in the first epoch to "
-            f"{epochs[-1].train_loss:.3f} in the last."
-        )
-    measured = [(epoch.validation_loss, epoch) for epoch in epochs if epoch.validation_loss is not None]
-    if len(measured) > 1:
-        lowest, best = min(measured, key=lambda pair: pair[0])
-        last = measured[-1][0]
-        if best is measured[-1][1]:
+    if len(epochs) < 2:
+        return
+    first, last = f"{epochs[0].train_loss:.3f}", f"{epochs[-1].train_loss:.3f}"
+    if abs(epochs[0].train_loss - epochs[-1].train_loss) < 0.01 * abs(epochs[0].train_loss):
+        yield f"The training loss hardly moved: {first} in the first epoch, {last} in the last."
+    else:
+        yield f"The training loss went from {first} in the first epoch to {last} in the last."
+    measured = {epoch.epoch: epoch.validation_loss for epoch in epochs if epoch.validation_loss is not None}
+    if measured:
+        best = min(measured, key=lambda epoch: measured[epoch])
+        lowest, ending = f"{measured[best]:.3f}", f"{measured[epochs[-1].epoch]:.3f}"
+        if best == epochs[-1].epoch:
             yield "The validation loss was lowest in the last epoch: more epochs might lower it further."
-        else:
+        elif lowest != ending:
             yield (
-                f"The validation loss was lowest after {counted(best.epoch, 'epoch')} ({lowest:.3f}) and ended at "
-                f"{last:.3f}."
+                f"The validation loss was lowest after {counted(best, 'epoch')} ({lowest}) and ended at "
+                f"{ending}."
             )
 
 
@@ -266,33 +251,3 @@ def _weights(folder: Path, results: StudyResults, run: SeedResult) -> tuple[list
         Thumbnail(encoded(image), f"Weights of unit {unit + 1}")
         for unit, image in zip(units, weight_images(weight, shape, units), strict=True)
     ], f"{which}. Blue: ink there excites the unit; orange: it holds it back. Each unit has its own scale."
-
-
-# ---- The data ----------------------------------------------------------------------------------------
-
-
-def samples(results: StudyResults) -> list[tuple[str, list[Thumbnail]]]:
-    """Return for each class its name and a few of its images."""
-    return [
-        (name, [Thumbnail(image, f"{name}, sample {number}") for number, image in enumerate(images, start=1)])
-        for name, images in zip(results.data.class_names, results.data.samples, strict=True)
-        if images
-    ]
-
-
-def ink_on_black(results: StudyResults) -> bool:
-    """Tell whether the images of the data are strokes on black, shown as ink on a light page."""
-    return on_black([decoded(image) for images in results.data.samples for image in images])
-
-
-def splits(results: StudyResults) -> list[tuple[dict[str, int], list[str]]]:
-    """Return each way the rows were divided, with the experiments that used it."""
-    found: list[tuple[dict[str, int], list[str]]] = []
-    for experiment in results.experiments:
-        split = experiment.seeds[0].split
-        same = next((names for known, names in found if known == split), None)
-        if same is None:
-            found.append((split, [experiment.name]))
-        else:
-            same.append(experiment.name)
-    return found

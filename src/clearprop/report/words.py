@@ -18,7 +18,11 @@ def accuracy(value: float) -> str:
 def with_spread(values: Sequence[float]) -> str:
     """Return the mean, with the standard deviation over seeds where there are several."""
     mean, deviation = spread(list(values))
-    return accuracy(mean) if len(values) == 1 else f"{mean:.4f} ± {deviation:.4f}"
+    return (
+        accuracy(mean)
+        if len(values) == 1
+        else f"{mean:.4f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{deviation:.4f}"
+    )
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -60,8 +64,3 @@ def listed(names: Iterable[str], last: str = "and") -> str:
 def counted(number: int, singular: str, plural: str | None = None) -> str:
     """Return a number with its noun, such as ``1 row`` or ``1,437 rows``."""
     return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
-
-
-def sentence(words: str) -> str:
-    """Return words that begin with a capital letter and end with a full stop."""
-    return f"{words[0].upper()}{words[1:]}."

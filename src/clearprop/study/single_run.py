@@ -69,7 +69,9 @@ def run_one(
 ) -> SeedResult:
     """Train one experiment with one seed and keep it; its result file, written last, says it is complete."""
     run_folder = RunFolder(folder / place)
-    _forget(run_folder.folder)
+    # the mark of completeness goes first
+    (run_folder.folder / SEED_RESULT_FILE).unlink(missing_ok=True)
+    run_folder.forget()
     seed = each.recipe.seed
     parts = _split(each, dataset)
     rest = {name: value for name, value in config.items() if name not in ("network", "recipe")}
@@ -162,12 +164,6 @@ def _split(each: Plan, dataset: Dataset) -> Splits:
             f"Experiment {each.name} does not fit {dataset.name}: {error} The study file may set validation "
             f'for this data under [on."{dataset.name}".defaults].'
         ) from None
-
-
-def _forget(folder: Path) -> None:
-    """Remove what an earlier, incomplete or changed run left, its mark of completeness first."""
-    for name in (SEED_RESULT_FILE, CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE):
-        (folder / name).unlink(missing_ok=True)
 
 
 def _keep(folder: Path, fingerprint: str, result: SeedResult) -> None:

@@ -28,6 +28,7 @@ def line_of(text: str, place: Sequence[str | int]) -> int | None:
     # line is the first whose document holds it. Parsing instead of matching keeps strings and comments
     # from being mistaken for keys.
     lines = text.splitlines(keepends=True)
+    place = _without_positions_in_values(tomllib.loads(text), place)
     for depth in range(len(place), 0, -1):
         wanted = place[:depth]
         for number in range(1, len(lines) + 1):
@@ -36,6 +37,18 @@ def line_of(text: str, place: Sequence[str | int]) -> int | None:
             if _holds("".join(lines[: _end_of_value(lines, number)]), wanted):
                 return number
     return None
+
+
+def _without_positions_in_values(value: object, place: Sequence[str | int]) -> Sequence[str | int]:
+    """Cut the way short where it goes on inside a value, such as into a list of numbers."""
+    for depth, step in enumerate(place):
+        try:
+            value = value[step]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            return place
+        if isinstance(step, int) and not isinstance(value, dict):
+            return place[:depth]
+    return place
 
 
 def _may_set(line: str, step: str | int) -> bool:

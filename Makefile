@@ -1,0 +1,57 @@
+# Everything from a fresh clone: `make study` and `make test` set up what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help study mnist test check format wheel clean
+
+help:
+	@echo "make study   run the study on the embedded digits; ends with the path of its report"
+	@echo "make mnist   run the published study on MNIST (downloads 11 MB, or set CLEARPROP_DATA)"
+	@echo "make test    run the whole test suite"
+	@echo "make check   run the linters, the type checker and the import contracts"
+	@echo "make format  format the code"
+	@echo "make wheel   build the wheel into dist/"
+	@echo "make clean   remove the environment and everything built"
+
+study: $(VENV)/.user
+	$(BIN)/clearprop study
+
+mnist: $(VENV)/.user
+	$(BIN)/clearprop study --data mnist
+
+test: $(VENV)/.developer
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+check: $(VENV)/.developer
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.developer
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(VENV)/.developer
+	$(BIN)/python -m build --wheel
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Clearprop needs Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.user: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing Clearprop with the PyTorch engine into $(VENV) ..."
+	$(PIP) install --constraint constraints.txt --editable ".[torch]"
+	@touch $@
+
+$(VENV)/.developer: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing Clearprop and its development tools into $(VENV) ..."
+	$(PIP) install --constraint constraints.txt --editable ".[torch,dev]"
+	@touch $@ $(VENV)/.user
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

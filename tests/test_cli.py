@@ -1,0 +1,360 @@
+"""The command line as a user meets it: what it prints, where, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clearprop.cli import main
+
+# a study small enough to run in a test
+STUDY = """
+name = "tiny"
+title = "A tiny study"
+
+[defaults]
+hidden = [8]
+epochs = 2
+
+[[experiments]]
+name = "only"
+"""
+
+
+def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own, its output going into pipes."""
+    return subprocess.run(
+        [sys.executable, "-c", "import sys; from clearprop.cli import main; sys.exit(main())", *arguments],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "100", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Return the one sentence a mistake gives; the exit code must be 2 and nothing else be said."""
+    assert main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY)
+    return path
+
+
+@pytest.mark.parametrize(
+    "verb", ["study", "train", "evaluate", "report", "data list", "data get", "data verify", "data info"]
+)
+def test_every_verb_has_a_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb.split(), "--help"]) == 0
+    assert f"Example: clearprop {verb}" in capsys.readouterr().out
+
+
+def test_without_a_verb_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    main([])
+    out, err = capsys.readouterr()
+    assert "clearprop study" in out + err
+    assert "Traceback" not in err
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib.metadata import version
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"clearprop {version('clearprop')}\n"
+
+
+def test_an_unknown_option_is_a_users_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study", "--sede", "3"]) == 2
+    assert "--sede" in capsys.readouterr().err
+
+
+def test_a_defect_exits_1_and_asks_for_a_report(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clearprop.report.write_report", lambda folder: 1 / 0)
+    assert main(["report", "."]) == 1
+    assert "This is a defect of Clearprop" in capsys.readouterr().err
+
+
+def test_a_study_shows_progress_prints_a_table_and_ends_with_the_report(
+    study_file: Path, tmp_path: Path
+) -> None:
+    result = run("study", str(study_file), "--out", str(tmp_path / "out"))
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    assert lines[-1] == str(tmp_path / "out" / "report.html")
+    assert Path(lines[-1]).exists()
+    assert any("only" in line and "numpy" in line for line in lines)
+    progress = result.stderr.splitlines()
+    assert [line.split("epoch ")[1][:3] for line in progress] == ["1/2", "2/2"]
+    assert all(line.startswith("[1/1] only, seed 0") for line in progress)
+    again = run("study", str(study_file), "--out", str(tmp_path / "out"))
+    assert again.stderr == ""
+    assert again.stdout == result.stdout
+
+
+def test_quiet_shows_no_progress(study_file: Path, tmp_path: Path) -> None:
+    result = run("study", str(study_file), "--out", str(tmp_path / "out"), "--quiet")
+    assert result.returncode == 0
+    assert result.stderr == ""
+
+
+def test_a_report_is_rendered_again_from_results(study_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["study", str(study_file), "--out", str(out), "--quiet"]) == 0
+    first = (out / "report.html").read_bytes()
+    (out / "report.html").unlink()
+    assert main(["report", str(out)]) == 0
+    assert (out / "report.html").read_bytes() == first
+
+
+def test_the_report_says_how_to_make_the_study_again(study_file: Path, tmp_path: Path) -> None:
+    run("study", str(study_file), "--out", str(tmp_path / "out"), "--quiet")
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["command"].endswith(f"{study_file} --out {tmp_path / 'out'} --quiet")
+
+
+def test_a_trained_run_is_kept_and_can_be_evaluated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main(["train", "--out", str(out), "--hidden", "16", "--epochs", "2", "--quiet"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("digits: accuracy")
+    assert printed.splitlines()[-1] == str(out / "parameters.safetensors")
+    config = json.loads((out / "config.json").read_text())
+    assert config["network"]["layer_sizes"] == [784, 16, 10]
+    assert len(json.loads((out / "history.json").read_text())["epochs"]) == 2
+    for model in (out, out / "parameters.safetensors"):
+        assert main(["evaluate", str(model), "--data", "digits"]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == printed.splitlines()[0]
+    for split, rows in (("train", 1198), ("validation", 239), ("test", 360)):
+        assert main(["evaluate", str(out), "--split", split, "--json"]) == 0
+        measured = json.loads(capsys.readouterr().out)
+        assert measured["split"] == split
+        assert sum(map(sum, measured["confusion"])) == rows
+
+
+def test_train_writes_every_option_into_the_run(tmp_path: Path) -> None:
+    options = [
+        "--hidden", "8,6", "--activation", "tanh,relu", "--initialization", "he_normal", "--dropout", "0.1",
+        "--optimizer", "adamw", "--learning-rate", "0.002", "--schedule", "cosine", "--weight-decay", "0.01",
+        "--label-smoothing", "0.05", "--early-stopping", "5", "--epochs", "1", "--batch-size", "32",
+        "--validation", "0.25", "--seed", "3",
+    ]  # fmt: skip
+    assert main(["train", "--out", str(tmp_path / "run"), "--quiet", *options]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["network"] == {
+        "layer_sizes": [784, 8, 6, 10], "activation": ["tanh", "relu"], "initialization": "he_normal",
+        "dropout": 0.1, "output": "softmax",
+    }  # fmt: skip
+    assert config["recipe"] == {
+        "optimizer": "adamw", "learning_rate": 0.002, "schedule": "cosine", "weight_decay": 0.01, "epochs": 1,
+        "batch_size": 32, "loss": "cross_entropy", "label_smoothing": 0.05, "early_stopping": 5, "seed": 3,
+    }  # fmt: skip
+
+
+def test_a_kept_run_is_not_overwritten_by_accident(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "--out", str(tmp_path), "--hidden", "", "--epochs", "1", "--quiet"]
+    assert main(arguments) == 0
+    before = (tmp_path / "parameters.safetensors").read_bytes()
+    capsys.readouterr()
+    assert "holds a run already" in refused(capsys, *arguments)
+    assert (tmp_path / "parameters.safetensors").read_bytes() == before
+    assert main([*arguments, "--overwrite", "--seed", "1"]) == 0
+    assert (tmp_path / "parameters.safetensors").read_bytes() != before
+
+
+def test_a_run_that_diverges_says_so_and_keeps_its_history(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(
+        capsys, "train", "--out", str(tmp_path), "--activation", "identity", "--learning-rate", "1e9", "--quiet"
+    )
+    assert "The loss became NaN or infinite in epoch 1, batch" in message
+    assert json.loads((tmp_path / "history.json").read_text())["batch_losses"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--learning-rate", "0"], "learning_rate is 0.0, but must be a number greater than 0"),
+        (["--hidden", "500,abc"], '--hidden is "500,abc", but must be whole numbers'),
+        (["--hidden", "0"], "layer_sizes is 0"),
+        (["--data", "mnits"], "mnist"),
+        (["--data", "nowhere/at/all.csv"], "nowhere"),
+        (["--optimizer", "admw"], 'Did you mean "adamw"'),
+        (["--engine", "tf"], 'engine is \'tf\', but must be one of "numpy" or "torch"'),
+        (["--device", "cuda"], 'the NumPy engine runs on "cpu" only'),
+        (["--seed", "-1"], "seed is -1"),
+        (["--validation", "5000"], "No row of digits is left to train on"),
+        (["--activation", "tanh,relu", "--hidden", "8"], "activation names 2 functions"),
+    ],
+)
+def test_a_mistake_in_train_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert message in refused(capsys, "train", "--out", str(tmp_path / "run"), *arguments)
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_data_that_does_not_fit_a_model_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["train", "--out", str(tmp_path / "run"), "--hidden", "", "--epochs", "1", "--quiet"])
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "two.npz", x=rng.normal(size=(40, 3)), y=np.arange(40) % 2)
+    capsys.readouterr()
+    message = refused(capsys, "evaluate", str(tmp_path / "run"), "--data", str(tmp_path / "two.npz"))
+    assert "has 2 classes, but the model tells 10 apart" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "nowhere.safetensors"], "There is no model file nowhere.safetensors"),
+        (["evaluate", ".", "--split", "tset"], 'Did you mean "test"'),
+        (["report", "."], "Cannot read results.json"),
+        (["study", "activatoins"], 'Did you mean "activations"'),
+        (["study", "--seeds", "0"], "seeds is 0"),
+        (["study", "--epochs", "0"], "epochs is 0"),
+        (["study", "--engine", "jax"], 'engine is \'jax\', but must be "numpy" or "torch"'),
+        (["data", "info", "mnits"], 'Did you mean "mnist"'),
+    ],
+)
+def test_a_mistake_in_another_verb_is_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(capsys, *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_key_of_a_study_file_is_named_with_its_line(
+    study_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study_file.write_text(STUDY.replace("epochs", "epoch"))
+    assert "line 7: unknown key 'epoch'" in refused(capsys, "study", str(study_file))
+
+
+def test_an_output_folder_that_cannot_be_written_is_one_sentence(
+    study_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    message = refused(capsys, "study", str(study_file), "--out", str(tmp_path / "file" / "out"))
+    assert "a file stands where a folder is needed" in message
+
+
+def test_a_disk_that_fills_up_leaves_the_results_as_they_were(
+    study_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    assert main(["study", str(study_file), "--out", str(out), "--quiet"]) == 0
+    before = (out / "results.json").read_bytes()
+    capsys.readouterr()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    message = refused(capsys, "study", str(study_file), "--out", str(out), "--fresh", "--quiet")
+    assert "the disk is full" in message
+    assert (out / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("verb", ["study", "train"])
+def test_ctrl_c_keeps_what_is_complete_and_exits_130(verb: str, study_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    study_file.write_text(
+        STUDY.replace("epochs = 2", "epochs = 1")
+        + '\n[[experiments]]\nname = "endless"\nepochs = 1000000\n'
+    )
+    arguments = (
+        ["study", str(study_file), "--out", str(out)]
+        if verb == "study"
+        else ["train", "--out", str(out), "--hidden", "8", "--epochs", "1000000"]
+    )
+    # a shell that runs in the background hands down a SIGINT that is ignored; a terminal does not
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from clearprop.cli import main; sys.exit(main())"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "epoch" in line and ("endless" in line or verb == "train"):
+            break
+    process.send_signal(signal.SIGINT)
+    out_text, err_text = process.communicate(timeout=60)
+    assert process.returncode == 130, err_text
+    assert "Interrupted." in err_text
+    assert str(out) in err_text
+    assert "Traceback" not in err_text
+    assert out_text == ""
+    if verb == "study":
+        results = json.loads((out / "results.json").read_text())
+        assert [experiment["name"] for experiment in results["experiments"]] == ["only"]
+    else:
+        assert json.loads((out / "history.json").read_text())["epochs"]
+        assert main(["evaluate", str(out)]) == 0
+
+
+def test_a_killed_study_is_redone_where_it_was_and_never_counted(study_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    study_file.write_text(STUDY.replace("epochs = 2", "epochs = 1000000"))
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from clearprop.cli import main; main()", "study", str(study_file), "--out", str(out)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.kill()
+    process.communicate(timeout=60)
+    assert not (out / "results.json").exists()
+    study_file.write_text(STUDY)
+    result = run("study", str(study_file), "--out", str(out))
+    assert result.returncode == 0
+    assert len(result.stderr.splitlines()) == 2
+
+
+def test_output_into_a_closed_pipe_is_no_defect() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from clearprop.cli import main; sys.exit(main())", "data", "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    process.wait(timeout=60)
+    process.stderr.close()
+    assert errors == ""
+    assert process.returncode == 0
