@@ -28,10 +28,13 @@ name = "only"
 """
 
 
+PROGRAM = "import sys; from clearprop.cli import main; sys.exit(main())"
+
+
 def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a process of its own, its output going into pipes."""
     return subprocess.run(
-        [sys.executable, "-c", "import sys; from clearprop.cli import main; sys.exit(main())", *arguments],
+        [sys.executable, "-c", PROGRAM, *arguments],
         cwd=cwd,
         env={**os.environ, "COLUMNS": "100", **environment},
         capture_output=True,
@@ -188,7 +191,15 @@ def test_a_run_that_diverges_says_so_and_keeps_its_history(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = refused(
-        capsys, "train", "--out", str(tmp_path), "--activation", "identity", "--learning-rate", "1e9", "--quiet"
+        capsys,
+        "train",
+        "--out",
+        str(tmp_path),
+        "--quiet",
+        "--activation",
+        "identity",
+        "--learning-rate",
+        "1e9",
     )
     assert "The loss became NaN or infinite in epoch 1, batch" in message
     assert json.loads((tmp_path / "history.json").read_text())["batch_losses"]
@@ -289,8 +300,7 @@ def test_a_disk_that_fills_up_leaves_the_results_as_they_were(
 def test_ctrl_c_keeps_what_is_complete_and_exits_130(verb: str, study_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     study_file.write_text(
-        STUDY.replace("epochs = 2", "epochs = 1")
-        + '\n[[experiments]]\nname = "endless"\nepochs = 1000000\n'
+        STUDY.replace("epochs = 2", "epochs = 1") + '\n[[experiments]]\nname = "endless"\nepochs = 1000000\n'
     )
     arguments = (
         ["study", str(study_file), "--out", str(out)]
@@ -328,7 +338,7 @@ def test_a_killed_study_is_redone_where_it_was_and_never_counted(study_file: Pat
     out = tmp_path / "out"
     study_file.write_text(STUDY.replace("epochs = 2", "epochs = 1000000"))
     process = subprocess.Popen(
-        [sys.executable, "-c", "from clearprop.cli import main; main()", "study", str(study_file), "--out", str(out)],
+        [sys.executable, "-c", PROGRAM, "study", str(study_file), "--out", str(out)],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -345,7 +355,7 @@ def test_a_killed_study_is_redone_where_it_was_and_never_counted(study_file: Pat
 
 def test_output_into_a_closed_pipe_is_no_defect() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from clearprop.cli import main; sys.exit(main())", "data", "list"],
+        [sys.executable, "-c", PROGRAM, "data", "list"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -236,13 +236,13 @@ def test_loaded_parameters_are_the_ones_given_back(digits: Dataset, engine: str)
 
 def test_an_unknown_engine_is_named_with_what_is_allowed(digits: Dataset) -> None:
     task = make_task(digits, Network((784, 8, 10)), recipe_of())
-    with pytest.raises(InvalidArgument, match="engine is 'jax', but must be one of \"numpy\" or \"torch\""):
+    with pytest.raises(InvalidArgument, match='engine is \'jax\', but must be one of "numpy" or "torch"'):
         create_engine("jax", task)
 
 
 def test_the_numpy_engine_refuses_a_device_it_does_not_have(digits: Dataset) -> None:
     task = make_task(digits, Network((784, 8, 10)), recipe_of())
-    with pytest.raises(InvalidArgument, match="runs on \"cpu\" only"):
+    with pytest.raises(InvalidArgument, match='runs on "cpu" only'):
         create_engine("numpy", task, "cuda")
 
 

@@ -56,8 +56,9 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
 def test_a_really_full_disk_is_told_apart_from_other_failures() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    with pytest.raises(OSError, match="No space left") as caught, open("/dev/full", "wb", buffering=0) as file:
-        file.write(b"x")
+    full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+    with full, pytest.raises(OSError, match="No space left") as caught:
+        full.write(b"x")
     assert caught.value.errno == errno.ENOSPC
 
 

@@ -173,7 +173,7 @@ def test_a_value_that_is_not_allowed_names_its_experiment(tmp_path: Path) -> Non
 
 
 def test_an_unknown_study_suggests_the_nearest() -> None:
-    with pytest.raises(StudyError, match="There is no study 'activatoins'.*Did you mean \"activations\""):
+    with pytest.raises(StudyError, match=r"There is no study 'activatoins'.*Did you mean .activations."):
         load_study("activatoins")
 
 
@@ -322,11 +322,9 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_trained(
     assert trained == []
 
 
-def test_a_validation_part_larger_than_the_data_names_the_experiment(
-    tmp_path: Path, digits: Dataset
-) -> None:
+def test_a_validation_part_larger_than_the_data_names_the_experiment(tmp_path: Path, digits: Dataset) -> None:
     text = SMALL.replace("validation = 0.2", "validation = 9999")
-    with pytest.raises(StudyError, match="Experiment first does not fit digits: .*9,?999"):
+    with pytest.raises(StudyError, match=r"Experiment first does not fit digits: .*9,?999"):
         run_study(small(tmp_path, text), digits, tmp_path / "out")
 
 
@@ -361,7 +359,7 @@ def test_spread_is_the_sample_deviation() -> None:
 def test_an_old_experiment_is_not_in_the_results_of_a_smaller_study(tmp_path: Path, digits: Dataset) -> None:
     out = tmp_path / "out"
     run_study(small(tmp_path), digits, out, seeds=1)
-    only_first = SMALL[: SMALL.index("[[experiments]]\nname = \"second\"")]
+    only_first = SMALL[: SMALL.index('[[experiments]]\nname = "second"')]
     results = run_study(small(tmp_path, only_first), digits, out, seeds=1)
     assert [experiment.name for experiment in results.experiments] == ["first"]
     shutil.rmtree(out)

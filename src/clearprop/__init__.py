@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from clearprop.model_files import load_model as load  # noqa: F401
     from clearprop.network import Network as Network
     from clearprop.recipe import Recipe as Recipe
+    from clearprop.run import Run as Run
     from clearprop.scaling import Scaling as Scaling
-    from clearprop.training import Run as Run
     from clearprop.training import train as train
 
 __version__ = "0.1.0"
@@ -38,7 +38,7 @@ _PUBLIC = {
     "Model": ("clearprop.model", "Model"),
     "Network": ("clearprop.network", "Network"),
     "Recipe": ("clearprop.recipe", "Recipe"),
-    "Run": ("clearprop.training", "Run"),
+    "Run": ("clearprop.run", "Run"),
     "Scaling": ("clearprop.scaling", "Scaling"),
     "TrainingState": ("clearprop.callbacks", "TrainingState"),
     "evaluate": ("clearprop.evaluation", "evaluate"),

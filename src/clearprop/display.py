@@ -15,7 +15,7 @@ from clearprop.templating import environment
 if TYPE_CHECKING:
     from clearprop.evaluation import Evaluation
     from clearprop.network import Network
-    from clearprop.training import Run
+    from clearprop.run import Run
 
 TEMPLATES = Path(__file__).parent / "templates"
 # a sparkline's box, in units of its own

@@ -77,6 +77,7 @@ def train(
         seed=seed,
     )
     share = int(validation) if validation is not None and validation == int(validation) else validation
+    check_engine(engine, device)
     dataset = load_data(data, data_dir=data_dir, progress=not quiet)
     parts = dataset.split(validation=share, seed=seed)
     network = Network(
@@ -88,7 +89,6 @@ def train(
     run_folder = RunFolder(make_folder(out))
     if run_folder.holds_a_run() and not overwrite:
         raise InvalidArgument(f"{out} holds a run already; choose another --out, or add --overwrite.")
-    check_engine(engine, device)
     run_folder.forget()
     training = {"data": data, "validation": share, "recipe": recipe.to_dict()}
     run_folder.write_config(network, recipe, data=data, validation=share, engine=engine, device=device)

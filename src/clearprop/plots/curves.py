@@ -168,17 +168,21 @@ def plot_loss_curves(histories: Mapping[str, Sequence[History]]) -> Drawing:
         grid = figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (column, title) in zip(grid, parts, strict=True):
             shown: list[float] = []
-            for number, (name, seeds) in enumerate(histories.items()):
+            for number, seeds in enumerate(histories.values()):
                 values = _values(seeds, column)
                 if values is not None:
                     shown += values.ravel().tolist()
-                    _plot_band(axes, name, number, values)
+                    _plot_band(axes, number, values)
             axes.set_title(title)
             scale_losses(axes, shown)
         _label_epochs(grid[-1], max(len(seed.epochs) for seeds in histories.values() for seed in seeds))
-        # the first panel has a line for every name
-        lines, names = grid[0].get_legend_handles_labels()
-        figure.legend(lines, names, loc="outside lower left", ncols=1, handlelength=3.2)
+        # the first panel has a line for every name, in their order
+        lines = grid[0].get_lines()
+        numbers = [str(number) for number in range(len(lines))]
+        legend = figure.legend(lines, numbers, loc="outside lower left", ncols=1, handlelength=3.2)
+        # set here, since matplotlib leaves out a label that starts with an underscore
+        for text, name in zip(legend.get_texts(), histories, strict=True):
+            text.set_text(shortened(name, MOST_LETTERS))
     return figure
 
 
@@ -189,7 +193,7 @@ def _values(seeds: Sequence[History], column: str) -> np.ndarray | None:
     return None if rows[0][0] is None else np.array(rows, dtype=np.float64)
 
 
-def _plot_band(axes: Axes, name: str, number: int, values: np.ndarray) -> None:
+def _plot_band(axes: Axes, number: int, values: np.ndarray) -> None:
     color = SERIES[number % len(SERIES)]
     epochs = np.arange(1, values.shape[1] + 1)
     if len(values) > 1:
@@ -204,6 +208,4 @@ def _plot_band(axes: Axes, name: str, number: int, values: np.ndarray) -> None:
         marker=MARKERS[number % len(MARKERS)],
         # a marker here and there is enough to tell lines apart
         markevery=max(1, len(epochs) // 8),
-        # matplotlib leaves a name that starts with an underscore out of the legend
-        label=f"\N{ZERO WIDTH SPACE}{shortened(name, MOST_LETTERS)}",
     )

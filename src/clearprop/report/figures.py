@@ -170,7 +170,10 @@ def _told(name: str, history: History) -> Iterator[str]:
 
 def _draw_comparison(gallery: Gallery, results: StudyResults) -> None:
     histories = {
-        experiment.name: [history_of(run) for run in experiment.seeds if run.history.epochs]
+        # a run that broke off would cut the others short
+        experiment.name: [
+            history_of(run) for run in experiment.complete or experiment.seeds if run.history.epochs
+        ]
         for experiment in results.experiments
     }
     with_epochs = {name: seeds for name, seeds in histories.items() if seeds}

@@ -16,11 +16,12 @@ from clearprop.errors import StudyError, TrainingDiverged
 from clearprop.evaluation import Evaluation, Mistake, evaluate
 from clearprop.files import write_json
 from clearprop.images import png_base64
+from clearprop.run import Run
 from clearprop.run_folder import CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE, RunFolder
 from clearprop.study.definitions import Plan
 from clearprop.study.machine import versions
 from clearprop.study.results import SCHEMA_VERSION, SeedResult
-from clearprop.training import Run, train
+from clearprop.training import train
 
 SEED_RESULT_FILE = "result.json"
 N_MISTAKES = 12
