@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,7 @@ def keep(folder: Path, results: StudyResults) -> Path:
         sizes = network.layer_sizes
         parameters = [
             (rng.standard_normal((fan_in, fan_out)).astype(np.float32), np.zeros(fan_out, np.float32))
-            for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True)
+            for fan_in, fan_out in pairwise(sizes)
         ]
         for result in each.complete:
             model = Model(network, parameters, class_names=tuple(results.data.class_names))

@@ -19,7 +19,7 @@ from clearprop.history import History
 from clearprop.plots import images as image_plots
 from clearprop.plots.style import INK, MUTED, PAPER, SERIES, shortened
 from clearprop.scratch import average_every
-from tests.report_fixtures import DIGITS, confusion, history
+from report_fixtures import DIGITS, confusion, history
 
 
 def some_history(n_epochs: int = 4, *, validation: bool = True) -> History:

@@ -75,9 +75,7 @@ def initial_parameters(
 
     Returns
     -------
-
-    Parameters
-    ----------
+    list of (weight, bias)
         One ``(weight, bias)`` a layer, of shapes ``(fan_in, fan_out)`` and ``(fan_out,)``.
     """
     rule = INITIALIZATIONS[initialization]

@@ -75,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
     except (BrokenPipeError, SystemExit):
-        # rich turns the first into the second: the reader of a pipe has seen enough; nothing is left to say to it, not even at exit
+        # rich turns the first into the second: the reader of a pipe has seen enough, and nothing more
+        # is to be said to it, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
