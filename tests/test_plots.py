@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from report_fixtures import DIGITS, confusion, history
 
 from clearprop import plots
 from clearprop.history import History
 from clearprop.plots import images as image_plots
 from clearprop.plots.style import INK, MUTED, PAPER, SERIES, shortened
 from clearprop.scratch import average_every
-from report_fixtures import DIGITS, confusion, history
 
 
 def some_history(n_epochs: int = 4, *, validation: bool = True) -> History:
@@ -76,6 +76,18 @@ def test_a_loss_that_ran_away_is_drawn_on_a_scale_of_powers() -> None:
     assert axes.get_yscale() == "log"
 
 
+def test_a_single_epoch_has_a_whole_number_below_it() -> None:
+    figure = plots.plot_history(some_history(1))
+    figure.settle()
+    ticks = figure.axes[-1].get_xticks()
+    assert [tick for tick in ticks if 0.5 <= tick <= 1.5] == [1]
+
+
+def test_large_losses_close_together_keep_a_scale_with_numbers() -> None:
+    (axes,) = plots.plot_batch_losses([900.0, 905.0], 1).axes
+    assert axes.get_yscale() == "linear"
+
+
 def test_losses_of_zero_can_be_drawn() -> None:
     assert plots.plot_batch_losses([0.0, 0.0], 1).png(20)
 
@@ -115,6 +127,12 @@ def test_confusion_of_many_classes_has_no_numbers_too_small_to_read() -> None:
     assert not axes.texts
 
 
+def test_the_true_class_runs_downwards_whether_numbered_or_not() -> None:
+    for n_classes in (3, 40):
+        (axes,) = plots.plot_confusion(np.eye(n_classes, dtype=int), ["x"] * n_classes).axes
+        assert axes.get_ylim() == (n_classes - 0.5, -0.5)
+
+
 def test_mistakes_show_each_image_with_truth_prediction_and_probability() -> None:
     pixels = [np.eye(5), np.ones((5, 5))]
     captions = [("7", "2", 0.9999), ("T-shirt/top", "a very long class name", 1.0)]
@@ -144,6 +162,11 @@ def test_samples_stand_in_one_line_a_class_even_where_classes_have_fewer() -> No
     (axes,) = plots.plot_samples([[tile, tile], [tile]], ["one", "two"]).axes
     assert axes.images[0].get_array().shape == (3 + 1 + 3, 2 + 1 + 2)
     assert [text.get_text() for text in axes.texts] == ["one", "two"]
+
+
+def test_samples_of_very_many_classes_stay_a_picture_that_can_be_made() -> None:
+    (axes,) = plots.plot_samples([[np.ones((2, 2))]] * 2_000, ["x"] * 2_000).axes
+    assert len(axes.texts) == image_plots.MOST_LINES
 
 
 def test_first_layer_shows_the_units_with_the_largest_weights() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import clearprop as cp
+from clearprop import engines
 from clearprop.callbacks import Callback, TrainingState
 from clearprop.data import Dataset
 from clearprop.errors import EngineUnavailable, InvalidArgument, OutputError, StudyError
@@ -303,10 +305,13 @@ def test_a_run_that_diverges_is_told_and_the_others_go_on(tmp_path: Path, digits
 def test_a_missing_engine_is_said_before_anything_is_trained(
     tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "clearprop.engines.torch_engine", None)
+    # as if PyTorch were not installed, whether or not an earlier test imported it
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "clearprop.engines.torch_engine", raising=False)
+    monkeypatch.delattr(engines, "torch_engine", raising=False)
     text = SMALL.replace('optimizer = "adam"', 'optimizer = "adam"\nengine = "torch"')
     trained: list[str] = []
-    with pytest.raises((EngineUnavailable, ModuleNotFoundError)):
+    with pytest.raises(EngineUnavailable, match=r"get it with pip install .clearprop\[torch\]."):
         run_study(small(tmp_path, text), digits, tmp_path / "out", progress_for=ran(trained))
     assert trained == []
     assert not (tmp_path / "out").exists()

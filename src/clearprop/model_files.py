@@ -18,6 +18,8 @@ from clearprop.scaling import Scaling
 
 FORMAT_VERSION = 1
 METADATA_KEY = "clearprop"
+#: What a model is called in a run's folder.
+PARAMETERS_FILE = "parameters.safetensors"
 DTYPES = {"F32": np.float32, "F64": np.float64}
 
 

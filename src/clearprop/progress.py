@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ def progress_callback(title: str = "") -> Callback:
     """
     if _in_notebook():
         return NotebookProgress(title)
-    return BarProgress(title) if sys.stderr.isatty() else LineProgress(title)
+    return BarProgress(title) if _can_move_a_bar() else LineProgress(title)
 
 
 class _Progress(Callback):
@@ -34,11 +35,16 @@ class _Progress(Callback):
     def __init__(self, title: str = "") -> None:
         self._title = title
         self._started = 0.0
+        self._epoch_started = 0.0
         self._updated = 0.0
 
     def on_train_begin(self, state: TrainingState) -> None:
         """Start the clock."""
-        self._started = self._updated = time.perf_counter()
+        self._started = self._epoch_started = self._updated = time.perf_counter()
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Start the clock of the next epoch."""
+        self._epoch_started = time.perf_counter()
 
     def _due(self) -> bool:
         now = time.perf_counter()
@@ -48,25 +54,29 @@ class _Progress(Callback):
         return True
 
     def _facts(self, state: TrainingState) -> dict[str, str]:
-        """Return what every display shows, as words."""
-        steps = len(state.history.batch_losses)
-        elapsed = time.perf_counter() - self._started
-        total = state.recipe.epochs * state.n_batches
-        full_epochs, rest = divmod(steps, state.n_batches)
+        """Return what every display shows, as words; a dash where there is nothing to say yet."""
+        epochs, losses = state.history.epochs, state.history.batch_losses
+        now = time.perf_counter()
+        # as Run.rows_per_second has it: the time of validation is not the training's
+        seconds = sum(state.history.column("seconds"))
+        if len(epochs) == state.epoch and epochs:
+            loss = f"{epochs[-1]['train_loss']:.4f}"
+        else:
+            loss = f"{losses[-1]:.4f}" if losses else "-"
+            seconds += now - self._epoch_started
+        full_epochs, rest = divmod(len(losses), state.n_batches)
         rows = full_epochs * state.n_rows + rest * state.recipe.batch_size
-        left = elapsed / steps * (total - steps) if steps else 0.0
-        epochs = state.history.epochs
-        at_end = epochs and epochs[-1]["epoch"] == state.epoch
-        loss = epochs[-1]["train_loss"] if at_end else (state.history.batch_losses or [float("nan")])[-1]
+        steps_left = 0 if state.stop else state.recipe.epochs * state.n_batches - len(losses)
         facts = {
-            "epoch": f"{state.epoch}/{state.recipe.epochs}",
-            "loss": f"{loss:.4f}",
+            "epoch": f"{state.epoch:{len(str(state.recipe.epochs))}}/{state.recipe.epochs}",
+            "loss": loss,
         }
         if state.has_validation:
+            # of one width, so that what follows stays in its place
             accuracy = f"{epochs[-1]['validation_accuracy']:.4f}" if epochs else "-"
-            facts["validation accuracy"] = accuracy
-        facts["rows/s"] = f"{rows / elapsed:,.0f}" if elapsed else "-"
-        facts["left"] = _clock(left)
+            facts["validation accuracy"] = f"{accuracy:6}"
+        facts["rows/s"] = f"{rows / seconds:,.0f}" if rows and seconds else "-"
+        facts["left"] = _clock((now - self._started) / len(losses) * steps_left) if losses else "-"
         return facts
 
 
@@ -75,10 +85,9 @@ class LineProgress(_Progress):
 
     def on_epoch_end(self, state: TrainingState) -> None:
         """Print the epoch's line."""
-        facts = self._facts(state)
-        epoch = facts.pop("epoch").rjust(2 * len(str(state.recipe.epochs)) + 1)
-        words = [f"epoch {epoch}", *(f"{name} {value}" for name, value in facts.items())]
+        words = [f"{name} {value}" for name, value in self._facts(state).items()]
         print("  ".join([self._title, *words] if self._title else words), file=sys.stderr, flush=True)
+        super().on_epoch_end(state)
 
 
 class BarProgress(_Progress):
@@ -90,19 +99,22 @@ class BarProgress(_Progress):
         self._task: Any = None
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """Show the empty bar."""
+        """Show the empty bar, below its title: both in one line would not fit on 80 columns."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
         super().on_train_begin(state)
+        console = Console(stderr=True)
+        if self._title:
+            console.out(self._title, highlight=False)
         self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
+            # gives way where the terminal is narrow; the text does not
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[facts]}", markup=False),
-            console=Console(stderr=True),
+            TextColumn("{task.description}", markup=False),
+            console=console,
         )
         total = state.recipe.epochs * state.n_batches
-        self._task = self._bar.add_task(self._title or "training", total=total, facts="")
+        self._task = self._bar.add_task(self._text(state), total=total)
         self._bar.start()
 
     def on_batch_end(self, state: TrainingState) -> None:
@@ -113,6 +125,7 @@ class BarProgress(_Progress):
     def on_epoch_end(self, state: TrainingState) -> None:
         """Show the epoch's figures."""
         self._show(state)
+        super().on_epoch_end(state)
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -121,12 +134,13 @@ class BarProgress(_Progress):
 
     def _show(self, state: TrainingState) -> None:
         assert self._bar is not None
+        self._bar.update(self._task, completed=len(state.history.batch_losses), description=self._text(state))
+
+    def _text(self, state: TrainingState) -> str:
         facts = self._facts(state)
-        self._bar.update(
-            self._task,
-            completed=len(state.history.batch_losses),
-            facts="  ".join(f"{name} {value}" for name, value in facts.items()),
-        )
+        # the only accuracy there is, so the short word will do
+        words = [f"{name.removeprefix('validation ')} {value}" for name, value in facts.items()]
+        return "  ".join(words)
 
 
 class NotebookProgress(_Progress):
@@ -151,6 +165,7 @@ class NotebookProgress(_Progress):
     def on_epoch_end(self, state: TrainingState) -> None:
         """Show the epoch's figures."""
         self._show(state)
+        super().on_epoch_end(state)
 
     def _show(self, state: TrainingState) -> None:
         from IPython.display import HTML
@@ -169,6 +184,11 @@ def _in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and hasattr(shell, "kernel")
+
+
+def _can_move_a_bar() -> bool:
+    """Tell whether standard error is a terminal whose cursor can move back."""
+    return sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def _clock(seconds: float) -> str:

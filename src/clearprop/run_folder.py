@@ -11,13 +11,12 @@ from clearprop.data.dataset import Dataset
 from clearprop.files import write_json
 from clearprop.history import History
 from clearprop.model import Model
-from clearprop.model_files import save_model
+from clearprop.model_files import PARAMETERS_FILE, save_model
 from clearprop.network import Network
 from clearprop.recipe import Recipe
 
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.json"
-PARAMETERS_FILE = "parameters.safetensors"
 
 
 class RunFolder:

@@ -33,8 +33,7 @@ def evaluate(
     from clearprop.arguments import check_choice
     from clearprop.data import load_data
     from clearprop.evaluation import evaluate as evaluate_model
-    from clearprop.model_files import load_model, read_training
-    from clearprop.run_folder import PARAMETERS_FILE
+    from clearprop.model_files import PARAMETERS_FILE, load_model, read_training
 
     check_choice("--split", split, ("train", "validation", "test"))
     path = model / PARAMETERS_FILE if model.is_dir() else model

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
@@ -86,14 +87,12 @@ def plot_confusion(confusion: ArrayLike, class_names: Sequence[str]) -> Drawing:
     with drawing():
         figure = new_figure(WIDTH * 0.94)
         axes = figure.add_subplot()
-        edges = np.arange(n_classes + 1) - 0.5
-        mesh = axes.pcolormesh(edges, edges, shares, edgecolors=GRID, linewidth=0.5)
-        mesh.set_array(None)
-        mesh.set_facecolor(_shades(strength, right))
         if n_classes <= MOST_NUMBERED_CLASSES:
+            _fill_cells(axes, strength, right)
             _write_counts(axes, matrix, strength)
+        else:
+            axes.imshow(_shades(strength, right), interpolation="none")
         axes.set_aspect("equal")
-        axes.invert_yaxis()
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
@@ -104,12 +103,20 @@ def plot_confusion(confusion: ArrayLike, class_names: Sequence[str]) -> Drawing:
     return figure
 
 
-def _shades(strength: NDArray[np.float64], right: NDArray[np.bool_]) -> list[tuple[str, float]]:
-    """Return a colour a cell whose opacity is the strength, so that it suits any background."""
-    return [
-        (RIGHT if diagonal else WRONG, float(share))
-        for diagonal, share in zip(right.ravel(), strength.ravel(), strict=True)
-    ]
+def _shades(strength: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return ``(n, n, 4)`` colours whose opacity is the strength, so that they suit any background."""
+    colors = np.where(right[..., np.newaxis], to_rgba(RIGHT), to_rgba(WRONG))
+    colors[..., 3] = strength
+    return colors
+
+
+def _fill_cells(axes: Axes, strength: NDArray[np.float64], right: NDArray[np.bool_]) -> None:
+    edges = np.arange(len(strength) + 1) - 0.5
+    cells = axes.pcolormesh(edges, edges, strength, edgecolors=GRID, linewidth=0.5)
+    cells.set_array(None)
+    shades = _shades(strength, right).reshape(-1, 4).tolist()
+    cells.set_facecolor([(red, green, blue, opacity) for red, green, blue, opacity in shades])
+    axes.set_ylim(len(strength) - 0.5, -0.5)
 
 
 def _write_counts(axes: Axes, matrix: NDArray[Any], strength: NDArray[np.float64]) -> None:

@@ -69,7 +69,7 @@ def plot_batch_losses(batch_losses: Sequence[float], group: int) -> Drawing:
         )
         axes.set_xlabel("iteration")
         axes.set_xlim(0, len(batch_losses) * 1.02)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         scale_losses(axes, means)
     return figure
@@ -142,7 +142,7 @@ def _plot_accuracy(axes: Axes, history: History) -> None:
 def _label_epochs(axes: Axes, n_epochs: int) -> None:
     axes.set_xlabel("epoch")
     axes.set_xlim(0.5 if n_epochs <= 30 else 0, n_epochs + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
 
 
 def plot_loss_curves(histories: Mapping[str, Sequence[History]]) -> Drawing:

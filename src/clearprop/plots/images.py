@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from clearprop.plots.style import SERIES, SMALL, WIDTH, Drawing, drawing, shortened
 
 MOST_UNITS = 32
+MOST_LINES = 40
 #: The share of black pixels from which pictures are taken for strokes on a black ground.
 LEAST_BLACK = 0.25
 
@@ -81,8 +82,9 @@ def plot_samples(images: Sequence[Sequence[NDArray[Any]]], class_names: Sequence
     Returns
     -------
     matplotlib.figure.Figure
-        One line a class.
+        One line a class, at most 40 of them.
     """
+    images, class_names = images[:MOST_LINES], class_names[:MOST_LINES]
     height, width = next(np.shape(image) for row in images for image in row)
     longest = max(len(row) for row in images)
     tiles = np.full((len(images), longest, height, width), np.nan)

@@ -130,7 +130,8 @@ def scale_losses(axes: Axes, losses: list[float]) -> None:
     losses : list of float
         All that are drawn on it.
     """
-    if max(losses) > 100 and min(losses) > 0:
+    # below a factor of ten a scale of powers would have no tick
+    if max(losses) > 100 and 0 < 10 * min(losses) <= max(losses):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("")

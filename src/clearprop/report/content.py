@@ -38,6 +38,7 @@ def gather(folder: Path, results: StudyResults) -> dict[str, Any]:
         "slugs": slugs,
         "picture": gallery.get,
         "summary": [summary_row(experiment) for experiment in results.experiments],
+        "fewer_seeds": [each.name for each in results.experiments if len(each.seeds) < len(results.seeds)],
         "summary_rows": test_rows(results),
         "any_doubled": any(each.recipe["loss"] == "double_softmax" for each in results.experiments),
         "same_data": on_published_data(results),

@@ -12,7 +12,7 @@ from clearprop import plots
 from clearprop.errors import ClearpropError
 from clearprop.files import write_atomic
 from clearprop.history import History
-from clearprop.model_files import load_model
+from clearprop.model_files import PARAMETERS_FILE, load_model
 from clearprop.parameters import Parameters
 from clearprop.report.conclusion import seed_intervals
 from clearprop.report.images import decoded
@@ -21,7 +21,6 @@ from clearprop.report.svg import inline_svg
 from clearprop.study.results import ExperimentResult, SeedResult, StudyResults
 
 FOLDER = "figures"
-PARAMETERS_FILE = "parameters.safetensors"
 PNG_DPI = 150
 
 

@@ -30,7 +30,7 @@ def published_notes(results: StudyResults) -> list[Note]:
         Note("The softmax applied twice", list(_double_softmax(results))),
         Note("L2 on top of it", list(_with_decay(results))),
         Note("Truth and prediction swapped", list(_swapped(results))),
-        Note("The sigmoid's accuracy", list(_sigmoid(results))),
+        Note("The accuracy of the sigmoid", list(_sigmoid(results))),
     ]
 
 
@@ -247,7 +247,7 @@ def _others(results: StudyResults, names: list[str]) -> str:
     return "the other one" if len(others) == 1 else f"the other {len(others)}"
 
 
-# ---- The sigmoid's accuracy --------------------------------------------------------------------------
+# ---- The accuracy of the sigmoid -------------------------------------------------------------------------
 
 
 def _sigmoid(results: StudyResults) -> Iterator[str]:

@@ -11,7 +11,8 @@ from markupsafe import Markup, escape
 from clearprop.templating import environment
 
 TEMPLATES = Path(__file__).parent / "templates"
-# what Markdown would take for its own signs
+_LINE_ENDS = re.compile(r"[\r\n\t\v\f\u2028\u2029]+")
+# what Markdown would take for its own
 _SIGNS = re.compile(r"([\\`*_\[\]|#~!])")
 
 
@@ -43,5 +44,6 @@ def render_markdown(content: dict[str, Any]) -> str:
 def _plain_in_markdown(value: Any) -> Any:
     """Return text as Markdown shows it unchanged: on one line, with no sign that means something."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
-        return Markup(_SIGNS.sub(r"\\\1", str(escape(" ".join(value.split())))))
+        # signs first: the ampersand of an escaped character must stay what it is
+        return escape(_SIGNS.sub(r"\\\1", _LINE_ENDS.sub(" ", value)))
     return value

@@ -16,8 +16,9 @@ from clearprop.errors import StudyError, TrainingDiverged
 from clearprop.evaluation import Evaluation, Mistake, evaluate
 from clearprop.files import write_json
 from clearprop.images import png_base64
+from clearprop.model_files import PARAMETERS_FILE
 from clearprop.run import Run
-from clearprop.run_folder import CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE, RunFolder
+from clearprop.run_folder import CONFIG_FILE, HISTORY_FILE, RunFolder
 from clearprop.study.definitions import Plan
 from clearprop.study.machine import versions
 from clearprop.study.results import SCHEMA_VERSION, SeedResult
