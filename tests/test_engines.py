@@ -12,6 +12,7 @@ from clearprop import scratch
 from clearprop.data import Dataset
 from clearprop.engines import create_engine
 from clearprop.engines.base import Engine, Task
+from clearprop.engines.blas import _is_right, add_product
 from clearprop.errors import EngineUnavailable, InvalidArgument
 from clearprop.initialization import initial_parameters
 from clearprop.losses import LOSSES
@@ -194,6 +195,37 @@ def test_shift_and_factor_of_each_feature_reach_both_engines_alike() -> None:
     np.testing.assert_allclose(losses, torch_losses, rtol=1e-10)
     assert distance(ours, theirs) < 1e-10
     np.testing.assert_allclose(engines[0].logits(x), engines[1].logits(x), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+def test_the_update_that_rides_on_the_product_is_the_plain_one(
+    digits: Dataset, weight_decay: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(optimizer="sgd", learning_rate=0.1, weight_decay=weight_decay)
+    task = make_task(digits, Network(SIZES, "relu"), recipe)
+    losses, parameters = one_epoch(create_engine("numpy", task), recipe, len(digits))
+    monkeypatch.setattr("clearprop.engines.numpy_engine.add_product", lambda dtype: None)
+    plain_losses, plain_parameters = one_epoch(create_engine("numpy", task), recipe, len(digits))
+    np.testing.assert_allclose(losses, plain_losses, rtol=1e-12)
+    assert distance(parameters, plain_parameters) < 1e-12
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_product_that_adds_is_found_in_the_numpy_of_pypi(dtype: str) -> None:
+    blas = np.show_config("dicts")["Build Dependencies"]["blas"]  # type: ignore[index,call-overload]
+    if blas["name"] != "scipy-openblas":
+        pytest.skip(f"this NumPy is built on {blas['name']}, so the plain way is taken")
+    product = add_product(dtype)
+    assert product is not None
+    rng = np.random.default_rng(0)
+    output, left, right = (rng.normal(size=shape).astype(dtype) for shape in ((7, 5), (7, 3), (5, 3)))
+    expected = 0.3 * output + 2.5 * left @ right.T
+    product(output, left, right, 2.5, 0.3)
+    np.testing.assert_allclose(output, expected, rtol=1e-5)
+
+
+def test_a_product_that_is_wrong_is_never_used() -> None:
+    assert not _is_right(lambda output, left, right, scale, keep: None, "float32")
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])

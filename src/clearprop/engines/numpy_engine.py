@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
 from clearprop.engines.base import FloatArray, Task, dropout_masks
+from clearprop.engines.blas import add_product
 from clearprop.inference import logits
 from clearprop.losses import LOSSES
 from clearprop.optimizers import OPTIMIZERS
 from clearprop.parameters import Parameters, copy_parameters
+
+# numbers an optimizer works on at a time: with its memory and workspace they fit a core's cache
+BLOCK = 16_384
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,10 +47,15 @@ class NumpyEngine:
         self._loss = LOSSES[task.recipe.loss]
         self._optimizer = OPTIMIZERS[task.recipe.optimizer]
         arrays = [array for layer in self._parameters for array in layer]
-        self._slots = [[np.zeros_like(array) for _ in range(self._optimizer.n_slots)] for array in arrays]
+        self._slots = [
+            [np.zeros(array.size, dtype=task.dtype) for _ in range(self._optimizer.n_slots)]
+            for array in arrays
+        ]
+        plain = task.recipe.optimizer == "sgd"
+        self._add_product = add_product(task.dtype.name) if plain else None
         largest = max(array.size for array in arrays)
-        self._gradient = np.empty(largest, dtype=task.dtype)
-        self._workspace = np.empty(largest, dtype=task.dtype)
+        self._gradient = np.empty(0 if self._add_product else largest, dtype=task.dtype)
+        self._workspace = np.empty(BLOCK, dtype=task.dtype)
         self._step = 0
         self._buffers: dict[int, _Buffers] = {}
         self._shift, self._factor = (
@@ -131,24 +140,48 @@ class NumpyEngine:
         for layer in range(len(self._parameters) - 1, -1, -1):
             weight, bias = self._parameters[layer]
             inputs = buffers.dropped[layer - 1] if layer else buffers.outputs[0]
-            weight_gradient = self._gradient[: weight.size].reshape(weight.shape)
-            np.matmul(inputs, gradient.T, out=weight_gradient)
-            bias_gradient = gradient.sum(axis=1)
+            of_outputs = gradient
             if layer:
-                np.matmul(weight, gradient, out=buffers.gradients[layer - 1])
+                # before the update: it is the weight of the forward pass that carries the gradient back
                 gradient = buffers.gradients[layer - 1]
+                np.matmul(weight, of_outputs, out=gradient)
+            self._update_weight(2 * layer, weight, inputs, of_outputs, learning_rate)
+            self._update(2 * layer + 1, bias, of_outputs.sum(axis=1), learning_rate)
+            if layer:
                 if masks:
                     gradient *= masks[layer - 1].T
+                # last, since it overwrites the outputs
                 self._activations[layer - 1].times_derivative(gradient, buffers.outputs[layer])
-            self._update(2 * layer, weight, weight_gradient, learning_rate)
-            self._update(2 * layer + 1, bias, bias_gradient, learning_rate)
+
+    def _update_weight(
+        self, index: int, weight: FloatArray, inputs: FloatArray, gradient: FloatArray, learning_rate: float
+    ) -> None:
+        if self._add_product is not None:
+            # w ← (1 - η λ) w - η h dᵀ: the gradient itself is never written down
+            keep = 1 - learning_rate * self._task.recipe.weight_decay
+            self._add_product(weight, inputs, gradient, -learning_rate, keep)
+            return
+        weight_gradient = self._gradient[: weight.size].reshape(weight.shape)
+        np.matmul(inputs, gradient.T, out=weight_gradient)
+        self._update(index, weight, weight_gradient, learning_rate)
 
     def _update(self, index: int, array: FloatArray, gradient: FloatArray, learning_rate: float) -> None:
-        workspace = self._workspace[: array.size].reshape(array.shape)
+        """Apply the update rule, a block at a time, so that its many passes stay in the cache."""
+        flat, flat_gradient = array.reshape(-1), gradient.reshape(-1)
+        for start in range(0, flat.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            self._update_block(
+                flat[block], flat_gradient[block], [slot[block] for slot in self._slots[index]], learning_rate
+            )
+
+    def _update_block(
+        self, array: FloatArray, gradient: FloatArray, slots: list[FloatArray], learning_rate: float
+    ) -> None:
+        workspace = self._workspace[: array.size]
         decay = self._task.recipe.weight_decay
         if decay and self._optimizer.decoupled:
             array *= 1 - learning_rate * decay
         elif decay:
             np.multiply(array, decay, out=workspace)
             gradient += workspace
-        self._optimizer.update(array, gradient, self._slots[index], learning_rate, self._step, workspace)
+        self._optimizer.update(array, gradient, slots, learning_rate, self._step, workspace)

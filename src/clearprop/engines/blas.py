@@ -1,0 +1,74 @@
+"""The one thing NumPy's matrix product cannot do: add to what its output already holds.
+
+With it a plain gradient step needs no gradient array at all: w ← β w - η h dᵀ is a single product. Of two
+BLAS libraries in one process each slows the other down, so this calls the very library NumPy itself uses,
+where it is within reach (the OpenBLAS of the wheels on PyPI). Elsewhere the engine takes the plain way.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+
+#: ``add_product(output, left, right, scale, keep)`` does output ← keep · output + scale · left @ right.T,
+#: all C-ordered and of one type.
+AddProduct = Callable[[FloatArray, FloatArray, FloatArray, float, float], None]
+
+_ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
+_KINDS: dict[str, tuple[str, Any]] = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
+
+
+@cache
+def add_product(dtype: str) -> AddProduct | None:
+    """Return the product that adds for "float32" or "float64", or None where that BLAS is out of reach."""
+    letter, scalar = _KINDS[dtype]
+    gemm = _find(f"cblas_{letter}gemm64_")
+    if gemm is None:
+        return None
+    whole, pointer, flag = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int
+    gemm.argtypes = [
+        *(flag, flag, flag, whole, whole, whole),
+        *(scalar, pointer, whole, pointer, whole, scalar, pointer, whole),
+    ]
+    gemm.restype = None
+
+    def product(output: FloatArray, left: FloatArray, right: FloatArray, scale: float, keep: float) -> None:
+        rows, inner = left.shape
+        columns = len(right)
+        gemm(
+            *(_ROW_MAJOR, _PLAIN, _TRANSPOSED, rows, columns, inner),
+            *(scale, left.ctypes.data, inner, right.ctypes.data, inner),
+            *(keep, output.ctypes.data, columns),
+        )
+
+    return product if _is_right(product, dtype) else None
+
+
+def _find(name: str) -> Any:
+    """Return a function of the BLAS that NumPy's own core is linked with, or None."""
+    try:
+        core = importlib.import_module("numpy._core._multiarray_umath")
+        # looking a name up in a library looks in those it is linked with, too
+        library = ctypes.CDLL(core.__file__)
+    except (ImportError, OSError):
+        return None
+    # the wheels on PyPI prefix the names of their OpenBLAS; the suffix promises 64-bit integers
+    return getattr(library, f"scipy_{name}", None) or getattr(library, name, None)
+
+
+def _is_right(product: AddProduct, dtype: str) -> bool:
+    """Tell whether the function found does what its name says; a wrong one must never train anything."""
+    left = np.arange(6, dtype=dtype).reshape(3, 2)
+    right = np.arange(8, dtype=dtype).reshape(4, 2)
+    output = np.ones((3, 4), dtype=dtype)
+    expected = 0.5 * output - 2 * (left @ right.T)
+    product(output, left, right, -2.0, 0.5)
+    return bool((output == expected).all())
