@@ -81,20 +81,21 @@ def _adam(
 
     m ← β₁ m + (1 - β₁) g;  v ← β₂ v + (1 - β₂) g²;
     w ← w - η / (1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + ε).
+
+    The slots hold m / (1 - β₁) and v / (1 - β₂), which grow by g and g² as they are: with the factors
+    drawn together into two numbers a step, three of thirteen passes over the arrays are saved.
     """
     mean, square = slots
-    np.subtract(gradient, mean, out=workspace)
-    workspace *= 1 - BETA_1
-    mean += workspace
-    square *= BETA_2
+    mean *= BETA_1
+    mean += gradient
     np.square(gradient, out=gradient)
-    gradient *= 1 - BETA_2
+    square *= BETA_2
     square += gradient
+    root = math.sqrt((1 - BETA_2) / (1 - BETA_2**step))
     np.sqrt(square, out=workspace)
-    workspace /= math.sqrt(1 - BETA_2**step)
-    workspace += EPSILON
+    workspace += EPSILON / root
     np.divide(mean, workspace, out=workspace)
-    workspace *= learning_rate / (1 - BETA_1**step)
+    workspace *= learning_rate * (1 - BETA_1) / (1 - BETA_1**step) / root
     parameter -= workspace
 
 

@@ -67,15 +67,15 @@ class _Progress(Callback):
         full_epochs, rest = divmod(len(losses), state.n_batches)
         rows = full_epochs * state.n_rows + rest * state.recipe.batch_size
         steps_left = 0 if state.stop else state.recipe.epochs * state.n_batches - len(losses)
+        # each of one width, so that what follows stays in its place
         facts = {
             "epoch": f"{state.epoch:{len(str(state.recipe.epochs))}}/{state.recipe.epochs}",
-            "loss": loss,
+            "loss": f"{loss:6}",
         }
         if state.has_validation:
-            # of one width, so that what follows stays in its place
             accuracy = f"{epochs[-1]['validation_accuracy']:.4f}" if epochs else "-"
             facts["validation accuracy"] = f"{accuracy:6}"
-        facts["rows/s"] = f"{rows / seconds:,.0f}" if rows and seconds else "-"
+        facts["rows/s"] = f"{rows / seconds:7,.0f}" if rows and seconds else f"{'-':>7}"
         facts["left"] = _clock((now - self._started) / len(losses) * steps_left) if losses else "-"
         return facts
 
