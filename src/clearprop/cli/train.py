@@ -54,13 +54,11 @@ def train(
 
     Example: clearprop train --data mnist --out runs/relu --hidden 500,250,100 --epochs 15
     """
-    from clearprop.callbacks import Callback
     from clearprop.data import load_data
     from clearprop.engines import check_engine
     from clearprop.evaluation import evaluate
     from clearprop.files import make_folder
     from clearprop.network import Network
-    from clearprop.progress import progress_callback
     from clearprop.recipe import Recipe
     from clearprop.run_folder import RunFolder, RunRecorder
     from clearprop.training import train as train_network
@@ -92,9 +90,6 @@ def train(
     run_folder.forget()
     training = {"data": data, "validation": share, "recipe": recipe.to_dict()}
     run_folder.write_config(network, recipe, data=data, validation=share, engine=engine, device=device)
-    callbacks: list[Callback] = [RunRecorder(run_folder, parts.train, training)]
-    if not quiet:
-        callbacks.append(progress_callback())
     try:
         run = train_network(
             network,
@@ -103,8 +98,8 @@ def train(
             parts.validation,
             engine=engine,
             device=device,
-            callbacks=callbacks,
-            progress=False,
+            callbacks=[RunRecorder(run_folder, parts.train, training)],
+            progress=not quiet,
         )
     except TrainingDiverged as error:
         run_folder.write_history(error.history)
