@@ -247,8 +247,8 @@ def test_data_that_does_not_fit_a_model_is_one_sentence(
         (["report", "."], "Cannot read results.json"),
         (["study", "activatoins"], 'Did you mean "activations"'),
         (["study", "--seeds", "0"], "seeds is 0"),
-        (["study", "--epochs", "0"], "epochs is 0"),
-        (["study", "--engine", "jax"], 'engine is \'jax\', but must be "numpy" or "torch"'),
+        (["study", "--epochs", "0"], "Error: epochs is 0"),
+        (["study", "--engine", "jax"], 'Error: engine is \'jax\', but must be one of "numpy" or "torch"'),
         (["data", "info", "mnits"], 'Did you mean "mnist"'),
     ],
 )

@@ -71,6 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ClearpropError as error:
         print(f"Error: {error}", file=sys.stderr)
         return USER_MISTAKE
+    except MemoryError as error:
+        print(
+            f"Error: Not enough memory ({error or 'none left'}); choose smaller layers, a smaller batch or "
+            "less data.",
+            file=sys.stderr,
+        )
+        return USER_MISTAKE
     except (KeyboardInterrupt, typer.Abort):
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED

@@ -3,47 +3,64 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearprop.cli.options import DataDir, Device, Engine, Quiet
+from clearprop.cli.options import DataDir, Device, Quiet
 from clearprop.errors import InvalidArgument, TrainingDiverged
+
+if TYPE_CHECKING:
+    from clearprop.data import Dataset
+    from clearprop.run_folder import RunFolder
+
+# what holds where neither an option nor a recipe says otherwise: the network of the published study
+DEFAULTS: dict[str, Any] = {"hidden": [500, 250, 100], "engine": "numpy"}
+
+
+def _setting(help_text: str) -> Any:
+    """Return an option that is None unless it is given, since a recipe may say what it is."""
+    return typer.Option(help=help_text, show_default=False)
 
 
 def train(
-    out: Annotated[Path, typer.Option(help="The run's folder: config, history and parameters.")],
+    out: Annotated[
+        Path | None, _setting("The run's folder; the next free runs/DATA-NUMBER if not given.")
+    ] = None,
     data: Annotated[str, typer.Option(help="A data set's name or path.")] = "digits",
+    recipe: Annotated[
+        str | None,
+        _setting("fast, or the path of a .toml file: settings that the options below may change."),
+    ] = None,
     hidden: Annotated[
-        str, typer.Option(help="Hidden layer sizes, first to last; empty for none.")
-    ] = "500,250,100",
+        str | None, _setting('Hidden layer sizes, first to last: 500,250,100 if not given, "" for none.')
+    ] = None,
     activation: Annotated[
-        str, typer.Option(help="sigmoid, tanh, relu or identity; or one for each hidden layer.")
-    ] = "relu",
+        str | None, _setting("sigmoid, tanh, relu (the default) or identity; or one for each hidden layer.")
+    ] = None,
     initialization: Annotated[
-        str,
-        typer.Option(help="glorot_uniform, glorot_normal, he_uniform, he_normal or torch_default."),
-    ] = "glorot_uniform",
-    dropout: Annotated[float, typer.Option(help="Share of hidden units left out in a step.")] = 0.0,
-    optimizer: Annotated[str, typer.Option(help="sgd, momentum, nesterov, adam or adamw.")] = "sgd",
-    learning_rate: Annotated[float, typer.Option(help="The highest the schedule reaches.")] = 0.01,
-    schedule: Annotated[str, typer.Option(help="constant, cosine, one_cycle or step.")] = "constant",
-    weight_decay: Annotated[float, typer.Option(help="As torch.optim takes it.")] = 0.0,
-    label_smoothing: Annotated[float, typer.Option(help="Share of targets spread over all classes.")] = 0.0,
+        str | None,
+        _setting("glorot_uniform (the default), glorot_normal, he_uniform, he_normal or torch_default."),
+    ] = None,
+    dropout: Annotated[float | None, _setting("Share of hidden units left out in a step; 0.")] = None,
+    optimizer: Annotated[
+        str | None, _setting("sgd (the default), momentum, nesterov, adam or adamw.")
+    ] = None,
+    learning_rate: Annotated[float | None, _setting("The highest the schedule reaches; 0.01.")] = None,
+    schedule: Annotated[str | None, _setting("constant (the default), cosine, one_cycle or step.")] = None,
+    weight_decay: Annotated[float | None, _setting("As torch.optim takes it; 0.")] = None,
+    label_smoothing: Annotated[float | None, _setting("Share of targets spread over all classes; 0.")] = None,
     early_stopping: Annotated[
-        int | None,
-        typer.Option(help="Stop after this many epochs without a lower validation loss.", show_default=False),
+        int | None, _setting("Stop after this many epochs without a lower validation loss.")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the training rows.")] = 10,
-    batch_size: Annotated[int, typer.Option(help="Rows a step.")] = 64,
+    epochs: Annotated[int | None, _setting("Passes over the training rows; 10.")] = None,
+    batch_size: Annotated[int | None, _setting("Rows a step; 64.")] = None,
     validation: Annotated[
-        float | None,
-        typer.Option(
-            help="Rows to validate on, or a share below 1; a sixth if not given.", show_default=False
-        ),
+        float | None, _setting("Rows to validate on, or a share below 1; a sixth if not given, 0 for none.")
     ] = None,
-    engine: Engine = "numpy",
+    engine: Annotated[str | None, _setting("numpy (the default) or torch.")] = None,
     device: Device = "auto",
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that --out holds.")] = False,
@@ -57,47 +74,61 @@ def train(
     from clearprop.data import load_data
     from clearprop.engines import check_engine
     from clearprop.evaluation import evaluate
-    from clearprop.files import make_folder
-    from clearprop.network import Network
-    from clearprop.recipe import Recipe
-    from clearprop.run_folder import RunFolder, RunRecorder
+    from clearprop.recipe_files import load_recipe
+    from clearprop.run_folder import RunRecorder
+    from clearprop.settings import decide
     from clearprop.training import train as train_network
 
-    recipe = Recipe(
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        schedule=schedule,
-        weight_decay=weight_decay,
-        epochs=epochs,
-        batch_size=batch_size,
-        label_smoothing=label_smoothing,
-        early_stopping=early_stopping,
-        seed=seed,
-    )
-    share = int(validation) if validation is not None and validation == int(validation) else validation
-    check_engine(engine, device)
+    asked = {
+        "engine": engine,
+        "hidden": None if hidden is None else _sizes(hidden),
+        "activation": activation.replace(" ", "").split(",")
+        if activation and "," in activation
+        else activation,
+        "initialization": initialization,
+        "dropout": dropout,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "weight_decay": weight_decay,
+        "label_smoothing": label_smoothing,
+        "early_stopping": early_stopping,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        # the command line has one type for both; a whole number is a number of rows
+        "validation": int(validation) if validation is not None and validation % 1 == 0 else validation,
+    }
+    settings = {
+        **DEFAULTS,
+        **(load_recipe(recipe).given() if recipe is not None else {}),
+        **{name: value for name, value in asked.items() if value is not None},
+    }
+    # every setting is checked before the data is read, and again with the sizes the data has
+    decide(settings, 1, 2, seed)
+    check_engine(settings["engine"], device)
     dataset = load_data(data, data_dir=data_dir, progress=not quiet)
-    parts = dataset.split(validation=share, seed=seed)
-    network = Network(
-        (dataset.n_features, *_sizes(hidden), dataset.n_classes),
-        activation=activation if "," not in activation else activation.replace(" ", "").split(","),
-        initialization=initialization,
-        dropout=dropout,
+    decided = decide(settings, dataset.n_features, dataset.n_classes, seed)
+    parts = dataset.split(validation=decided.validation, seed=seed)
+    run_folder = _run_folder(out, dataset, overwrite)
+    training = {"data": data, "validation": decided.validation, "recipe": decided.recipe.to_dict()}
+    run_folder.write_config(
+        decided.network,
+        decided.recipe,
+        data=data,
+        validation=decided.validation,
+        engine=decided.engine,
+        device=device,
+        dtype=decided.dtype,
     )
-    run_folder = RunFolder(make_folder(out))
-    if run_folder.holds_a_run() and not overwrite:
-        raise InvalidArgument(f"{out} holds a run already; choose another --out, or add --overwrite.")
-    run_folder.forget()
-    training = {"data": data, "validation": share, "recipe": recipe.to_dict()}
-    run_folder.write_config(network, recipe, data=data, validation=share, engine=engine, device=device)
     try:
         run = train_network(
-            network,
-            recipe,
+            decided.network,
+            decided.recipe,
             parts.train,
             parts.validation,
-            engine=engine,
+            engine=decided.engine,
             device=device,
+            dtype=decided.dtype,
             callbacks=[RunRecorder(run_folder, parts.train, training)],
             progress=not quiet,
         )
@@ -105,11 +136,30 @@ def train(
         run_folder.write_history(error.history)
         raise
     except KeyboardInterrupt:
-        print(f"Interrupted. The epochs that were complete are kept in {out}.", file=sys.stderr)
+        print(f"Interrupted. The epochs that were complete are kept in {run_folder.folder}.", file=sys.stderr)
         raise typer.Exit(130) from None
     if parts.test is not None:
         print(evaluate(run.model, parts.test))
     print(run_folder.parameters_file)
+
+
+def _run_folder(out: Path | None, dataset: Dataset, overwrite: bool) -> RunFolder:
+    """Return the folder to write into, empty of any earlier run."""
+    from clearprop.files import make_folder
+    from clearprop.run_folder import RunFolder
+
+    if out is None:
+        candidates = (Path("runs") / f"{dataset.name}-{number}" for number in count(1))
+        return RunFolder(make_folder(next(path for path in candidates if not path.exists())))
+    run_folder = RunFolder(make_folder(out))
+    if run_folder.holds_a_run() and not overwrite:
+        raise InvalidArgument(f"{out} holds a run already; choose another --out, or add --overwrite.")
+    run_folder.forget()
+    return run_folder
+
+
+def _one_or_several(text: str | None) -> str | list[str] | None:
+    return text.replace(" ", "").split(",") if text and "," in text else text
 
 
 def _sizes(text: str) -> list[int]:

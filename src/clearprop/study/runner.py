@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.arguments import check_whole
+from clearprop.arguments import check_choice, check_whole
 from clearprop.callbacks import Callback
 from clearprop.data.dataset import Dataset
-from clearprop.engines import check_engine
+from clearprop.engines import ENGINES, check_engine
 from clearprop.files import make_folder
 from clearprop.images import png_base64
 from clearprop.study.definitions import OnData, Plan, Study, plan
@@ -88,6 +88,11 @@ def run_study(
         If the folder cannot be written.
     """
     n_seeds = study.seeds if seeds is None else check_whole("seeds", seeds, minimum=1)
+    # what the user asked for is the user's to correct, whatever experiment it would fail in first
+    if engine is not None:
+        check_choice("engine", engine, ENGINES)
+    if epochs is not None:
+        check_whole("epochs", epochs, minimum=1)
     sizes = (dataset.n_features, dataset.n_classes)
     by_seed = [
         plan(study, dataset.name, *sizes, engine=engine, epochs=epochs, seed=seed) for seed in range(n_seeds)
