@@ -83,11 +83,6 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == f"clearprop {version('clearprop')}\n"
 
 
-def test_an_unknown_option_is_a_users_mistake(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["study", "--sede", "3"]) == 2
-    assert "--sede" in capsys.readouterr().err
-
-
 def test_a_defect_exits_1_and_asks_for_a_report(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +182,46 @@ def test_a_kept_run_is_not_overwritten_by_accident(
     assert (tmp_path / "parameters.safetensors").read_bytes() != before
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--learning-rate", "1e30", "--activation", "identity"],
+        ["--early-stopping", "2", "--validation", "0"],
+        ["--data", "nowhere.csv"],
+    ],
+)
+def test_a_run_to_be_replaced_stays_until_there_is_something_to_replace_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    good = ["train", "--out", str(tmp_path), "--hidden", "8", "--epochs", "1", "--quiet"]
+    assert main(good) == 0
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    capsys.readouterr()
+    refused(capsys, *good, "--overwrite", *arguments)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("verb", [["train"], ["study"]])
+def test_a_folder_of_another_purpose_is_not_written_into(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: list[str]
+) -> None:
+    (tmp_path / "holiday.jpg").touch()
+    message = refused(capsys, *verb, "--out", str(tmp_path), "--epochs", "1", "--quiet")
+    assert "holds other things, such as holiday.jpg" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
+
+
+def test_too_little_memory_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 5.70 TiB")
+
+    monkeypatch.setattr("clearprop.training.initial_parameters", none_left)
+    message = refused(capsys, "train", "--out", str(tmp_path / "run"), "--quiet")
+    assert "Not enough memory (Unable to allocate 5.70 TiB); choose smaller layers" in message
+
+
 def test_a_run_that_diverges_says_so_and_keeps_its_history(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +252,12 @@ def test_a_run_that_diverges_says_so_and_keeps_its_history(
         (["--engine", "tf"], 'engine is \'tf\', but must be one of "numpy" or "torch"'),
         (["--device", "cuda"], 'the NumPy engine runs on "cpu" only'),
         (["--seed", "-1"], "seed is -1"),
+        (["--validation", "nan"], "validation is nan"),
+        (["--validation", "1.0"], "validation is 1.0"),
+        (["--validation", "half"], '--validation is "half", but must be a number of rows'),
+        (["--hidden", "8,,8"], '--hidden is "8,,8"'),
+        (["--hidden", "1000000000,1000000000"], "more than the 68,719,476,736 a network may have"),
+        (["--hidden", "9" * 30], "more than the 68,719,476,736 a network may have"),
         (["--validation", "5000"], "No row of digits is left to train on"),
         (["--activation", "tanh,relu", "--hidden", "8"], "activation names 2 functions"),
     ],
@@ -247,6 +288,10 @@ def test_data_that_does_not_fit_a_model_is_one_sentence(
         (["report", "."], "Cannot read results.json"),
         (["study", "activatoins"], 'Did you mean "activations"'),
         (["study", "--seeds", "0"], "seeds is 0"),
+        (["study", "--seeds", "1000000000"], "at least 1 and at most 1,000"),
+        (["study", "--sede", "3"], "No such option: --sede"),
+        (["study", "--epochs", "1e9"], "--epochs"),
+        (["tsudy"], "No such command 'tsudy'"),
         (["study", "--epochs", "0"], "Error: epochs is 0"),
         (["study", "--engine", "jax"], 'Error: engine is \'jax\', but must be one of "numpy" or "torch"'),
         (["data", "info", "mnits"], 'Did you mean "mnist"'),

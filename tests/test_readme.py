@@ -30,6 +30,30 @@ def test_every_link_to_a_file_leads_somewhere(link: str) -> None:
     assert (PROJECT / link).is_file()
 
 
+def test_nothing_is_left_to_be_filled_in() -> None:
+    assert not re.search(r"[A-Z]{3,}_[A-Z]{3,}", README.replace("CLEARPROP_DATA", ""))
+
+
+def test_the_study_of_the_guide_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from clearprop.cli import main
+
+    guide = (PROJECT / "docs" / "studies.md").read_text("utf-8")
+    (study,) = re.findall(r"```toml\n(.*?)```", guide, flags=re.DOTALL)
+    (command,) = re.findall(r"```sh\nclearprop (.*?)\n```", guide)
+    monkeypatch.chdir(tmp_path)
+    Path("width.toml").write_text(study)
+    assert main([*command.split(), "--quiet", "--epochs", "1", "--seeds", "1"]) == 0
+    assert Path("results/width/report.html").exists()
+
+
+def test_the_guide_names_every_setting() -> None:
+    from clearprop.settings import Settings
+
+    guide = (PROJECT / "docs" / "studies.md").read_text("utf-8")
+    for name in Settings.model_fields:
+        assert f"`{name}`" in guide
+
+
 def test_every_command_of_make_exists() -> None:
     makefile = (PROJECT / "Makefile").read_text("utf-8")
     for target in re.findall(r"\bmake (\w+)\b *#", README):

@@ -304,7 +304,7 @@ def test_on_mnist_published_accuracies_stand_at_a_glance(tmp_path: Path) -> None
     results = on_mnist(study(experiment("numpy-tanh"), published=published()))
     found = written(tmp_path, results)
     assert "Other data." not in found.text
-    assert "Not trained as published: numpy-tanh (" in found.text
+    assert "Not trained as published. numpy-tanh: " in found.text
     assert "Published Time numpy-tanh 0.9000 0.95 2.5 s" in found.text
 
 

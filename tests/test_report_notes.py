@@ -190,10 +190,10 @@ def test_mnist_is_known_by_its_name_or_by_its_test_set() -> None:
     [
         (
             (0.3, 0.66, 0.7, 0.76),
-            "reaches it after 2 of 4 epochs, and 4 epochs give validation accuracy 0.7600",
+            "reaches it after 2 of 4 epochs, and after 4 epochs it has validation accuracy 0.7600",
         ),
         ((0.3, 0.4, 0.5, 0.7), "reaches it in the last epoch only"),
-        ((0.1, 0.2, 0.3, 0.4), "never reaches it: 4 epochs give validation accuracy 0.4000"),
+        ((0.1, 0.2, 0.3, 0.4), "never reaches it: after 4 epochs it has validation accuracy 0.4000"),
     ],
 )
 def test_the_published_accuracy_is_placed_among_the_epochs(validation, text: str) -> None:

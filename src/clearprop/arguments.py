@@ -18,11 +18,15 @@ def check_choice(field: str, value: object, allowed: Iterable[str]) -> str:
     raise InvalidArgument(f"{field} is {value!r}, but must be one of {listed(names)}.{nearest(value, names)}")
 
 
-def check_whole(field: str, value: object, *, minimum: int) -> int:
-    """Return the value as an int if it is a whole number of at least the minimum."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise InvalidArgument(f"{field} is {value!r}, but must be a whole number of at least {minimum}.")
-    return int(value)
+def check_whole(field: str, value: object, *, minimum: int, maximum: int | None = None) -> int:
+    """Return the value as an int if it is a whole number within the bounds."""
+    fits = isinstance(value, Integral) and not isinstance(value, bool)
+    if not fits or value < minimum or (maximum is not None and value > maximum):  # type: ignore[operator]
+        most = "" if maximum is None else f" and at most {maximum:,}"
+        raise InvalidArgument(
+            f"{field} is {value!r}, but must be a whole number of at least {minimum}{most}."
+        )
+    return int(value)  # type: ignore[call-overload,no-any-return]
 
 
 def check_number(

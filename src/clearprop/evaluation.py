@@ -181,6 +181,11 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
     DataError
         If the features differ in number.
     """
+    if not isinstance(dataset, Dataset):
+        raise InvalidArgument(
+            f"dataset is {dataset!r}, but must be a Dataset; a split without a part, such as "
+            "validation=0, has None in its place."
+        )
     n_classes = model.network.layer_sizes[-1]
     if dataset.n_classes != n_classes:
         raise InvalidArgument(

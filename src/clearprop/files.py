@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +61,29 @@ def write_json(path: str | os.PathLike[str], value: Any) -> Path:
     return write_atomic(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def make_folder(path: str | os.PathLike[str]) -> Path:
+def make_folder(path: str | os.PathLike[str], of: Collection[str] = ()) -> Path:
     """Make a folder and prove that files can be written in it, before hours of work depend on it.
+
+    Parameters
+    ----------
+    path : path-like
+    of : collection of str
+        Names of which at least one must be there if anything is, so that no folder of another purpose is
+        written into; empty allows any folder.
 
     Raises
     ------
     OutputError
-        If it is not a folder, or cannot be made or written.
+        If it is not a folder, holds other things, or cannot be made or written.
     """
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        present = {entry.name for entry in folder.iterdir()}
+        if of and present and present.isdisjoint(of):
+            raise OutputError(
+                f"{folder} holds other things, such as {min(present)}; choose a new or an empty folder."
+            )
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

@@ -13,6 +13,8 @@ from clearprop.errors import InvalidArgument
 from clearprop.initialization import INITIALIZATIONS
 
 OUTPUTS = ("softmax",)
+# 256 GiB of float32: beyond it a size is a slip of the finger
+MAX_PARAMETERS = 2**36
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ class Network:
                 "such as (784, 100, 10)."
             )
         sizes = tuple(check_whole("layer_sizes", size, minimum=1) for size in layer_sizes)
+        if _count_parameters(sizes) > MAX_PARAMETERS:
+            raise InvalidArgument(
+                f"layer_sizes is {sizes}, which makes {_count_parameters(sizes):,} parameters, more than the "
+                f"{MAX_PARAMETERS:,} a network may have; choose smaller layers."
+            )
         if output == "softmax" and sizes[-1] < 2:
             raise InvalidArgument(
                 f"layer_sizes ends in {sizes[-1]}, but a softmax output needs at least 2 classes."
@@ -97,7 +104,7 @@ class Network:
     @property
     def n_parameters(self) -> int:
         """How many weights and biases the network has."""
-        return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(self.layer_sizes))
+        return _count_parameters(self.layer_sizes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values; ``Network(**d)`` makes the network again."""
@@ -109,3 +116,7 @@ class Network:
         from clearprop.display import network_html
 
         return network_html(self)
+
+
+def _count_parameters(layer_sizes: Sequence[int]) -> int:
+    return sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(layer_sizes))

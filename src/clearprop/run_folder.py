@@ -17,6 +17,7 @@ from clearprop.recipe import Recipe
 
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.json"
+RUN_FILES = (CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE)
 
 
 class RunFolder:
@@ -34,11 +35,11 @@ class RunFolder:
 
     def holds_a_run(self) -> bool:
         """Tell whether a training was kept here."""
-        return (self.folder / CONFIG_FILE).exists()
+        return self.parameters_file.exists()
 
     def forget(self) -> None:
         """Remove what an earlier run left, so that its files and a new run's never stand side by side."""
-        for name in (CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE):
+        for name in RUN_FILES:
             (self.folder / name).unlink(missing_ok=True)
 
     def write_config(self, network: Network, recipe: Recipe, **more: Any) -> None:
@@ -59,27 +60,54 @@ class RunFolder:
 class RunRecorder(Callback):
     """Writes history and parameters after every epoch, so that an interruption loses one epoch at most.
 
+    What an earlier run left in the folder stays until there is an epoch to replace it with.
+
     Parameters
     ----------
     run_folder : RunFolder
     dataset : Dataset
         The training part: its scaling and class names go into the model file.
     training : dict
-        How the model is trained, as plain JSON values.
+        How the model is trained, as plain JSON values, for the model file.
+    config : dict
+        More for the run's config, as plain JSON values, such as the engine.
     """
 
-    def __init__(self, run_folder: RunFolder, dataset: Dataset, training: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        run_folder: RunFolder,
+        dataset: Dataset,
+        training: dict[str, Any],
+        config: dict[str, Any],
+    ) -> None:
         self._run_folder = run_folder
         self._dataset = dataset
         self._training = training
+        self._config = config
+        self._began = False
 
     def on_epoch_end(self, state: TrainingState) -> None:
         """Write what there is now."""
+        if not self._began:
+            self._begin(state.network, state.recipe)
         self._write(state)
+
+    def keep_diverged(self, network: Network, recipe: Recipe, history: History) -> None:
+        """Write what a training measured before it diverged, unless that would harm an earlier run."""
+        if not self._began:
+            if self._run_folder.holds_a_run():
+                return
+            self._begin(network, recipe)
+        self._run_folder.write_history(history)
 
     def on_train_end(self, state: TrainingState) -> None:
         """Write the final parameters, which early stopping may have changed."""
         self._write(state)
+
+    def _begin(self, network: Network, recipe: Recipe) -> None:
+        self._run_folder.forget()
+        self._run_folder.write_config(network, recipe, **self._config)
+        self._began = True
 
     def _write(self, state: TrainingState) -> None:
         data = self._dataset

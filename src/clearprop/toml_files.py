@@ -21,6 +21,24 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+#: What is wrong and what to do, for the mistakes pydantic finds.
+WORDS = {
+    "missing": "it is missing; add it",
+    "int_type": "it must be a whole number",
+    "float_type": "it must be a number",
+    "string_type": "it must be a text in quotes",
+    "list_type": "it must be a list in square brackets",
+    "bool_type": "it must be true or false",
+    "model_type": "it must be a table",
+    "dict_type": "it must be a table",
+    "string_pattern_mismatch": (
+        "it must be of letters, digits, dots, hyphens and underscores, 80 at most, and begin with a "
+        "letter or a digit"
+    ),
+    "greater_than_equal": "it must be 1 or greater",
+    "too_short": "at least one is needed",
+}
+
 AnyTable = TypeVar("AnyTable", bound=Table)
 Place = list[str | int]
 
@@ -97,7 +115,9 @@ def _parse(
     except RecursionError:
         raise error(f"The {kind} file {name} is nested too deep to be read.") from None
     except ValidationError as failure:
-        first = failure.errors()[0]
+        # a misspelt key is the likely cause of one that is missing
+        errors = sorted(failure.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        first = errors[0]
         place = list(first["loc"])
         line = line_of(text, place)
         where = f", line {line}" if line else ""
@@ -106,6 +126,6 @@ def _parse(
             problem = f"unknown key {place[-1]!r}; remove it or correct its name.{suggestion}"
         else:
             # pydantic prefixes what our own checks raise
-            words = first["msg"].removeprefix("Value error, ")
+            words = WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
             problem = f"{'.'.join(str(step) for step in place) or f'the {kind}'}: {words}."
         raise error(f"In the {kind} file {name}{where}: {problem}") from None

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -52,6 +52,15 @@ def _options(
     """Take the options that stand before a verb."""
 
 
+def _say(message: str, context: Any) -> None:
+    """Print what the parser found wrong: the help where nothing was asked for, else one sentence."""
+    if context is not None and message == context.get_help():
+        print(message, file=sys.stderr)
+        return
+    where = context.command_path if context is not None else "clearprop"
+    print(f"Error: {message.rstrip('.')}; see {where} --help.", file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -89,8 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         # what the parser of the command line raises: newer releases of typer carry click inside, so its
         # classes have no public name that holds for all of them
-        if hasattr(error, "show") and hasattr(error, "exit_code"):
-            error.show()
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            _say(error.format_message(), getattr(error, "ctx", None))
             return USER_MISTAKE
         traceback.print_exc()
         print(

@@ -95,18 +95,20 @@ def _print_summary(results: StudyResults) -> None:
     from clearprop.study.results import spread
 
     several = len(results.seeds) > 1
-    table = Table(title=f"{results.name} on {results.data.name}", title_justify="left")
-    table.add_column("experiment")
+    # as narrow as it can be, since a name cut short is no name: it fits 80 columns
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("experiment", no_wrap=True)
     table.add_column("engine")
-    for column in ("test accuracy", "train accuracy", "classes predicted", "seconds", "rows/s"):
-        table.add_column(column, justify="right")
+    parts = ("test",) if several else ("test", "train")
+    for column in (*(f"{part}\naccuracy" for part in parts), "classes", "seconds", "rows/s"):
+        table.add_column(column, justify="right", no_wrap=True)
     for experiment in results.experiments:
         complete = experiment.complete
         if not complete:
-            table.add_row(experiment.name, experiment.engine, "diverged", "-", "-", "-", "-")
+            table.add_row(experiment.name, experiment.engine, "diverged", *["-"] * (len(parts) + 2))
             continue
         shares = []
-        for part in ("test", "train"):
+        for part in parts:
             mean, deviation = spread(experiment.accuracies(part))
             shares.append(f"{mean:.4f} ± {deviation:.4f}" if several else f"{mean:.4f}")
         counts = {len(result.evaluations["test"].predicted_classes) for result in complete}
@@ -119,5 +121,7 @@ def _print_summary(results: StudyResults) -> None:
             f"{spread([result.rows_per_second or 0 for result in complete])[0]:,.0f}",
         )
     console = Console()
-    # a pipe has no width; a table cut to 80 columns would lose its figures
-    console.print(table) if console.is_terminal else Console(width=120).print(table)
+    if not console.is_terminal:
+        # a pipe has no width
+        console = Console(width=200)
+    console.print(table)

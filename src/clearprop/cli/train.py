@@ -58,7 +58,7 @@ def train(
     epochs: Annotated[int | None, _setting("Passes over the training rows; 10.")] = None,
     batch_size: Annotated[int | None, _setting("Rows a step; 64.")] = None,
     validation: Annotated[
-        float | None, _setting("Rows to validate on, or a share below 1; a sixth if not given, 0 for none.")
+        str | None, _setting("Rows to validate on, or a share below 1; a sixth if not given, 0 for none.")
     ] = None,
     engine: Annotated[str | None, _setting("numpy (the default) or torch.")] = None,
     device: Device = "auto",
@@ -95,8 +95,7 @@ def train(
         "early_stopping": early_stopping,
         "epochs": epochs,
         "batch_size": batch_size,
-        # the command line has one type for both; a whole number is a number of rows
-        "validation": int(validation) if validation is not None and validation % 1 == 0 else validation,
+        "validation": None if validation is None else _rows_or_share(validation),
     }
     settings = {
         **DEFAULTS,
@@ -111,15 +110,14 @@ def train(
     parts = dataset.split(validation=decided.validation, seed=seed)
     run_folder = _run_folder(out, dataset, overwrite)
     training = {"data": data, "validation": decided.validation, "recipe": decided.recipe.to_dict()}
-    run_folder.write_config(
-        decided.network,
-        decided.recipe,
-        data=data,
-        validation=decided.validation,
-        engine=decided.engine,
-        device=device,
-        dtype=decided.dtype,
-    )
+    config = {
+        "data": data,
+        "validation": decided.validation,
+        "engine": decided.engine,
+        "device": device,
+        "dtype": decided.dtype,
+    }
+    recorder = RunRecorder(run_folder, parts.train, training, config)
     try:
         run = train_network(
             decided.network,
@@ -129,11 +127,11 @@ def train(
             engine=decided.engine,
             device=device,
             dtype=decided.dtype,
-            callbacks=[RunRecorder(run_folder, parts.train, training)],
+            callbacks=[recorder],
             progress=not quiet,
         )
     except TrainingDiverged as error:
-        run_folder.write_history(error.history)
+        recorder.keep_diverged(decided.network, decided.recipe, error.history)
         raise
     except KeyboardInterrupt:
         print(f"Interrupted. The epochs that were complete are kept in {run_folder.folder}.", file=sys.stderr)
@@ -144,17 +142,16 @@ def train(
 
 
 def _run_folder(out: Path | None, dataset: Dataset, overwrite: bool) -> RunFolder:
-    """Return the folder to write into, empty of any earlier run."""
+    """Return the folder to write into; an earlier run in it stays until it is replaced."""
     from clearprop.files import make_folder
-    from clearprop.run_folder import RunFolder
+    from clearprop.run_folder import RUN_FILES, RunFolder
 
     if out is None:
         candidates = (Path("runs") / f"{dataset.name}-{number}" for number in count(1))
         return RunFolder(make_folder(next(path for path in candidates if not path.exists())))
-    run_folder = RunFolder(make_folder(out))
+    run_folder = RunFolder(make_folder(out, of=RUN_FILES))
     if run_folder.holds_a_run() and not overwrite:
         raise InvalidArgument(f"{out} holds a run already; choose another --out, or add --overwrite.")
-    run_folder.forget()
     return run_folder
 
 
@@ -162,9 +159,22 @@ def _one_or_several(text: str | None) -> str | list[str] | None:
     return text.replace(" ", "").split(",") if text and "," in text else text
 
 
+def _rows_or_share(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidArgument(
+            f'--validation is "{text}", but must be a number of rows such as 1000, or a share such as 0.2.'
+        ) from None
+
+
 def _sizes(text: str) -> list[int]:
     try:
-        return [int(part) for part in text.split(",") if part.strip()]
+        return [int(part) for part in text.split(",")] if text.strip() else []
     except ValueError:
         raise InvalidArgument(
             f'--hidden is "{text}", but must be whole numbers with commas, such as 500,250,100.'

@@ -151,7 +151,10 @@ def _fault(path: Path, layout: _Layout) -> DataError:
                 if i == layout.label:
                     continue
                 if not _is_number(cell):
-                    return DataError(f'The cell of {place} is "{cell[:40]}", but must be a number.')
+                    return DataError(
+                        f'The cell of {place} is "{cell[:40]}", but must be a number; the labels are taken '
+                        f"from {layout.column(layout.label)}, and another column is if it is named label."
+                    )
                 if not abs(float(cell)) <= LARGEST:
                     return DataError(
                         f"The cell of {place} is {cell[:40]}, but features must be finite numbers of at most "

@@ -134,9 +134,14 @@ def _single_changes(results: StudyResults) -> Iterator[str]:
             (field,) = different
             before, after = (_setting(each, field) for each in (first, second))
             unsure |= first.name not in several or second.name not in several
+            same = (
+                "; Adam and AdamW are one algorithm without decay"
+                if first.recipe["optimizer"] != second.recipe["optimizer"] and field != "optimizer"
+                else ""
+            )
             yield (
-                f"{WORDS[field].capitalize()}, {before} to {after} ({first.name} to {second.name}): test "
-                f"accuracy {with_spread(first.accuracies())} to {with_spread(second.accuracies())}, "
+                f"{WORDS[field].capitalize()}, {before} to {after} ({first.name} to {second.name}{same}): "
+                f"test accuracy {with_spread(first.accuracies())} to {with_spread(second.accuracies())}, "
                 f"{_judged(first, second, several)}."
             )
     if unsure:
@@ -222,10 +227,11 @@ def _observations(results: StudyResults) -> Iterator[str]:
             run.evaluations["train"].accuracy - run.evaluations["test"].accuracy for run in each.complete
         )
         for each in results.experiments
-        if each.complete
+        # what never learned has nothing to carry over
+        if each.complete and not any(map(is_no_better_than_guessing, each.complete))
     }
-    widest = max(gaps, key=lambda name: gaps[name])
-    if gaps[widest] > 0:
+    widest = max(gaps, key=lambda name: gaps[name], default="")
+    if widest and gaps[widest] > 0:
         yield (
             f"The widest gap between training and test accuracy is {gaps[widest]:.4f} ({widest}): what was "
             "learned by heart and does not carry over."

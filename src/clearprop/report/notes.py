@@ -109,6 +109,11 @@ def _slowing(doubled: ExperimentResult, once: ExperimentResult) -> str:
         if rates[0] == rates[1]
         else f" The learning rates differ, {rates[0]:g} and {rates[1]:g}, so the softmax is not alone in it."
     )
+    if not all(_told_apart(each) for each in (doubled, once)):
+        return (
+            f"{doubled.name} and {once.name} did not both learn to tell the classes apart in this run, so it "
+            "says nothing about which is faster."
+        )
     start = (
         f"{doubled.name} ends with validation accuracy {accuracy(goal)} after {counted(len(slow), 'epoch')}"
     )
@@ -121,6 +126,15 @@ def _slowing(doubled: ExperimentResult, once: ExperimentResult) -> str:
         )
     no_slowing = f"needed {reached} to get there: no slowing shows here"
     return f"{start}; {once.name}, with one softmax, {no_slowing}.{caution}"
+
+
+def _told_apart(experiment: ExperimentResult) -> bool:
+    """Tell whether every run predicts all classes and is right more often than not."""
+    return all(
+        len(run.evaluations["test"].predicted_classes) == len(run.evaluations["test"].confusion)
+        and run.evaluations["test"].accuracy > 0.5
+        for run in experiment.complete
+    )
 
 
 def _first_epoch(result: SeedResult, goal: float) -> int | None:
@@ -193,7 +207,12 @@ def _without_decay(results: StudyResults, decayed: ExperimentResult) -> Iterator
         same = {**other.recipe, "weight_decay": 0} == {**decayed.recipe, "weight_decay": 0}
         if same and other.network == decayed.network and not other.recipe["weight_decay"] and other.complete:
             told = min(len(run.evaluations["test"].predicted_classes) for run in other.complete)
-            if told > 1:
+            if told > 1 and not _told_apart(other):
+                yield (
+                    f"{other.name}, without the decay, has not learned to tell the classes apart either, so "
+                    "this run does not show that the decay is the cause."
+                )
+            elif told > 1:
                 yield (
                     f"Without the decay, {other.name} predicts {told} classes: it is the decay that the "
                     "small gradients of two softmaxes lose against."
@@ -277,8 +296,9 @@ def _place_published_accuracy(results: StudyResults, experiment: ExperimentResul
     for run in experiment.complete:
         last = run.history.epochs[-1]
         ending = (
-            f"{counted(last.epoch, 'epoch')} give validation accuracy {_or_none(last.validation_accuracy)} "
-            f"and test accuracy {accuracy(run.evaluations['test'].accuracy)}"
+            f"after {counted(last.epoch, 'epoch')} it has validation accuracy "
+            f"{_or_none(last.validation_accuracy)} and test accuracy "
+            f"{accuracy(run.evaluations['test'].accuracy)}"
         )
         seed = f" (seed {run.seed})" if len(experiment.complete) > 1 else ""
         reached = _first_epoch(run, goal)

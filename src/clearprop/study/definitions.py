@@ -47,7 +47,9 @@ class Study(Table):
     @model_validator(mode="after")
     def _names_are_unique_and_known(self) -> Study:
         names = [experiment.name for experiment in self.experiments]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        # each has a folder of its name, and some file systems do not tell A from a
+        folded = [name.casefold() for name in names]
+        twice = sorted({name for name in names if folded.count(name.casefold()) > 1})
         if twice:
             raise ValueError(f"two experiments are named {twice[0]}; give each its own name")
         for data, special in self.on.items():

@@ -21,6 +21,7 @@ from clearprop.images import png_base64
 from clearprop.study.definitions import OnData, Plan, Study, plan
 from clearprop.study.machine import machine, versions
 from clearprop.study.results import (
+    RESULTS_FILE,
     SCHEMA_VERSION,
     DataRecord,
     ExperimentResult,
@@ -31,6 +32,8 @@ from clearprop.study.results import (
 from clearprop.study.single_run import finished, run_config, run_one
 
 N_SAMPLES = 6
+# more would be a slip of the finger: a thousand trainings of each experiment take days
+MAX_SEEDS = 1000
 
 #: Called with the experiment's name and seed, its place and the number of runs; gives its progress display.
 ProgressFor = Callable[[str, int, int, int], Sequence[Callback]]
@@ -87,7 +90,7 @@ def run_study(
     OutputError
         If the folder cannot be written.
     """
-    n_seeds = study.seeds if seeds is None else check_whole("seeds", seeds, minimum=1)
+    n_seeds = study.seeds if seeds is None else check_whole("seeds", seeds, minimum=1, maximum=MAX_SEEDS)
     # what the user asked for is the user's to correct, whatever experiment it would fail in first
     if engine is not None:
         check_choice("engine", engine, ENGINES)
@@ -99,7 +102,7 @@ def run_study(
     ]
     for each in by_seed[0]:
         check_engine(each.engine, device if each.engine == "torch" else "auto")
-    folder = make_folder(out)
+    folder = make_folder(out, of=(RESULTS_FILE, "runs"))
     digest = _data_digest(dataset)
     done: dict[str, list[SeedResult]] = {}
     try:
@@ -107,7 +110,8 @@ def run_study(
     finally:
         # an interruption keeps what is complete; where nothing is, an earlier study's results stay
         if done:
-            results = _collect(study, by_seed[0], dataset, digest, n_seeds, command, done)
+            asked = _asked(engine, epochs)
+            results = _collect(study, by_seed[0], dataset, digest, n_seeds, command, asked, done)
             write_results(folder, results)
     return results
 
@@ -134,6 +138,21 @@ def _run_all(
         done.setdefault(each.name, []).append(result)
 
 
+def _asked(engine: str | None, epochs: int | None) -> str:
+    """Return what the user asked for instead of the study file's settings, as a sentence for the report."""
+    wishes = []
+    if epochs is not None:
+        wishes.append(f"trains for {epochs} epoch{'s' if epochs > 1 else ''}")
+    if engine is not None:
+        wishes.append(f"runs on the {engine} engine")
+    if not wishes:
+        return ""
+    return (
+        f"In this run every experiment {' and '.join(wishes)}, whatever its name and the study file say: the "
+        "command asked for it."
+    )
+
+
 def _data_digest(dataset: Dataset) -> str:
     digests = [dataset.digest()] + ([dataset.test.digest()] if dataset.test else [])
     return hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -146,6 +165,7 @@ def _collect(
     digest: str,
     n_seeds: int,
     command: str,
+    asked: str,
     done: dict[str, list[SeedResult]],
 ) -> StudyResults:
     published: dict[str, Any] = {"experiments": {}, "dataset": None, "note": ""}
@@ -157,7 +177,7 @@ def _collect(
         name=study.name,
         title=study.title,
         introduction=study.introduction.strip(),
-        note=study.on.get(dataset.name, OnData()).note.strip(),
+        note="\n\n".join(filter(None, [study.on.get(dataset.name, OnData()).note.strip(), asked])),
         command=command,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions(),

@@ -16,9 +16,8 @@ from clearprop.errors import StudyError, TrainingDiverged
 from clearprop.evaluation import Evaluation, Mistake, evaluate
 from clearprop.files import write_json
 from clearprop.images import png_base64
-from clearprop.model_files import PARAMETERS_FILE
 from clearprop.run import Run
-from clearprop.run_folder import CONFIG_FILE, HISTORY_FILE, RunFolder
+from clearprop.run_folder import RUN_FILES, RunFolder
 from clearprop.study.definitions import Plan
 from clearprop.study.machine import versions
 from clearprop.study.results import SCHEMA_VERSION, SeedResult
@@ -171,7 +170,7 @@ def _split(each: Plan, dataset: Dataset) -> Splits:
 def _keep(folder: Path, fingerprint: str, result: SeedResult) -> None:
     files = {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        for name in (CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE)
+        for name in RUN_FILES
         if (folder / name).exists()
     }
     write_json(
