@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help study mnist test check format wheel clean
+.PHONY: help study mnist bench test check format wheel clean
 
 help:
 	@echo "make study   run the study on the embedded digits; ends with the path of its report"
 	@echo "make mnist   run the published study on MNIST (downloads 11 MB, or set CLEARPROP_DATA)"
+	@echo "make bench   measure speed side by side with JAX, PyTorch and scikit-learn (long, best left alone)"
 	@echo "make test    run the whole test suite"
 	@echo "make check   run the linters, the type checker and the import contracts"
 	@echo "make format  format the code"
@@ -21,6 +22,10 @@ study: $(VENV)/.user
 
 mnist: $(VENV)/.user
 	$(BIN)/clearprop study --data mnist
+
+bench: $(VENV)/.bench
+	$(BIN)/clearprop data get mnist
+	$(BIN)/clearprop bench
 
 test: $(VENV)/.developer
 	$(BIN)/python -m pytest -n auto --dist worksteal
@@ -47,6 +52,11 @@ $(VENV)/.user: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing Clearprop with the PyTorch engine into $(VENV) ..."
 	$(PIP) install --constraint constraints.txt --editable ".[torch]"
 	@touch $@
+
+$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing Clearprop and the libraries it is measured against into $(VENV) ..."
+	$(PIP) install --constraint constraints.txt --editable ".[bench]"
+	@touch $@ $(VENV)/.user
 
 $(VENV)/.developer: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing Clearprop and its development tools into $(VENV) ..."

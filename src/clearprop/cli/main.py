@@ -12,6 +12,7 @@ import typer
 
 import clearprop
 from clearprop.cli import data
+from clearprop.cli.bench import bench
 from clearprop.cli.evaluate import evaluate
 from clearprop.cli.report import report
 from clearprop.cli.study import study
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (study, train, evaluate, report):
+for verb in (study, train, evaluate, report, bench):
     app.command()(verb)
 app.add_typer(data.app, name="data")
 

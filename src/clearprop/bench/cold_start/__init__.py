@@ -1,0 +1,71 @@
+"""From nothing to 98% test accuracy on MNIST: each a command of its own, timed from outside."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from clearprop.bench.jobs import Answer
+from clearprop.bench.workloads import RECIPE
+
+#: Clearprop's turn, as a user types it.
+TRAIN = ("train", "--recipe", RECIPE, "--data", "mnist", "--quiet")
+#: The same as the installed command `clearprop`.
+CLEARPROP = (sys.executable, "-c", "import sys; from clearprop.cli import main; sys.exit(main())")
+PARTS = ("x", "y", "x_test", "y_test")
+
+
+def cold_start_command(
+    module: str, hidden: Sequence[int], files: Mapping[str, Path], data_dir: Path | None, seed: int, out: Path
+) -> tuple[str, ...]:
+    """Return the command of one cold start.
+
+    Parameters
+    ----------
+    module : str
+        The peer's script in this folder; empty for Clearprop.
+    hidden : sequence of int
+        The sizes of the hidden layers, which the scripts get; Clearprop's recipe states them itself.
+    files : mapping of str to pathlib.Path
+        The files of MNIST by the part they play; the scripts get their paths.
+    data_dir : pathlib.Path or None
+        Where Clearprop looks for them first.
+    seed : int
+    out : pathlib.Path
+        Where Clearprop keeps its run.
+    """
+    if module:
+        script = Path(__file__).with_name(f"{module}.py")
+        sizes = ",".join(map(str, hidden))
+        return (sys.executable, str(script), *(str(files[part]) for part in PARTS), sizes, str(seed))
+    folder = () if data_dir is None else ("--data-dir", str(data_dir))
+    return (*CLEARPROP, *TRAIN, "--seed", str(seed), "--out", str(out), *folder)
+
+
+def time_command(command: Sequence[str]) -> Answer:
+    """Run a command and time it from outside; it prints the test accuracy it has reached."""
+    started = time.perf_counter()
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        lines = [line.strip() for line in process.stderr.splitlines() if line.strip()] or ["it said nothing"]
+        return Answer(error=f"ended with exit code {process.returncode}: {lines[-1]}")
+    found = re.search(r"accuracy:? (\d\.\d+)", process.stdout)
+    if found is None:
+        return Answer(error="printed no accuracy")
+    return Answer(seconds=seconds, accuracy=float(found.group(1)), peak_memory=_peak_memory_of_children())
+
+
+def _peak_memory_of_children() -> int | None:
+    """Return the most memory that a child of this process has held, in bytes, where that can be told."""
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    # in kilobytes, but on macOS in bytes
+    return peak if sys.platform == "darwin" else peak * 1024

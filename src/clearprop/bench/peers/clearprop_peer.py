@@ -1,0 +1,51 @@
+"""Clearprop as its users get it: the public `train`, with its loop and history, and `Model.predict`."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+from clearprop.bench.peers.base import Predictor, Task, Training
+from clearprop.callbacks import Callback, TrainingState
+from clearprop.data.dataset import Dataset
+from clearprop.model import Model
+from clearprop.network import Network
+from clearprop.recipe import Recipe
+from clearprop.scaling import PIXELS
+from clearprop.training import train as train_network
+
+
+class _Clock(Callback):
+    """Notes when each epoch ended, so that nothing between two epochs escapes the clock."""
+
+    def __init__(self) -> None:
+        self.stamps: list[float] = []
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        self.stamps.append(time.perf_counter())
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        self.stamps.append(time.perf_counter())
+
+
+def train(task: Task) -> Training:
+    """Train from the stored uint8 rows; ``task.parameters`` are what the same seed draws here."""
+    recipe = Recipe(
+        optimizer=task.optimizer,
+        learning_rate=task.learning_rate,
+        epochs=task.epochs,
+        batch_size=task.batch_size,
+        seed=task.seed,
+    )
+    classes = tuple(str(number) for number in range(task.layer_sizes[-1]))
+    dataset = Dataset("bench", task.x, task.y, classes, None, PIXELS)
+    clock = _Clock()
+    run = train_network(Network(task.layer_sizes), recipe, dataset, callbacks=[clock], progress=False)
+    seconds = [end - start for start, end in pairwise(clock.stamps)]
+    return Training(seconds, run.history.column("train_loss"))
+
+
+def predictor(task: Task) -> Predictor:
+    """Predict from the stored uint8 rows."""
+    model = Model(Network(task.layer_sizes), task.parameters, PIXELS)
+    return Predictor(model.predict, task.x)

@@ -1,0 +1,66 @@
+"""What a benchmark found, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clearprop.bench.judging import Result
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResults:
+    """What a benchmark found.
+
+    Attributes
+    ----------
+    results : tuple of Result
+    data : str
+        What the rows were, as one sentence.
+    threads, runs : int
+    machine : dict
+        As ``clearprop.study.machine`` describes it.
+    versions : dict of str to str
+    libraries : list of dict
+        The libraries with threads that Clearprop's own process held.
+    notes : list of str
+        What was skipped, as sentences.
+    created, command : str
+    interrupted : bool
+        Whether Ctrl-C ended it, so that works that were planned are missing.
+    """
+
+    results: tuple[Result, ...]
+    data: str
+    threads: int
+    runs: int
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    libraries: list[Mapping[str, Any]]
+    notes: list[str]
+    created: str
+    command: str
+    interrupted: bool = False
+
+    @property
+    def problems(self) -> list[str]:
+        """Why some contestants are not compared, as sentences that name the work."""
+        return [
+            f"{result.workload.title}: {outcome.problem}"
+            for result in self.results
+            for outcome in result.outcomes
+            if outcome.problem
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, with the medians and verdicts that tables show."""
+        values = asdict(self)
+        for result, plain in zip(self.results, values["results"], strict=True):
+            for outcome, record in zip(result.outcomes, plain["outcomes"], strict=True):
+                record["median"] = outcome.median if outcome.seconds else None
+            for comparison, record in zip(result.comparisons, plain["comparisons"], strict=True):
+                record["met"] = comparison.met
+        return {"schema_version": SCHEMA_VERSION, **values, "problems": self.problems}

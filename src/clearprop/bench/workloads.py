@@ -1,0 +1,209 @@
+"""Workloads: what is measured, at which size, and the bars Clearprop has set itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TRAIN, PREDICT, COLD_START, SCALING = WORKS = ("train", "predict", "cold-start", "scaling")
+
+#: The published network, on the rows it was trained on.
+LAYER_SIZES = (784, 500, 250, 100, 10)
+ROWS = 50_000
+QUICK_ROWS = 10_000
+PREDICTED_ROWS = 10_000
+SINGLE_ROWS = 2_000
+
+#: Epochs that are timed, after one that is not: there the peers compile and the caches fill.
+EPOCHS = 2
+QUICK_EPOCHS = 1
+
+BATCH_SIZES = (16, 64, 256, 1024)
+#: Hidden layers and the rows that keep an epoch of the slowest peer within half a minute.
+GRID = {(100,): 20_000, (512, 512): 8_192, (2048, 2048): 4_096}
+
+#: The shipped recipe that a cold start trains with; the peers train its network with schedules of their own.
+RECIPE = "fast"
+
+#: A peer's name in a bar: the better of its variants; and the best of all that are measured.
+BEST = "best peer"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """How much of a peer's time Clearprop may take.
+
+    Parameters
+    ----------
+    against : str
+        A peer's name, or ``BEST``.
+    at_most : float
+        The ratio of medians, Clearprop / peer.
+    """
+
+    against: str
+    at_most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One work that every peer does.
+
+    Parameters
+    ----------
+    name : str
+        Short, for files.
+    title : str
+        What tables and figures call it.
+    kind : str
+        ``"train"`` (seconds of an epoch), ``"predict"`` (seconds for all rows), ``"single"`` (seconds for
+        one row) or ``"cold-start"`` (seconds of a whole process).
+    layer_sizes : tuple of int
+    rows : int
+        Rows trained on, or predicted.
+    batch_size, optimizer, learning_rate, epochs
+        How it is trained; ``epochs`` are those timed, and one more comes before them.
+    bars : tuple of Bar
+    group : str
+        Workloads of one group share a table: one row each.
+    at : str
+        The row's name in that table.
+    """
+
+    name: str
+    title: str
+    kind: str
+    rows: int
+    layer_sizes: tuple[int, ...] = LAYER_SIZES
+    batch_size: int = 64
+    optimizer: str = "sgd"
+    learning_rate: float = 0.01
+    epochs: int = EPOCHS
+    bars: tuple[Bar, ...] = ()
+    group: str = ""
+    at: str = ""
+
+
+def workloads(work: str, quick: bool) -> list[Workload]:
+    """Return what is measured for one of ``WORKS``, smaller where it shall be quick."""
+    if work == TRAIN:
+        return [*_training(quick), *([] if quick else _grid())]
+    if work == PREDICT:
+        return _prediction()
+    if work == COLD_START:
+        return [_cold_start()]
+    return _scaling(quick)
+
+
+def _training(quick: bool) -> list[Workload]:
+    rows, epochs = (QUICK_ROWS, QUICK_EPOCHS) if quick else (ROWS, EPOCHS)
+    return [
+        Workload(
+            "sgd-64",
+            "One epoch, SGD, batch 64",
+            "train",
+            rows,
+            epochs=epochs,
+            bars=(Bar("jax", 0.85), Bar("torch", 0.50), Bar("scikit-learn", 0.33), Bar("floor", 1.20)),
+        ),
+        Workload(
+            "adam-128",
+            "One epoch, Adam, batch 128",
+            "train",
+            rows,
+            batch_size=128,
+            optimizer="adam",
+            learning_rate=0.001,
+            epochs=epochs,
+            bars=(Bar("torch", 0.60),),
+        ),
+    ]
+
+
+def _grid() -> list[Workload]:
+    return [
+        Workload(
+            f"grid-{'-'.join(map(str, hidden))}-{batch_size}",
+            f"One epoch, SGD, hidden {', '.join(map(str, hidden))}, batch {batch_size}",
+            "train",
+            rows,
+            layer_sizes=(LAYER_SIZES[0], *hidden, LAYER_SIZES[-1]),
+            batch_size=batch_size,
+            epochs=1,
+            bars=(Bar(BEST, 1.0),),
+            group="hidden layers and batch size",
+            at=f"{', '.join(map(str, hidden))}; batch {batch_size}",
+        )
+        for hidden, rows in GRID.items()
+        for batch_size in BATCH_SIZES
+    ]
+
+
+def _prediction() -> list[Workload]:
+    return [
+        Workload(
+            "predict",
+            f"Prediction, {PREDICTED_ROWS:,} rows at once",
+            "predict",
+            PREDICTED_ROWS,
+            bars=(Bar(BEST, 0.9),),
+        ),
+        Workload(
+            "latency",
+            f"Prediction, one row at a time (p50 of {SINGLE_ROWS:,} calls)",
+            "single",
+            SINGLE_ROWS,
+            bars=(Bar(BEST, 1.0),),
+        ),
+    ]
+
+
+def _cold_start() -> Workload:
+    from clearprop.recipe_files import load_recipe
+
+    hidden = load_recipe(RECIPE).hidden or []
+    return Workload(
+        "cold-start",
+        "Cold start to 98% test accuracy on MNIST, whole process",
+        "cold-start",
+        60_000,
+        layer_sizes=(LAYER_SIZES[0], *hidden, LAYER_SIZES[-1]),
+        bars=(Bar("torch", 0.40), Bar("scikit-learn", 0.25)),
+    )
+
+
+def _scaling(quick: bool) -> list[Workload]:
+    features, classes = LAYER_SIZES[0], LAYER_SIZES[-1]
+    rows = 2_048 if quick else 8_192
+    n_rows = (1_000, 3_000, 10_000) if quick else (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
+    units = (16, 64, 256, 1024) if quick else (16, 64, 256, 1024, 4096)
+    depths = (1, 2, 4, 8) if quick else (1, 2, 4, 8, 16, 32)
+    batch_sizes = (4, 16, 64, 256, 1024) if quick else (1, 4, 16, 64, 256, 1024, 4096)
+    return [
+        *(_point("training rows", n, rows=n) for n in n_rows),
+        *(
+            _point("units in each of two hidden layers", n, rows=rows, layer_sizes=(features, n, n, classes))
+            for n in units
+        ),
+        *(
+            _point("hidden layers of 256 units", n, rows=rows, layer_sizes=(features, *(256,) * n, classes))
+            for n in depths
+        ),
+        *(_point("batch size", n, rows=rows, batch_size=n) for n in batch_sizes),
+    ]
+
+
+def _point(
+    axis: str, at: int, *, rows: int, layer_sizes: tuple[int, ...] = LAYER_SIZES, batch_size: int = 64
+) -> Workload:
+    return Workload(
+        f"{axis.replace(' ', '-')}-{at}",
+        f"One epoch, SGD, {axis}: {at:,}",
+        "train",
+        rows,
+        layer_sizes=layer_sizes,
+        batch_size=batch_size,
+        # a short epoch is timed several times, since one alone would be mostly noise
+        epochs=max(1, min(10, 30_000 // rows)),
+        group=axis,
+        at=f"{at:,}",
+    )
