@@ -80,9 +80,7 @@ def evaluation_html(evaluation: Evaluation) -> str:
     str
         HTML that takes its colours from the page, without scripts.
     """
-    predicted = evaluation.confusion.sum(axis=0)
-    only = evaluation.class_names[int(predicted.argmax())] if evaluation.predicted_classes == 1 else None
-    return _filled("evaluation.html.jinja", evaluation=evaluation, only=only)
+    return _filled("evaluation.html.jinja", evaluation=evaluation, only=evaluation.only_prediction)
 
 
 def progress_html(title: str, share: float, facts: Mapping[str, str]) -> str:

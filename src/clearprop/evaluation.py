@@ -74,6 +74,13 @@ class Evaluation:
         """How many different classes the model predicts; one is a collapse."""
         return int(np.count_nonzero(self.confusion.sum(axis=0)))
 
+    @property
+    def only_prediction(self) -> str | None:
+        """The name of the class every row is predicted as, or None where there are several."""
+        if self.predicted_classes != 1:
+            return None
+        return self.class_names[int(self.confusion.sum(axis=0).argmax())]
+
     def plot_confusion(self) -> Figure:
         """Draw the confusion matrix."""
         from clearprop.plots import plot_confusion
@@ -144,9 +151,11 @@ class Evaluation:
                 f"{name:>{width}}  {figures['precision']:9.2f}  {figures['recall']:6.2f}  "
                 f"{figures['f1']:5.2f}  {figures['support']:7,.0f}"
             )
-        if self.predicted_classes == 1:
-            only = self.class_names[int(self.confusion.sum(axis=0).argmax())]
-            lines += ["", f"Every row is predicted as {only}: the network has collapsed to one class."]
+        if self.only_prediction is not None:
+            lines += [
+                "",
+                f"Every row is predicted as {self.only_prediction}: the network has collapsed to one class.",
+            ]
         return "\n".join(lines)
 
     def __repr__(self) -> str:

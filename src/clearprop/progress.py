@@ -90,7 +90,24 @@ class LineProgress(_Progress):
         super().on_epoch_end(state)
 
 
-class BarProgress(_Progress):
+class _LiveProgress(_Progress):
+    """What the two bars share: when they move."""
+
+    def on_batch_end(self, state: TrainingState) -> None:
+        """Move the bar."""
+        if self._due():
+            self._show(state)
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Show the epoch's figures."""
+        self._show(state)
+        super().on_epoch_end(state)
+
+    def _show(self, state: TrainingState) -> None:
+        raise NotImplementedError
+
+
+class BarProgress(_LiveProgress):
     """Shows a bar that moves, for terminals."""
 
     def __init__(self, title: str = "") -> None:
@@ -117,16 +134,6 @@ class BarProgress(_Progress):
         self._task = self._bar.add_task(self._text(state), total=total)
         self._bar.start()
 
-    def on_batch_end(self, state: TrainingState) -> None:
-        """Move the bar."""
-        if self._due():
-            self._show(state)
-
-    def on_epoch_end(self, state: TrainingState) -> None:
-        """Show the epoch's figures."""
-        self._show(state)
-        super().on_epoch_end(state)
-
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._bar is not None:
@@ -143,7 +150,7 @@ class BarProgress(_Progress):
         return "  ".join(words)
 
 
-class NotebookProgress(_Progress):
+class NotebookProgress(_LiveProgress):
     """Shows a bar in the output cell of a notebook."""
 
     def __init__(self, title: str = "") -> None:
@@ -156,16 +163,6 @@ class NotebookProgress(_Progress):
 
         super().on_train_begin(state)
         self._handle = display(HTML(self._html(state)), display_id=True)  # type: ignore[no-untyped-call]
-
-    def on_batch_end(self, state: TrainingState) -> None:
-        """Move the bar."""
-        if self._due():
-            self._show(state)
-
-    def on_epoch_end(self, state: TrainingState) -> None:
-        """Show the epoch's figures."""
-        self._show(state)
-        super().on_epoch_end(state)
 
     def _show(self, state: TrainingState) -> None:
         from IPython.display import HTML

@@ -17,7 +17,6 @@ DataDir = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
-Engine = Annotated[str, typer.Option(help="numpy or torch.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps (the last two with --engine torch).")]
 
 

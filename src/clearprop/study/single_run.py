@@ -77,7 +77,8 @@ def run_one(
     parts = _split(each, dataset)
     rest = {name: value for name, value in config.items() if name not in ("network", "recipe")}
     run_folder.write_config(each.network, each.recipe, **rest)
-    split = {name: len(part) for name, part in parts._asdict().items() if part is not None}
+    present = {name: part for name, part in parts._asdict().items() if part is not None}
+    split = {name: len(part) for name, part in present.items()}
     common = {"seed": seed, "dtype": each.dtype, "folder": place, "split": split}
     try:
         run = train(
@@ -116,15 +117,13 @@ def run_one(
                 "recipe": each.recipe.to_dict(),
             },
         )
-        result = _result(run, parts, common)
+        result = _result(run, present, common)
     _keep(run_folder.folder, config["fingerprint"], result)
     return result
 
 
-def _result(run: Run, parts: Splits, common: dict[str, Any]) -> SeedResult:
-    evaluations = {
-        name: evaluate(run.model, part) for name, part in parts._asdict().items() if part is not None
-    }
+def _result(run: Run, parts: dict[str, Dataset], common: dict[str, Any]) -> SeedResult:
+    evaluations = {name: evaluate(run.model, part) for name, part in parts.items()}
     return SeedResult(
         **common,
         status="complete",
@@ -136,8 +135,7 @@ def _result(run: Run, parts: Splits, common: dict[str, Any]) -> SeedResult:
         history=run.history.to_dict(),
         evaluations={name: _figures(evaluation) for name, evaluation in evaluations.items()},
         mistakes=[
-            _mistake(mistake, parts.train.image_shape)
-            for mistake in evaluations["test"].mistakes[:N_MISTAKES]
+            _mistake(mistake, run.model.image_shape) for mistake in evaluations["test"].mistakes[:N_MISTAKES]
         ],
     )
 
