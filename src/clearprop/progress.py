@@ -37,9 +37,12 @@ class _Progress(Callback):
         self._started = 0.0
         self._epoch_started = 0.0
         self._updated = 0.0
+        # of a training that goes on from a checkpoint
+        self._steps_before = 0
 
     def on_train_begin(self, state: TrainingState) -> None:
         """Start the clock."""
+        self._steps_before = len(state.history.batch_losses)
         self._started = self._epoch_started = self._updated = time.perf_counter()
 
     def on_epoch_end(self, state: TrainingState) -> None:
@@ -76,7 +79,8 @@ class _Progress(Callback):
             accuracy = f"{epochs[-1]['validation_accuracy']:.4f}" if epochs else "-"
             facts["validation accuracy"] = f"{accuracy:6}"
         facts["rows/s"] = f"{rows / seconds:7,.0f}" if rows and seconds else f"{'-':>7}"
-        facts["left"] = _clock((now - self._started) / len(losses) * steps_left) if losses else "-"
+        steps = len(losses) - self._steps_before
+        facts["left"] = _clock((now - self._started) / steps * steps_left) if steps else "-"
         return facts
 
 

@@ -6,6 +6,7 @@ twice as fast in that layout (on AVX2; alike on AVX-512), and no step allocates 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -121,6 +122,23 @@ class NumpyEngine:
         for own, other in zip(self._parameters, parameters, strict=True):
             np.copyto(own[0], other[0])
             np.copyto(own[1], other[1])
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what the optimizer remembers; see ``Engine.state``."""
+        return {"step": np.array(self._step), **self._named_slots()}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Remember what ``state`` gave; see ``Engine.load_state``."""
+        self._step = int(state["step"])
+        for name, slot in self._named_slots().items():
+            np.copyto(slot, state[name])
+
+    def _named_slots(self) -> dict[str, FloatArray]:
+        return {
+            f"slots.{index}.{number}": slot
+            for index, slots in enumerate(self._slots)
+            for number, slot in enumerate(slots)
+        }
 
     def _take(self, task: Task) -> None:
         """Keep the task, its targets and weights in the type to compute in."""
