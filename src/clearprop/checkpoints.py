@@ -1,7 +1,7 @@
-"""Checkpoints: all that a training needs to go on as if it had never stopped, as files that prove themselves.
+"""Checkpoints: all that a training needs to go on as if never stopped, in files that prove themselves.
 
-Arrays as safetensors, everything else as JSON in its metadata, and a digest over both: a file that was torn or
-has one bit turned is recognised, and the one before it is taken. Nothing is ever unpickled.
+Arrays as safetensors, everything else as JSON in its metadata, and a digest over both: a file that was torn
+or has one bit turned is recognised, and the one before it is taken. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ PREVIOUS_FILE = "checkpoint-previous.safetensors"
 CHECKPOINT_FILES = (CHECKPOINT_FILE, PREVIOUS_FILE)
 FORMAT_VERSION = 1
 METADATA_KEY, DIGEST_KEY = "clearprop_checkpoint", "sha256"
+#: Fields that are plain JSON values, and are kept as they are.
+PLAIN = ("settings", "versions", "epoch", "epochs", "stopped", "learning_rate_scale", "seconds", "streams")
 # waiting for the disk takes milliseconds, as long as a short epoch does
 SECONDS_BETWEEN_SYNCS = 1.0
 
@@ -151,9 +153,7 @@ class Checkpoints:
             self._began, self._safe = True, path == self.file
             return checkpoint
         if damaged:
-            _warn(
-                f"{' and '.join(damaged)}, and no other is left, so the training starts from the beginning."
-            )
+            _warn(f"{' and '.join(damaged)}, and no other is left, so the training starts anew.")
         return None
 
     def remove(self) -> None:
@@ -190,15 +190,8 @@ def encode(checkpoint: Checkpoint) -> bytes:
     text = json.dumps(
         {
             "format_version": FORMAT_VERSION,
-            "settings": checkpoint.settings,
-            "versions": checkpoint.versions,
-            "epoch": checkpoint.epoch,
-            "epochs": checkpoint.epochs,
-            "stopped": checkpoint.stopped,
-            "learning_rate_scale": checkpoint.learning_rate_scale,
-            "seconds": checkpoint.seconds,
+            **{name: getattr(checkpoint, name) for name in PLAIN},
             "records": checkpoint.history.epochs,
-            "streams": checkpoint.streams,
             "n_layers": len(checkpoint.parameters),
             "callbacks": callbacks,
         }
@@ -241,18 +234,8 @@ def decode(content: bytes) -> Checkpoint:
         callback, _, rest = name.partition(".")
         callbacks[callback][rest] = array
     parameters = groups["parameters"]
-    plain = (
-        "settings",
-        "versions",
-        "epoch",
-        "epochs",
-        "stopped",
-        "learning_rate_scale",
-        "seconds",
-        "streams",
-    )
     return Checkpoint(
-        **{name: described[name] for name in plain},
+        **{name: described[name] for name in PLAIN},
         history=History(described["records"], groups["history"]["batch_losses"].tolist()),
         parameters=[
             (parameters[f"{layer}.weight"], parameters[f"{layer}.bias"])

@@ -73,7 +73,7 @@ def _take(place: Path) -> int:
             if error.errno in TAKEN:
                 os.close(descriptor)
                 raise FolderInUse(
-                    f"{place.parent} is in use by {_holder(place)}; wait until it ends, or choose another folder."
+                    f"{place.parent} is in use by {_holder(place)}; wait until it ends, or choose another."
                 ) from None
             if error.errno not in UNKNOWN:
                 os.close(descriptor)

@@ -29,6 +29,29 @@ def progress_callback(title: str = "") -> Callback:
     return BarProgress(title) if _can_move_a_bar() else LineProgress(title)
 
 
+class ResumeNotice(Callback):
+    """Says where a training that was to be resumed goes on.
+
+    Parameters
+    ----------
+    folder : path-like
+        What to call the run.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._folder = os.fspath(folder)
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Say it."""
+        if not state.epoch:
+            sentence = f"There is no checkpoint in {self._folder} yet: training from the beginning."
+        elif state.stop or state.epoch >= state.recipe.epochs:
+            sentence = f"The run in {self._folder} is finished, after {state.epoch} epochs."
+        else:
+            sentence = f"Going on in {self._folder} after epoch {state.epoch} of {state.recipe.epochs}."
+        print(sentence, file=sys.stderr, flush=True)
+
+
 class _Progress(Callback):
     """What the three displays share: rows a second, time left, and the words for them."""
 
