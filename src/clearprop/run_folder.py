@@ -83,8 +83,8 @@ class RunFolder:
 class RunRecorder(Callback):
     """Writes the config when there is an epoch to keep, and history and parameters at the end.
 
-    What an earlier run left in the folder stays until there is an epoch to replace it with. While the training
-    runs, it is the checkpoint that keeps everything.
+    What an earlier run left in the folder stays until there is an epoch to replace it with. While the
+    training runs, it is the checkpoint that keeps everything.
 
     Parameters
     ----------
