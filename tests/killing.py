@@ -24,7 +24,7 @@ PROGRAM = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "from clearprop.cli import main; sys.exit(main(sys.argv[1:]))"
 )
-#: What a process that a signal ended returns: killed by the system, or by its own choice.
+#: What a process returns that a signal ended: one cannot be heard, two are.
 EXIT_CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM: 143}
 EPOCH = re.compile(r"epoch +(\d+)/\d+")
 
@@ -46,18 +46,18 @@ class Figures:
         self.signals += other.signals
 
 
-def start(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def start(arguments: Sequence[str], log: Path, program: str = PROGRAM) -> subprocess.Popen[bytes]:
     """Start the command line as a process of its own; what it says goes to the end of a file."""
     with log.open("ab") as file:
         return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.DEVNULL, stderr=file
+            [sys.executable, "-c", program, *arguments], stdout=subprocess.DEVNULL, stderr=file
         )
 
 
-def run_to_the_end(arguments: Sequence[str], log: Path) -> float:
+def run_to_the_end(arguments: Sequence[str], log: Path, program: str = PROGRAM) -> float:
     """Run a command without disturbing it; return how long its training took, from the first epoch on."""
     seen = len(epochs_in(log))
-    process = start(arguments, log)
+    process = start(arguments, log, program)
     began = time.monotonic()
     while process.poll() is None and len(epochs_in(log)) == seen:
         began = time.monotonic()
@@ -74,6 +74,7 @@ def kill_repeatedly(
     kills: int,
     seconds: float,
     signals: Sequence[signal.Signals] = (signal.SIGKILL,),
+    program: str = PROGRAM,
 ) -> Figures:
     """Run a command that is killed at random moments and started again, then leave it to its end.
 
@@ -83,7 +84,7 @@ def kill_repeatedly(
     figures = Figures()
     while figures.kills < kills:
         known, seen = len(log_text(log)), len(epochs_in(log))
-        process = start(arguments, log)
+        process = start(arguments, log, program)
         if rng.random() < 0.15:
             time.sleep(rng.uniform(0, 1.0))
         else:
@@ -100,10 +101,10 @@ def kill_repeatedly(
             sent = signal.SIGKILL
         process.send_signal(sent)
         code = process.wait(timeout=60)
-        if code == 0:
-            # it was just ending
+        if code == 0 or (sent is not signal.SIGKILL and code == -sent):
+            # its work was done, and Python itself was just ending
             break
-        assert code == EXIT_CODES[sent], log.read_text()
+        assert code == EXIT_CODES[sent], f"{log.read_text()}\n{sent!r} gave exit code {code}"
         figures.kills += 1
         figures.signals[sent.name] += 1
         figures.before_training += early
@@ -111,7 +112,7 @@ def kill_repeatedly(
         if sent is not signal.SIGKILL:
             assert "Traceback" not in log_text(log)[known:]
         check_that_a_checkpoint_is_whole(out)
-    run_to_the_end(arguments, log)
+    run_to_the_end(arguments, log, program)
     repeated = Counter(epochs_in(log))
     figures.epochs_repeated = sum(repeated.values()) - len(repeated)
     # no more than the epoch in progress is ever lost; its line may have been printed already

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from killing import contents
 
 import clearprop as cp
 from clearprop import checkpoints
@@ -25,7 +28,9 @@ from clearprop.errors import (
     OutputError,
     TrainingDiverged,
 )
+from clearprop.files import remove_leftovers
 from clearprop.locks import hold
+from clearprop.run_folder import FOLDER_FILES, RunFolder, RunRecorder
 
 EPOCHS = 6
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
@@ -401,3 +406,69 @@ def test_a_write_that_the_system_really_cuts_short_leaves_the_one_before(tmp_pat
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert {path.name for path in tmp_path.iterdir()} <= {CHECKPOINT_FILE, PREVIOUS_FILE}
     assert_equal_runs(train(checkpoint=tmp_path, resume=True), train())
+
+
+class KilledError(BaseException):
+    """The process is gone: nothing runs any more, no clearing up either."""
+
+
+class Death:
+    """Lets the system do a number of things, and then nothing more."""
+
+    CALLS = ("open", "fsync", "chmod", "replace", "unlink")
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+        self.came = False
+
+    def patch(self, patching: pytest.MonkeyPatch) -> None:
+        for name in self.CALLS:
+            patching.setattr(os, name, self._mortal(getattr(os, name)))
+
+    def _mortal(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            if self.left == 0:
+                self.came = True
+                raise KilledError
+            self.left -= 1
+            return real(*arguments, **named)
+
+        return call
+
+
+@pytest.mark.parametrize("replacing", [False, True])
+def test_a_death_between_any_two_steps_of_writing_changes_nothing_of_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replacing: bool
+) -> None:
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN_SYNCS", 0)
+    recipe = recipe_of(epochs=3)
+
+    def into(folder: Path, recipe: cp.Recipe, resume: bool) -> None:
+        run_folder = RunFolder(folder)
+        remove_leftovers(folder, FOLDER_FILES)
+        recorder = RunRecorder(run_folder, TRAIN, {}, {})
+        train(recipe, callbacks=[recorder], checkpoint=run_folder.checkpoints, resume=resume)
+
+    into(tmp_path / "whole", recipe, resume=False)
+    expected = contents(tmp_path / "whole")
+    for steps in itertools.count():
+        folder = tmp_path / str(steps)
+        if replacing:
+            into(folder, recipe_of(epochs=2, seed=9), resume=False)
+        death = Death(steps)
+        with monkeypatch.context() as patching:
+            death.patch(patching)
+            with contextlib.suppress(KilledError):
+                into(folder, recipe, resume=False)
+        try:
+            into(folder, recipe, resume=True)
+        except CheckpointError:
+            # what is there is still the run that was to be replaced
+            assert replacing
+            into(folder, recipe, resume=False)
+        assert contents(folder) == expected, steps
+        assert {path.name for path in folder.iterdir()} <= set(FOLDER_FILES)
+        shutil.rmtree(folder)
+        if not death.came:
+            break
+    assert steps > 30

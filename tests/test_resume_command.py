@@ -16,6 +16,9 @@ from killing import contents, epochs_in, kill_repeatedly, log_text, start
 
 from clearprop.checkpoints import CHECKPOINT_FILE, CHECKPOINT_FILES, Checkpoints
 from clearprop.cli import main
+from clearprop.data import Dataset
+from clearprop.study.definitions import load_study
+from clearprop.study.runner import run_study
 
 TRAIN = ["train", "--hidden", "16", "--dropout", "0.1", "--optimizer", "adam", "--epochs", "40"]
 STUDY = """
@@ -34,6 +37,16 @@ name = "second"
 optimizer = "adam"
 dropout = 0.2
 early_stopping = 30
+"""
+# what `clearprop study` does before its report, whose figures take longer than all the rest
+STUDY_PROGRAM = """
+import sys
+from clearprop.data import load_data
+from clearprop.progress import LineProgress
+from clearprop.study.definitions import load_study
+from clearprop.study.runner import run_study
+show = lambda name, seed, *_: [LineProgress(f"{name} {seed}")]
+run_study(load_study(sys.argv[1]), load_data("digits"), sys.argv[2], progress_for=show)
 """
 
 
@@ -79,13 +92,15 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(tmp_path: 
     }  # fmt: skip
 
 
-def test_a_study_that_is_killed_again_and_again_ends_as_if_it_never_was(tmp_path: Path, log: Path) -> None:
+def test_a_study_that_is_killed_again_and_again_ends_as_if_it_never_was(
+    tmp_path: Path, log: Path, digits: Dataset
+) -> None:
     study = tmp_path / "tiny.toml"
     study.write_text(STUDY)
     whole, out = tmp_path / "whole", tmp_path / "out"
-    assert main(["study", str(study), "--out", str(whole), "--quiet"]) == 0
-    command = ["study", str(study), "--out", str(out)]
-    figures = kill_repeatedly(command, out, log, random.Random(3), 2, seconds=0.5)
+    run_study(load_study(str(study)), digits, whole)
+    arguments = [str(study), str(out)]
+    figures = kill_repeatedly(arguments, out, log, random.Random(3), 2, seconds=0.5, program=STUDY_PROGRAM)
     assert figures.kills
     assert contents(out) == contents(whole)
     # disks stay small: what is complete needs no checkpoint
@@ -288,3 +303,31 @@ def test_the_parameters_of_an_early_stopped_run_are_those_of_its_best_epoch(tmp_
     assert parts.validation is not None
     kept = cp.load(tmp_path / "parameters.safetensors")
     assert cp.evaluate(kept, parts.validation).accuracy == pytest.approx(best["validation_accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "said"), [(signal.SIGINT, 130, "Interrupted.\n"), (signal.SIGTERM, 143, "Terminated.\n")]
+)
+def test_a_signal_is_heard_before_the_training_too(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    sent: signal.Signals,
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr("clearprop.data.load_data", lambda *_, **__: signal.raise_signal(sent))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(small(tmp_path / "run")) == code
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == said
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_an_unfinished_run_is_not_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(small(tmp_path))
+    (tmp_path / "parameters.safetensors").unlink()
+    message = sentence(capsys, "evaluate", str(tmp_path))
+    assert f"The run in {tmp_path} is not finished; go on with it with clearprop train --resume" in message

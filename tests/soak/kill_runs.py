@@ -39,8 +39,8 @@ title = "Killed again and again"
 seeds = 2
 
 [defaults]
-hidden = [128, 64]
-epochs = 40
+hidden = [256, 128]
+epochs = 30
 dropout = 0.2
 
 [[experiments]]
@@ -59,8 +59,18 @@ optimizer = "adamw"
 schedule = "one_cycle"
 """
 TRAIN = [
-    *("train", "--hidden", "128,64", "--dropout", "0.2", "--optimizer", "adam", "--learning-rate", "0.001"),
-    *("--schedule", "one_cycle", "--early-stopping", "100", "--epochs", "120"),
+    *(
+        "train",
+        "--hidden",
+        "500,250,100",
+        "--dropout",
+        "0.2",
+        "--optimizer",
+        "adam",
+        "--learning-rate",
+        "0.001",
+    ),
+    *("--schedule", "one_cycle", "--early-stopping", "100", "--epochs", "40"),
 ]
 KILLS_A_RUN = 8
 GENTLE = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import clearprop
 from clearprop.cli import data
@@ -25,8 +26,25 @@ from clearprop.errors import ClearpropError, ClearpropWarning
 USER_MISTAKE = 2
 DEFECT = 1
 
+
+class _Interruption(Exception):  # noqa: N818
+    """Ctrl-C or SIGTERM, on its way through the parser, which would end without a word."""
+
+
+class _Verbs(TyperGroup):
+    """The verbs, from which an interruption comes out as what it is."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _Interruption from error
+
+
 app = typer.Typer(
     name="clearprop",
+    cls=_Verbs,
     help="The multilayer perceptron you can see through.",
     epilog="Begin with: clearprop study",
     no_args_is_help=True,
@@ -108,8 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return USER_MISTAKE
-    except (KeyboardInterrupt, typer.Abort) as error:
-        # the parser turns the first into the second
+    except (_Interruption, KeyboardInterrupt, typer.Abort) as error:
         interruption = error if isinstance(error, KeyboardInterrupt) else error.__cause__
         print(f"{word(interruption)}.", file=sys.stderr)
         return exit_code(interruption)
