@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help study mnist bench test check format wheel clean
+.PHONY: help study mnist bench test soak soak-runs check format wheel clean
 
 help:
 	@echo "make study   run the study on the embedded digits; ends with the path of its report"
 	@echo "make mnist   run the published study on MNIST (downloads 11 MB, or set CLEARPROP_DATA)"
 	@echo "make bench   measure speed side by side with JAX, PyTorch and scikit-learn (long, best left alone)"
 	@echo "make test    run the whole test suite"
+	@echo "make soak    kill real processes and fill real disks, again and again (about half an hour)"
 	@echo "make check   run the linters, the type checker and the import contracts"
 	@echo "make format  format the code"
 	@echo "make wheel   build the wheel into dist/"
@@ -29,6 +30,12 @@ bench: $(VENV)/.bench
 
 test: $(VENV)/.developer
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# what takes too long for the test suite; each part is a prerequisite of its own
+soak: soak-runs
+
+soak-runs: $(VENV)/.developer
+	$(BIN)/python tests/soak/kill_runs.py
 
 check: $(VENV)/.developer
 	$(BIN)/ruff check .

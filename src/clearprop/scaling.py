@@ -44,8 +44,9 @@ class Scaling:
         factor = np.asarray(self.factor, dtype=dtype)
         if not np.any(self.shift):
             # the type is named, since numbers in the rows' own type could overflow before they are scaled
-            return np.multiply(rows, factor, out=out, dtype=dtype, casting="same_kind")
-        scaled = rows.astype(dtype) if out is None else out
+            scaled: NDArray[Any] = np.multiply(rows, factor, out=out, dtype=dtype, casting="same_kind")
+            return scaled
+        scaled = np.empty(rows.shape, dtype) if out is None else out
         np.subtract(rows, np.asarray(self.shift, dtype=dtype), out=scaled, dtype=dtype, casting="same_kind")
         scaled *= factor
         return scaled

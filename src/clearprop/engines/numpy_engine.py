@@ -9,7 +9,7 @@ carry the bias along, forward and back, and no pass over the outputs is spent on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -61,6 +61,7 @@ class NumpyEngine:
         self._gradient = [] if self._add_product else _layers(self._flat_gradient, self._sizes)
         self._workspace = np.empty(min(BLOCK, size), task.dtype)
         self._step = 0
+        self._n_moving = size
         self._columns: ColumnOrder | None = None
         self.load_parameters(task.parameters)
         self._take(task)
@@ -119,6 +120,27 @@ class NumpyEngine:
             own[0], own[1:] = bias, weight
         if self._columns is not None:
             self._columns.sort(self._layers[0][1:])
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what the optimizer remembers; see ``Engine.state``."""
+        state: dict[str, NDArray[Any]] = {"step": np.array(self._step)}
+        for number, slot in enumerate(self._slots):
+            # by layer and as the columns are stored, so that no way of keeping it here is in it
+            for layer, (weight, bias) in enumerate(self._as_parameters(_layers(slot, self._sizes))):
+                state |= {f"slots.{number}.{layer}.weight": weight, f"slots.{number}.{layer}.bias": bias}
+        return state
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Remember what ``state`` gave; see ``Engine.load_state``."""
+        self._step = int(state["step"])
+        for number, slot in enumerate(self._slots):
+            for layer, own in enumerate(_layers(slot, self._sizes)):
+                own[0], own[1:] = (state[f"slots.{number}.{layer}.{kind}"] for kind in ("bias", "weight"))
+                if not layer and self._columns is not None:
+                    self._columns.sort(own[1:])
+        # it may remember gradients where these rows have none
+        if any(slot[self._n_moving :].any() for slot in self._slots):
+            self._n_moving = self._flat.size
 
     def _as_parameters(self, layers: list[FloatArray]) -> Parameters:
         """Return copies, the first weight's rows in the order of the stored columns."""
