@@ -23,9 +23,10 @@ from clearprop.network import MAX_PARAMETERS, Network
 from clearprop.scaling import Scaling
 from clearprop.tensor_files import DTYPES, MOST_TENSORS, Header, clip, opened, read_header, read_tensors
 
-FORMAT_VERSION = 1
-#: The first Clearprop that reads a format version.
-READ_SINCE = {1: "0.1.0"}
+#: What this Clearprop reads; 2 is written where a network's output is another than the softmax.
+FORMAT_VERSION = 2
+#: The first Clearprop that reads each format version.
+READ_SINCE = {1: "0.1.0", 2: "0.2.0"}
 METADATA_KEY = "clearprop"
 #: What a model is called in a run's folder.
 PARAMETERS_FILE = "parameters.safetensors"
@@ -120,10 +121,12 @@ def read_model(file: IO[bytes], size: int, place: Path) -> Model:
 def _content(model: Model, training: dict[str, Any]) -> bytes:
     from clearprop import __version__
 
+    # the lowest that says it all, so that an older Clearprop reads what it can
+    version = 1 if model.network.output == "softmax" else 2
     described = {
-        "format_version": FORMAT_VERSION,
+        "format_version": version,
         "clearprop_version": __version__,
-        "read_since": READ_SINCE[FORMAT_VERSION],
+        "read_since": READ_SINCE[version],
         "network": model.network.to_dict(),
         "scaling": model.scaling.to_dict(),
         "class_names": list(model.class_names),
@@ -189,7 +192,7 @@ def _newer(place: Path, described: dict[str, Any], what: str, reads: int | None 
     since = described.get("read_since")
     newer = _is_version(since) and _numbers(since) > _numbers(_here())
     reader = f"Clearprop {since} or newer" if newer else "a newer Clearprop"
-    limit = "cannot read it" if reads is None else f"reads version {reads}"
+    limit = "cannot read it" if reads is None else f"reads versions up to {reads}"
     return ModelFileError(f"{place} {what}, but this Clearprop {_here()} {limit}; load it with {reader}.")
 
 
@@ -214,7 +217,7 @@ def _model(described: dict[str, Any]) -> Model:
     class_names = described.get("class_names")
     if not isinstance(class_names, list) or not all(isinstance(name, str) for name in class_names):
         raise ValueError(f"class_names is {clip(class_names)}, but must be a list of texts")
-    if len(class_names) != network.layer_sizes[-1]:
+    if len(class_names) not in _name_counts(network):
         raise ValueError(
             f"there are {len(class_names)} class names, which do not fit its network of "
             f"{network.layer_sizes[-1]} outputs"
@@ -252,6 +255,15 @@ def _network(values: object) -> Network:
             if not short or (type(item) is int and not 0 <= item <= MAX_PARAMETERS):
                 raise ValueError(f"{name} has a value {clip(item)}")
     return Network(**values)
+
+
+def _name_counts(network: Network) -> tuple[int, ...]:
+    """Return how many names the classes or outputs of a network may have."""
+    n_outputs = network.layer_sizes[-1]
+    if network.output == "softmax":
+        return (n_outputs,)
+    # a single sigmoid output tells two classes apart; outputs that are no classes need no names
+    return (0, 2) if network.output == "sigmoid" and n_outputs == 1 else (0, n_outputs)
 
 
 def _scaling(values: object, features: int) -> Scaling:

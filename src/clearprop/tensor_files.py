@@ -263,7 +263,7 @@ def read_tensors(file: IO[bytes], header: Header, place: Path) -> dict[str, NDAr
         for at in range(0, flat.size, 2**15):
             if not np.isfinite(flat[at : at + 2**15]).all():
                 raise ModelFileError(
-                    f"{place} has NaN or infinite numbers in {clip(name)}; train the model again."
+                    f"{place} has NaN or infinite numbers in {clip(name)[1:-1]}; train the model again."
                 )
         arrays[name] = array
     return arrays
