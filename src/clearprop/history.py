@@ -28,9 +28,7 @@ class History:
         return [record[name] for record in self.epochs]
 
     def metrics(self, best: bool = False) -> dict[str, Any]:
-        """Return what the last epoch measured, or the one of the lowest validation loss: its epoch, losses
-        and accuracy, as a model file holds them.
-        """
+        """Return the losses and accuracy of the last epoch, or of the one with the lowest validation loss."""
         if not self.epochs:
             return {}
         record = min(self.epochs, key=lambda each: each["validation_loss"]) if best else self.epochs[-1]

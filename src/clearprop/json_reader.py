@@ -244,7 +244,7 @@ class JsonReader:
         self._expect(bracket)
         self._depth += 1
         if self._depth > MOST_NESTED:
-            raise self._error(f"brackets nested more than {MOST_NESTED} deep")
+            raise self._error(f"a nesting of more than {MOST_NESTED} brackets")
 
     def _next_is(self, char: bytes) -> bool:
         if self._peek() != char:

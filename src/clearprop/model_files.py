@@ -61,7 +61,7 @@ def save_model(path: str | os.PathLike[str], model: Model, training: dict[str, A
     OutputError
         If the file cannot be written.
     """
-    content = _content(model, model.training if training is None else training)
+    content = model_bytes(model, training)
     try:
         # what is written must be read again, so the reader is asked
         _described(io.BytesIO(content), len(content), Path(path))
@@ -118,7 +118,8 @@ def read_model(file: IO[bytes], size: int, place: Path) -> Model:
     return model
 
 
-def _content(model: Model, training: dict[str, Any]) -> bytes:
+def model_bytes(model: Model, training: dict[str, Any] | None = None) -> bytes:
+    """Return the content of a model's file, as ``save_model`` writes it."""
     from clearprop import __version__
 
     # the lowest that says it all, so that an older Clearprop reads what it can
@@ -132,7 +133,7 @@ def _content(model: Model, training: dict[str, Any]) -> bytes:
         "class_names": list(model.class_names),
         "image_shape": model.image_shape,
         "metrics": model.metrics,
-        "training": training,
+        "training": model.training if training is None else training,
     }
     try:
         metadata = json.dumps(described, allow_nan=False)

@@ -90,7 +90,7 @@ class RunRecorder(Callback):
         """Write what there is now."""
         if not self._began:
             self._begin(state.network, state.recipe)
-        self._write(state)
+        self._write(state, state.history.metrics())
 
     def keep_diverged(self, network: Network, recipe: Recipe, history: History) -> None:
         """Write what a training measured before it diverged, unless that would harm an earlier run."""
@@ -102,17 +102,18 @@ class RunRecorder(Callback):
 
     def on_train_end(self, state: TrainingState) -> None:
         """Write the final parameters, which early stopping may have changed."""
-        self._write(state)
+        self._write(state, state.history.metrics(best=state.recipe.early_stopping is not None))
 
     def _begin(self, network: Network, recipe: Recipe) -> None:
         self._run_folder.forget()
         self._run_folder.write_config(network, recipe, **self._config)
         self._began = True
 
-    def _write(self, state: TrainingState) -> None:
+    def _write(self, state: TrainingState, metrics: dict[str, Any]) -> None:
         data = self._dataset
+        parameters = state.engine.parameters()
         model = Model(
-            state.network, state.engine.parameters(), data.scaling, data.class_names, data.image_shape
+            state.network, parameters, data.scaling, data.class_names, data.image_shape, metrics=metrics
         )
         self._run_folder.write_model(model, self._training)
         self._run_folder.write_history(state.history)
