@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fuzz.model_file_harness import check, check_sentence, hostile_files, peak_memory, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError
@@ -21,7 +22,6 @@ from safetensors.numpy import load, save
 import clearprop as cp
 from clearprop.errors import InvalidArgument, ModelFileError
 from clearprop.model_files import load_model, read_training, save_model
-from fuzz.model_file_harness import check, check_sentence, hostile_files, peak_memory, seeds
 
 
 def make_model(dtype: type = np.float32, output: str = "softmax", **more: Any) -> cp.Model:
@@ -140,7 +140,7 @@ def test_a_model_of_500_layers_comes_back_and_one_of_501_is_not_saved(tmp_path: 
         return cp.Model(cp.Network((2,) * (n_layers + 1)), layers, cp.Scaling(), ("a", "b"))
 
     assert len(cp.load(deep(500).save(tmp_path / "deep.safetensors")).parameters) == 500
-    with pytest.raises(InvalidArgument, match="The model was not saved, since .* more than 1,000 tensors"):
+    with pytest.raises(InvalidArgument, match=r"The model was not saved, since .* more than 1,000 tensors"):
         deep(501).save(tmp_path / "deeper.safetensors")
 
 
@@ -282,7 +282,10 @@ def test_a_file_that_must_not_be_read_is_one_sentence(tmp_path: Path) -> None:
         (b"", "it has 0 bytes"),
         (b"not a model", "its header claims"),
         (b"\xff" * 64, "its header claims"),
-        (struct.pack("<Q", 1 << 60), r"its header claims 1,152,921,504,606,846,976 bytes, but the file has 8"),
+        (
+            struct.pack("<Q", 1 << 60),
+            r"its header claims 1,152,921,504,606,846,976 bytes, but the file has 8",
+        ),
         (struct.pack("<Q", 2) + b"[]", "no { where one must be"),
         (b"\x80\x04\x95" + b"." * 100, "its header claims"),
     ],
@@ -396,9 +399,7 @@ def tensor(shape: list[int], begin: int, end: int, dtype: str = "F32") -> dict[s
         (b'{"a\x00":1', "a control character"),
     ],
 )
-def test_a_header_that_lies_is_refused(
-    tmp_path: Path, header: bytes | dict[str, Any], message: str
-) -> None:
+def test_a_header_that_lies_is_refused(tmp_path: Path, header: bytes | dict[str, Any], message: str) -> None:
     path = raw_file(tmp_path / "liar.safetensors", header, bytes(16))
     with pytest.raises(ModelFileError, match=rf"is not a readable safetensors file \(.*{message}"):
         load_model(path)
@@ -513,7 +514,9 @@ def test_a_description_with_any_value_in_any_place_loads_or_gives_one_sentence(
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
     described = json.loads(header["__metadata__"]["clearprop"])
-    described[field] = {**described[field], inner: value} if inner and field in ("network", "scaling") else value
+    described[field] = (
+        {**described[field], inner: value} if inner and field in ("network", "scaling") else value
+    )
     header["__metadata__"]["clearprop"] = json.dumps(described)
     text = json.dumps(header).encode()
     check(struct.pack("<Q", len(text)) + text + content[8 + length :])

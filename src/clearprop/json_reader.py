@@ -78,7 +78,7 @@ class JsonReader:
         self._at = 0
         self._depth = 0
 
-    def keys(self) -> Iterator[str]:
+    def object_keys(self) -> Iterator[str]:
         """Give the keys of the object that comes next; after each, its value must be read.
 
         A key that comes twice is an error: which of the two counts would be anybody's guess.
@@ -99,7 +99,7 @@ class JsonReader:
                 self._expect(b",")
         self._depth -= 1
 
-    def items(self) -> Iterator[None]:
+    def array_items(self) -> Iterator[None]:
         """Stop before each item of the array that comes next; there it must be read."""
         self._enter(b"[")
         if not self._next_is(b"]"):
@@ -172,14 +172,14 @@ class JsonReader:
             self._budget.take(300)
             # a loop, since a comprehension would read the key's value before the key
             values = {}
-            for key in self.keys():
+            for key in self.object_keys():
                 is_flat = key in flat and self._peek() == b"["
                 values[key] = self._numbers() if is_flat else self.value(flat)
             return values
         if char == b"[":
             self._budget.take(80)
             items = []
-            for _ in self.items():
+            for _ in self.array_items():
                 self._budget.take(16)
                 items.append(self.value(flat))
             return items
@@ -198,7 +198,7 @@ class JsonReader:
 
     def _numbers(self) -> array[float]:
         numbers = array("d")
-        for _ in self.items():
+        for _ in self.array_items():
             left = self._budget.left
             number = self._number()
             # of the number itself nothing is kept

@@ -169,7 +169,7 @@ def _described(file: IO[bytes], size: int, place: Path) -> tuple[Model, Header]:
         reader.finish()
     except JsonError as error:
         raise ModelFileError(
-            f"{place} was not written by Clearprop, or is damaged: in the description of its network, {error}."
+            f"{place} was not written by Clearprop, or is damaged: where it describes its network, {error}."
         ) from None
     if not isinstance(described, dict) or type(described.get("format_version")) is not int:
         raise foreign
@@ -218,7 +218,7 @@ def _model(described: dict[str, Any]) -> Model:
     class_names = described.get("class_names")
     if not isinstance(class_names, list) or not all(isinstance(name, str) for name in class_names):
         raise ValueError(f"class_names is {clip(class_names)}, but must be a list of texts")
-    if len(class_names) not in _name_counts(network):
+    if len(class_names) not in name_counts(network):
         raise ValueError(
             f"there are {len(class_names)} class names, which do not fit its network of "
             f"{network.layer_sizes[-1]} outputs"
@@ -258,7 +258,7 @@ def _network(values: object) -> Network:
     return Network(**values)
 
 
-def _name_counts(network: Network) -> tuple[int, ...]:
+def name_counts(network: Network) -> tuple[int, ...]:
     """Return how many names the classes or outputs of a network may have."""
     n_outputs = network.layer_sizes[-1]
     if network.output == "softmax":
@@ -308,7 +308,9 @@ def _check_tensors(place: Path, network: Network, scaling: Scaling, header: Head
         )
     # a scaling that is infinite in the network's own type would make every prediction NaN
     greatest = _GREATEST if dtypes[0] == "F64" else float(np.finfo(np.float32).max)
-    if any(np.max(values) > greatest or np.min(values) < -greatest for values in (scaling.shift, scaling.factor)):
+    if any(
+        np.max(values) > greatest or np.min(values) < -greatest for values in (scaling.shift, scaling.factor)
+    ):
         raise ModelFileError(f"{place} has a scaling that does not fit its network; save the model again.")
     for name, shape in expected.items():
         if tensors[name].shape != shape:

@@ -1,4 +1,4 @@
-"""Safetensors files of any origin: every claim of the header is checked before a byte of the rest is taken."""
+"""Safetensors files of any origin: what the header claims is checked before a byte of the rest is taken."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def read_header(file: IO[bytes], size: int, place: Path, key: str) -> Header:
     metadata = None
     try:
         reader = JsonReader(text, budget)
-        for name in reader.keys():
+        for name in reader.object_keys():
             if name == "__metadata__":
                 metadata = _metadata(reader, key)
                 continue
@@ -196,7 +196,7 @@ def read_header(file: IO[bytes], size: int, place: Path, key: str) -> Header:
 
 def _metadata(reader: JsonReader, key: str) -> memoryview | None:
     found = None
-    for name in reader.keys():
+    for name in reader.object_keys():
         if name == key:
             found = reader.string_bytes()
         else:
@@ -206,12 +206,12 @@ def _metadata(reader: JsonReader, key: str) -> memoryview | None:
 
 def _tensor(reader: JsonReader, name: str) -> Tensor:
     fields: dict[str, Any] = {}
-    for key in reader.keys():
+    for key in reader.object_keys():
         if key == "dtype":
             fields[key] = reader.string()
         elif key in ("shape", "data_offsets"):
             numbers: list[int] = []
-            for _ in reader.items():
+            for _ in reader.array_items():
                 numbers.append(reader.whole())
                 if len(numbers) > 8:
                     raise JsonError(f"the {key} of tensor {clip(name)} has more than 8 numbers")
@@ -254,8 +254,8 @@ def read_tensors(file: IO[bytes], header: Header, place: Path) -> dict[str, NDAr
             array = np.empty(tensor.shape, DTYPES[tensor.dtype])
         except MemoryError:
             raise ModelFileError(
-                f"{place} has numbers for {(tensor.end - tensor.begin) / 2**30:.1f} GiB, more than the memory "
-                "of this machine holds; use it on a larger one."
+                f"{place} has numbers for {(tensor.end - tensor.begin) / 2**30:.1f} GiB, more than there is "
+                "memory for; use it on a larger machine."
             ) from None
         flat = array.reshape(-1)
         _fill(file, flat.view(np.uint8).data, place)

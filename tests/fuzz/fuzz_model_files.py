@@ -16,28 +16,48 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import atheris
 
 with atheris.instrument_imports(include=["clearprop"]):
-    import clearprop.json_reader
-    import clearprop.model_files
-    import clearprop.network
-    import clearprop.tensor_files
+    import clearprop.model_files  # noqa: F401
 
 # the folder tests/, as pytest sees it
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from fuzz.model_file_harness import check, check_sentence, hostile_files, peak_memory, seeds
 
 # what is worth putting somewhere: the edges of what JSON, sizes and floats can say
-TOKENS = [
-    b"0", b"1", b"-1", b"1.5", b"1e999", b"NaN", b"-Infinity", b"9223372036854775807", b"18446744073709551616",
-    b"null", b"true", b'""', b"[]", b"{}", b"[[[[", b'"a":', b",", b":", b"\\u0000", b"\\ud800", b"\\ud83d\\ude00",
-    b"\xff", b"\xc3\xa4", b'"F64"', b'"F32"', b'"I32"', b'"shape"', b'"dtype"', b'"data_offsets"', b'"softmax"',
-    b'"sigmoid"', b'"identity"', b'"relu"', b'"format_version"', b'"network"', b'"layer_sizes"', b'"scaling"',
-    b'"shift"', b'"class_names"', b'"image_shape"', b'"layers.0.weight"', b'"layers.1.bias"', b"__metadata__",
-]  # fmt: skip
+TOKENS = rb"""
+0 1 -1 1.5 1e999 1e-999 NaN -Infinity 9223372036854775807 18446744073709551616 null true "" [] {} [[[[ "a": ,
+\u0000 \ud800 \ud83d\ude00 "F64" "F32" "I32" "shape" "dtype" "data_offsets" "softmax" "sigmoid" "identity" :
+"relu" "format_version" "network" "layer_sizes" "scaling" "shift" "class_names" "image_shape" \" \\\"
+"layers.0.weight" "layers.1.bias" "__metadata__"
+""".split()
+TOKENS += [b"\xff", b"\xc3\xa4", b" ", b"\x00"]
+VALUES = [
+    0,
+    1,
+    -1,
+    2,
+    3,
+    2**37,
+    2**63,
+    0.5,
+    1e39,
+    1e-320,
+    None,
+    True,
+    "",
+    "a",
+    "\U0001f600",
+    [],
+    {},
+    [1, 2],
+    [0.0, 1.0, 2.0],
+]
 MEASURED_EVERY = 100
+TOLD_EVERY = 50_000
 
 
 def mutate(content: bytes, max_size: int, seed: int) -> bytes:
@@ -50,18 +70,34 @@ def mutate(content: bytes, max_size: int, seed: int) -> bytes:
     kind = rng.randrange(4)
     if kind == 0:
         data = atheris.Mutate(data, max(1, max_size - length))
+        if rng.random() < 0.8:
+            # as many bytes as the header says, so that they are looked at
+            data = (data + bytes(len(content)))[: len(content) - 8 - length]
     elif kind == 1:
         header = _changed(header, max_size, rng)
     else:
         try:
             fields = json.loads(header)
-            description = fields["__metadata__"]["clearprop"].encode()
-            changed = _changed(description, max_size, rng).decode("utf-8", "surrogateescape")
+            description = fields["__metadata__"]["clearprop"]
+            if kind == 2:
+                changed = _changed(description.encode(), max_size, rng).decode("utf-8", "surrogateescape")
+            else:
+                changed = json.dumps(_with_another_value(json.loads(description), rng))
             fields["__metadata__"]["clearprop"] = changed
             header = json.dumps(fields, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogateescape")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             header = _changed(header, max_size, rng)
     return (struct.pack("<Q", len(header)) + header + data)[:max_size]
+
+
+def _with_another_value(described: Any, rng: random.Random) -> Any:
+    """Return a JSON value in which one, at whatever depth, is another."""
+    if not isinstance(described, dict | list) or not described or rng.random() < 0.1:
+        return rng.choice(VALUES)
+    keys = list(described) if isinstance(described, dict) else range(len(described))
+    key = rng.choice(keys)
+    described[key] = _with_another_value(described[key], rng)
+    return described
 
 
 def _changed(text: bytes, max_size: int, rng: random.Random) -> bytes:
@@ -86,9 +122,8 @@ class Counted:
             self.measured += 1
             peak, _ = peak_memory(content)
             assert peak <= max(2 * len(content), 2**20), peak
-
-    def tell(self) -> None:
-        if self.files:
+        # told now and then, since libFuzzer ends the process without a last word of ours
+        if self.files % TOLD_EVERY == 0:
             print(
                 f"{self.files:,} files: {self.accepted:,} loaded, {self.files - self.accepted:,} gave one "
                 f"sentence, the memory of {self.measured:,} was measured; "
@@ -119,9 +154,7 @@ def main() -> None:
         for name, content in seeds().items():
             (Path(folder.name) / name).write_bytes(content)
         files = [folder.name]
-    counted = Counted()
-    atexit.register(counted.tell)
-    atheris.Setup([sys.argv[0], "-max_len=4096", *arguments, *files], counted, custom_mutator=mutate)
+    atheris.Setup([sys.argv[0], "-max_len=4096", *arguments, *files], Counted(), custom_mutator=mutate)
     atheris.Fuzz()
 
 

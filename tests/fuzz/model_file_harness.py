@@ -1,4 +1,4 @@
-"""What must hold for the bytes of any model file, the files to begin with, and the worst that came to mind."""
+"""What must hold for the bytes of any model file, files to begin with, and the worst that came to mind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.numpy import load
 
 import clearprop as cp
-from clearprop.errors import InvalidArgument, ModelFileError
+from clearprop.errors import ModelFileError
 from clearprop.model_files import model_bytes, read_model
 
 PLACE = Path("model.safetensors")
@@ -38,12 +38,11 @@ def check(content: bytes) -> bool:
         assert np.isfinite(bias).all()
     with np.errstate(all="ignore"):
         assert model.logits(np.zeros((1, sizes[0]))).shape == (1, sizes[-1])
-    try:
-        again = model_bytes(model)
-    except InvalidArgument as error:
-        # Python's NaN and Infinity are read, but never written
-        assert "are no JSON" in str(error)
+    described = json.dumps([model.metrics, model.training])
+    if "NaN" in described or "Infinity" in described:
+        # Python's words, which are read, but never written
         return True
+    again = model_bytes(model)
     copy = read_model(BytesIO(again), len(again), PLACE)
     assert copy.network == model.network
     assert copy.class_names == model.class_names
@@ -100,9 +99,7 @@ def seeds() -> dict[str, bytes]:
     }
 
 
-def _seed(
-    sizes: tuple[int, ...], dtype: type = np.float32, output: str = "softmax", **more: object
-) -> bytes:
+def _seed(sizes: tuple[int, ...], dtype: type = np.float32, output: str = "softmax", **more: object) -> bytes:
     rng = np.random.default_rng(0)
     parameters = [
         (rng.normal(size=(fan_in, fan_out)).astype(dtype), rng.normal(size=fan_out).astype(dtype))
