@@ -83,6 +83,24 @@ def onnx_bytes(model: Model, input_type: str | None = None) -> bytes:
     return content
 
 
+def onnx_signature(model: Model, input_type: str | None = None) -> str:
+    """Return in a line what the graph takes and gives."""
+    source, inner, target = _ends(model)
+    shape = ", ".join(map(str, ("batch", *inner)))
+    return (
+        f"takes {source}: {input_type or stored_as(model)} ({shape}), as stored; gives {target}: "
+        f"{model.parameters[0][0].dtype} (batch, {model.network.layer_sizes[-1]})"
+    )
+
+
+def _ends(model: Model) -> tuple[str, tuple[int, ...], str]:
+    """Return the name of the input, its shape without the batch, and the name of the output."""
+    target = "probabilities" if model.network.output in ("softmax", "sigmoid") else "values"
+    if model.image_shape is not None:
+        return "images", model.image_shape, target
+    return "rows", model.network.layer_sizes[:1], target
+
+
 def _graph(model: Model, kind: str) -> onnx.ModelProto:
     from onnx import TensorProto, helper, numpy_helper
 
@@ -97,10 +115,7 @@ def _graph(model: Model, kind: str) -> onnx.ModelProto:
         constants.append(numpy_helper.from_array(np.asarray(values, dtype=dtype), name))
         return name
 
-    source, inner = (
-        ("images", list(model.image_shape)) if model.image_shape else ("rows", [model.network.layer_sizes[0]])
-    )
-    target = "probabilities" if model.network.output in ("softmax", "sigmoid") else "values"
+    source, inner, target = _ends(model)
     # step by step what Scaling.apply and the forward pass do, so that rounding is the same
     steps: list[tuple[str, list[str], dict[str, Any]]] = [("Cast", [], {"to": number})]
     if model.image_shape:

@@ -125,8 +125,8 @@ def _scaling(scalers: list[Any], n_features: int) -> Scaling:
     scaler = scalers[0]
     kind = type(scaler).__name__
     if len(scalers) == 1 and kind == "StandardScaler" and hasattr(scaler, "n_features_in_"):
-        shift = np.zeros(n_features) if scaler.mean_ is None else scaler.mean_
-        factor = np.ones(n_features) if scaler.scale_ is None else 1 / scaler.scale_
+        shift = scaler.mean_ if scaler.with_mean else np.zeros(n_features)
+        factor = 1 / scaler.scale_ if scaler.with_std else np.ones(n_features)
     elif len(scalers) == 1 and kind == "MinMaxScaler" and hasattr(scaler, "min_") and not scaler.clip:
         # x scale + min = (x - shift) factor
         shift, factor = -scaler.min_ / scaler.scale_, scaler.scale_
