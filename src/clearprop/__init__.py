@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from clearprop.recipe import Recipe as Recipe
     from clearprop.run import Run as Run
     from clearprop.scaling import Scaling as Scaling
+    from clearprop.sklearn_models import from_sklearn as from_sklearn
+    from clearprop.torch_files import from_torch as from_torch
     from clearprop.training import train as train
 
 __version__ = "0.1.0"
@@ -42,6 +44,8 @@ _PUBLIC = {
     "Scaling": ("clearprop.scaling", "Scaling"),
     "TrainingState": ("clearprop.callbacks", "TrainingState"),
     "evaluate": ("clearprop.evaluation", "evaluate"),
+    "from_sklearn": ("clearprop.sklearn_models", "from_sklearn"),
+    "from_torch": ("clearprop.torch_files", "from_torch"),
     "load": ("clearprop.model_files", "load_model"),
     "load_data": ("clearprop.data.loading", "load_data"),
     "scratch": ("clearprop.scratch", ""),

@@ -52,7 +52,7 @@ def evaluate(
         part = dataset.test
     else:
         recipe = training.get("recipe")
-        if not isinstance(recipe, dict) or "seed" not in recipe:
+        if not isinstance(recipe, dict) or "seed" not in recipe or "validation" not in training:
             raise InvalidArgument(
                 f"{path} does not say how its data was split, so only --split test can be measured."
             )
