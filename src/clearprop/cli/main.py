@@ -14,6 +14,7 @@ import clearprop
 from clearprop.cli import data
 from clearprop.cli.bench import bench
 from clearprop.cli.evaluate import evaluate
+from clearprop.cli.predict import predict
 from clearprop.cli.report import report
 from clearprop.cli.study import study
 from clearprop.cli.train import train
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (study, train, evaluate, report, bench):
+for verb in (study, train, evaluate, predict, report, bench):
     app.command()(verb)
 app.add_typer(data.app, name="data")
 

@@ -72,6 +72,7 @@ def train(
     Example: clearprop train --data mnist --out runs/relu --hidden 500,250,100 --epochs 15
     """
     from clearprop.data import load_data
+    from clearprop.data.loading import preparation_of
     from clearprop.engines import check_engine
     from clearprop.evaluation import evaluate
     from clearprop.recipe_files import load_recipe
@@ -109,7 +110,13 @@ def train(
     decided = decide(settings, dataset.n_features, dataset.n_classes, seed)
     parts = dataset.split(validation=decided.validation, seed=seed)
     run_folder = _run_folder(out, dataset, overwrite)
-    training = {"data": data, "validation": decided.validation, "recipe": decided.recipe.to_dict()}
+    training = {
+        "data": data,
+        "validation": decided.validation,
+        "recipe": decided.recipe.to_dict(),
+        # clearprop predict makes pictures like these, when the data may be gone
+        "preparation": preparation_of(data),
+    }
     config = {
         "data": data,
         "validation": decided.validation,
