@@ -36,6 +36,7 @@ def check_number(
     above: float | None = None,
     minimum: float | None = None,
     below: float | None = None,
+    maximum: float | None = None,
 ) -> float:
     """Return the value as a float if it is finite and within the bounds."""
     bounds = []
@@ -49,6 +50,9 @@ def check_number(
     if below is not None:
         bounds.append(f"less than {below:g}")
         fits = fits and float(value) < below  # type: ignore[arg-type]
+    if maximum is not None:
+        bounds.append(f"at most {maximum:g}")
+        fits = fits and float(value) <= maximum  # type: ignore[arg-type]
     if not fits:
         raise InvalidArgument(f"{field} is {value!r}, but must be a number {' and '.join(bounds)}.")
     return float(value)  # type: ignore[arg-type]

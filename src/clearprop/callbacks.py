@@ -32,6 +32,8 @@ class TrainingState:
         All that was measured so far; after an epoch its last record is that epoch's.
     stop : bool
         A callback sets it to end the training after this epoch.
+    learning_rate_scale : float
+        A callback may set it: every later step takes the recipe's learning rate times this.
     """
 
     network: Network
@@ -44,6 +46,7 @@ class TrainingState:
     epoch: int = 0
     batch: int = 0
     stop: bool = False
+    learning_rate_scale: float = 1.0
 
 
 class Callback:

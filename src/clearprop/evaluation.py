@@ -243,6 +243,11 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
             f"dataset is {dataset!r}, but must be a Dataset; a split without a part, such as "
             "validation=0, has None in its place."
         )
+    if model.network.output != "softmax":
+        raise InvalidArgument(
+            f'The model has output="{model.network.output}", but a Dataset holds classes, which only a '
+            "softmax output tells apart; measure its predictions yourself."
+        )
     n_classes = model.network.layer_sizes[-1]
     if dataset.n_classes != n_classes:
         raise InvalidArgument(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
+from clearprop.losses import softmax
 from clearprop.parameters import Parameters
 from clearprop.scaling import Scaling
 
@@ -16,6 +18,18 @@ FloatArray = NDArray[np.floating[Any]]
 
 # large enough for the matrix product to run at full speed, small enough to stay in cache
 CHUNK = 512
+
+
+def _sigmoid(values: FloatArray) -> FloatArray:
+    result = values.copy()
+    ACTIVATIONS["sigmoid"].value(result)
+    return result
+
+
+#: What turns logits ``(n_outputs, n)`` into predictions, for each output of a network; into new arrays.
+OUTPUT_FUNCTIONS: Mapping[str, Callable[[FloatArray], FloatArray]] = MappingProxyType(
+    {"softmax": softmax, "sigmoid": _sigmoid, "identity": np.copy, "exponential": np.exp}
+)
 
 
 def logits(

@@ -1,6 +1,7 @@
 """What training makes small: each loss knows its value and its gradient with respect to the logits.
 
-Arrays are features-first, ``(n_classes, batch)``, as the NumPy engine keeps them.
+Arrays are features-first, ``(n_outputs, batch)``, as the NumPy engine keeps them. Every loss is the mean
+over the batch, or with ``sample_weight`` the weighted mean Σ wᵢ lossᵢ / Σ wᵢ.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
-Loss = Callable[[Array, Labels, float], tuple[float, Array]]
+#: ``loss(logits, targets, label_smoothing, sample_weight)`` gives the loss and its gradient for the logits;
+#: the targets are labels for those of a softmax, and else numbers of the logits' shape.
+Loss = Callable[..., tuple[float, Array]]
 
 
 def softmax(logits: Array) -> Array:
@@ -35,7 +38,9 @@ def softmax(logits: Array) -> Array:
     return exponentials
 
 
-def cross_entropy(logits: Array, labels: Labels, label_smoothing: float = 0.0) -> tuple[float, Array]:
+def cross_entropy(
+    logits: Array, labels: Labels, label_smoothing: float = 0.0, sample_weight: Array | None = None
+) -> tuple[float, Array]:
     """Return the softmax cross-entropy and its gradient with respect to the logits.
 
     Parameters
@@ -47,6 +52,8 @@ def cross_entropy(logits: Array, labels: Labels, label_smoothing: float = 0.0) -
     label_smoothing : float, default 0.0
         The share s of the target that is spread evenly over all K classes (Szegedy et al. 2016):
         t = (1 - s) one_hot + s / K.
+    sample_weight : ndarray (batch,) or None
+        How much each column counts; their sum is not 0.
 
     Returns
     -------
@@ -63,17 +70,19 @@ def cross_entropy(logits: Array, labels: Labels, label_smoothing: float = 0.0) -
     columns = np.arange(batch)
     # log softmax(z) = z - log Σ exp(z): taking the log of a rounded probability would lose the tail
     log_total = np.log(total)
-    loss = float(np.mean(log_total - shifted[labels, columns]))
+    loss = _mean(log_total - shifted[labels, columns], sample_weight)
     gradient[labels, columns] -= 1 - label_smoothing
     if label_smoothing:
-        smooth_loss = float(np.mean(log_total - shifted.mean(axis=0)))
+        smooth_loss = _mean(log_total - shifted.mean(axis=0), sample_weight)
         loss = (1 - label_smoothing) * loss + label_smoothing * smooth_loss
         gradient -= label_smoothing / n_classes
-    gradient /= batch
+    _share(gradient, sample_weight)
     return loss, gradient
 
 
-def double_softmax(logits: Array, labels: Labels, label_smoothing: float = 0.0) -> tuple[float, Array]:
+def double_softmax(
+    logits: Array, labels: Labels, label_smoothing: float = 0.0, sample_weight: Array | None = None
+) -> tuple[float, Array]:
     """Return the cross-entropy of a softmax applied twice, a common mistake, and its gradient.
 
     ``torch.nn.CrossEntropyLoss`` applies a softmax itself; given probabilities p instead of logits
@@ -85,6 +94,7 @@ def double_softmax(logits: Array, labels: Labels, label_smoothing: float = 0.0) 
     logits : ndarray (n_classes, batch)
     labels : ndarray (batch,) of int
     label_smoothing : float, default 0.0
+    sample_weight : ndarray (batch,) or None
 
     Returns
     -------
@@ -94,15 +104,136 @@ def double_softmax(logits: Array, labels: Labels, label_smoothing: float = 0.0) 
         p (g - Σ p g), where g is the cross-entropy's gradient with respect to p = softmax(z).
     """
     probabilities = softmax(logits)
-    loss, gradient = cross_entropy(probabilities, labels, label_smoothing)
+    loss, gradient = cross_entropy(probabilities, labels, label_smoothing, sample_weight)
     gradient -= (probabilities * gradient).sum(axis=0)
     gradient *= probabilities
     return loss, gradient
 
 
+def binary_cross_entropy(
+    logits: Array, targets: Array, label_smoothing: float = 0.0, sample_weight: Array | None = None
+) -> tuple[float, Array]:
+    """Return the cross-entropy of a sigmoid for each output, summed over the outputs, and its gradient.
+
+    Parameters
+    ----------
+    logits : ndarray (n_outputs, batch)
+        The last layer's pre-activations z.
+    targets : ndarray (n_outputs, batch)
+        The truth t of each output, from 0 to 1.
+    label_smoothing : float, default 0.0
+        The share s of each target that is moved to the middle: (1 - s) t + s / 2.
+    sample_weight : ndarray (batch,) or None
+
+    Returns
+    -------
+    loss : float
+        -Σ t log σ(z) + (1 - t) log(1 - σ(z)), the mean over the batch.
+    gradient : ndarray (n_outputs, batch)
+        (σ(z) - t) / batch.
+    """
+    if label_smoothing:
+        targets = (1 - label_smoothing) * targets + label_smoothing / 2
+    # of the two forms of σ the one whose exponential is at most 1, so nothing overflows and no tail is lost
+    small: Array = np.exp(-np.abs(logits))
+    losses = np.maximum(logits, 0) - logits * targets + np.log1p(small)
+    gradient: Array = np.where(logits >= 0, 1, small) / (1 + small) - targets
+    _share(gradient, sample_weight)
+    return _mean(losses.sum(axis=0), sample_weight), gradient
+
+
+def squared_error(
+    outputs: Array, targets: Array, label_smoothing: float = 0.0, sample_weight: Array | None = None
+) -> tuple[float, Array]:
+    """Return half the squared error, summed over the outputs, and its gradient.
+
+    Parameters
+    ----------
+    outputs, targets : ndarray (n_outputs, batch)
+    label_smoothing : float
+        Not used: there are no labels.
+    sample_weight : ndarray (batch,) or None
+
+    Returns
+    -------
+    loss : float
+        ½ Σ (z - t)², the mean over the batch.
+    gradient : ndarray (n_outputs, batch)
+        (z - t) / batch.
+    """
+    gradient: Array = outputs - targets
+    loss = _mean(np.square(gradient).sum(axis=0) / 2, sample_weight)
+    _share(gradient, sample_weight)
+    return loss, gradient
+
+
+def poisson(
+    logits: Array, targets: Array, label_smoothing: float = 0.0, sample_weight: Array | None = None
+) -> tuple[float, Array]:
+    """Return half the Poisson deviance of exp(z), summed over the outputs, and its gradient.
+
+    Parameters
+    ----------
+    logits : ndarray (n_outputs, batch)
+        The logarithms z of the predicted means.
+    targets : ndarray (n_outputs, batch)
+        Counts or rates t, none below zero.
+    label_smoothing : float
+        Not used: there are no labels.
+    sample_weight : ndarray (batch,) or None
+
+    Returns
+    -------
+    loss : float
+        Σ t log t - t z - t + exp(z), the mean over the batch; 0 where exp(z) = t.
+    gradient : ndarray (n_outputs, batch)
+        (exp(z) - t) / batch.
+    """
+    gradient: Array = np.exp(logits)
+    # t log t is 0 at t = 0
+    constant = targets * np.log(np.where(targets > 0, targets, 1)) - targets
+    loss = _mean((constant - targets * logits + gradient).sum(axis=0), sample_weight)
+    gradient -= targets
+    _share(gradient, sample_weight)
+    return loss, gradient
+
+
+def _mean(losses: Array, sample_weight: Array | None) -> float:
+    if sample_weight is None:
+        return float(np.mean(losses))
+    return float(losses @ sample_weight / sample_weight.sum())
+
+
+def _share(gradient: Array, sample_weight: Array | None) -> None:
+    """Scale each column in place by the part it has in the mean."""
+    if sample_weight is None:
+        gradient /= gradient.shape[1]
+    else:
+        gradient *= sample_weight / sample_weight.sum()
+
+
 LOSSES: Mapping[str, Loss] = MappingProxyType(
-    {"cross_entropy": cross_entropy, "double_softmax": double_softmax}
+    {
+        "cross_entropy": cross_entropy,
+        "double_softmax": double_softmax,
+        "binary_cross_entropy": binary_cross_entropy,
+        "squared_error": squared_error,
+        "poisson": poisson,
+    }
 )
+
+#: The losses that fit each output: with them the gradient for the logits is simply prediction - target.
+LOSSES_OF_OUTPUT: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "softmax": ("cross_entropy", "double_softmax"),
+        "sigmoid": ("binary_cross_entropy",),
+        "identity": ("squared_error",),
+        "exponential": ("poisson",),
+    }
+)
+
+#: The losses whose targets are labels or probabilities, which can be smoothed.
+LABEL_LOSSES = (*LOSSES_OF_OUTPUT["softmax"], *LOSSES_OF_OUTPUT["sigmoid"])
 
 
 def double_softmax_floor(n_classes: int) -> float:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.errors import DataError
-from clearprop.inference import logits
-from clearprop.losses import softmax
+from clearprop.errors import DataError, InvalidArgument
+from clearprop.inference import OUTPUT_FUNCTIONS, logits
 from clearprop.network import Network
 from clearprop.parameters import Parameters
 from clearprop.scaling import Scaling
@@ -30,7 +29,8 @@ class Model:
     scaling : Scaling
         How stored rows become the network's input.
     class_names : tuple of str
-        The name of each class, in the order of the outputs.
+        The name of each class, in the order of the outputs (of both, for a single sigmoid output); names
+        of the outputs for a network that predicts values. Empty where they have none.
     image_shape : tuple of int or None
         (height, width) where a row is an image.
     """
@@ -42,7 +42,7 @@ class Model:
     image_shape: tuple[int, int] | None = None
 
     def logits(self, x: NDArray[Any]) -> NDArray[np.floating[Any]]:
-        """Return the outputs before the softmax.
+        """Return the last layer's pre-activations: the outputs before the softmax, sigmoid or exponential.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class Model:
 
         Returns
         -------
-        ndarray (n, n_classes)
+        ndarray (n, n_outputs)
 
         Raises
         ------
@@ -68,13 +68,46 @@ class Model:
         return logits(self.parameters, self.network.activations, self.scaling, rows)
 
     def predict_proba(self, x: NDArray[Any]) -> NDArray[np.floating[Any]]:
-        """Return the probability of each class, ``(n, n_classes)``, for rows ``(n, features)``."""
-        return np.ascontiguousarray(softmax(self.logits(x).T).T)
+        """Return the probability of each output, ``(n, n_outputs)``, for rows ``(n, features)``.
 
-    def predict(self, x: NDArray[Any]) -> NDArray[np.int64]:
-        """Return the most probable class of each row, ``(n,)``, as its number 0..n_classes-1."""
-        classes: NDArray[np.int64] = self.logits(x).argmax(axis=1)
-        return classes
+        With a softmax they are those of the classes and sum to one; with sigmoid outputs each stands alone.
+
+        Raises
+        ------
+        DataError
+            If the rows do not fit the network.
+        InvalidArgument
+            If the network predicts values.
+        """
+        if self.network.output not in ("softmax", "sigmoid"):
+            raise InvalidArgument(
+                f'The model has output="{self.network.output}" and predicts values, not probabilities; '
+                "use predict."
+            )
+        return self._outputs(x)
+
+    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return what the network predicts for rows ``(n, features)``.
+
+        Returns
+        -------
+        ndarray
+            With a softmax the most probable class of each row, ``(n,)`` of int64, as its number
+            0..n_classes-1; with sigmoid outputs 1 where an output is more probable than not and else 0,
+            ``(n, n_outputs)`` of int64; else the values, ``(n, n_outputs)`` of float.
+        """
+        if self.network.output == "softmax":
+            classes: NDArray[np.int64] = self.logits(x).argmax(axis=1)
+            return classes
+        if self.network.output == "sigmoid":
+            return (self.logits(x) > 0).astype(np.int64)
+        return self._outputs(x)
+
+    def _outputs(self, x: NDArray[Any]) -> NDArray[np.floating[Any]]:
+        # a network that predicts too much overflows here; whoever asked sees it in the result
+        with np.errstate(over="ignore"):
+            outputs = OUTPUT_FUNCTIONS[self.network.output](self.logits(x).T)
+        return np.ascontiguousarray(outputs.T)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model as one safetensors file; ``clearprop.load`` reads it."""

@@ -81,13 +81,15 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         image_shape = None if shape is None else (int(shape[0]), int(shape[1]))
     except (ClearpropError, KeyError, TypeError, ValueError, IndexError) as error:
         raise ModelFileError(f"{place} describes no network ({error}); save the model again.") from None
-    features, n_classes = network.layer_sizes[0], network.layer_sizes[-1]
+    features = network.layer_sizes[0]
     for values in (scaling.shift, scaling.factor):
         if np.shape(values) not in ((), (features,)) or not np.isfinite(values).all():
             raise ModelFileError(
                 f"{place} has a scaling that does not fit its network; save the model again."
             )
-    if len(class_names) != n_classes or (image_shape and image_shape[0] * image_shape[1] != features):
+    if len(class_names) not in _name_counts(network) or (
+        image_shape and image_shape[0] * image_shape[1] != features
+    ):
         raise ModelFileError(
             f"{place} has class names or an image shape that do not fit its network; save the model again."
         )
@@ -98,6 +100,15 @@ def read_training(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return how the model in a file was trained, as it was given to ``save_model``."""
     training = _described(Path(path)).get("training")
     return training if isinstance(training, dict) else {}
+
+
+def _name_counts(network: Network) -> tuple[int, ...]:
+    """Return how many names the classes or outputs of a network may have."""
+    n_outputs = network.layer_sizes[-1]
+    if network.output == "softmax":
+        return (n_outputs,)
+    # a single sigmoid output tells two classes apart; outputs that are no classes need no names
+    return (0, 2) if network.output == "sigmoid" and n_outputs == 1 else (0, n_outputs)
 
 
 def _described(place: Path) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from clearprop.activations import ACTIVATIONS
 from clearprop.arguments import check_choice, check_number, check_whole
 from clearprop.errors import InvalidArgument
 from clearprop.initialization import INITIALIZATIONS
+from clearprop.losses import LOSSES_OF_OUTPUT
 
-OUTPUTS = ("softmax",)
+OUTPUTS = tuple(LOSSES_OF_OUTPUT)
 # 256 GiB of float32: beyond it a size is a slip of the finger
 MAX_PARAMETERS = 2**36
 
@@ -32,7 +33,9 @@ class Network:
     dropout : float, default 0.0
         The share of hidden units left out in a training step, from 0 up to but not including 1.
     output : str, default "softmax"
-        What turns the last layer's logits into the prediction.
+        What turns the last layer's logits into the prediction: ``"softmax"`` into the probability of each
+        of several classes, ``"sigmoid"`` into a probability for each output by itself (two classes, or
+        several labels at once), ``"identity"`` into any numbers, ``"exponential"`` into positive ones.
 
     Raises
     ------

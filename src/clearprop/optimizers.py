@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 
+# what torch.optim and the papers propose; a recipe may say otherwise
 MOMENTUM = 0.9
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -35,11 +37,14 @@ class Optimizer:
         counts from 1.
     decoupled : bool
         Whether weight decay shrinks the parameter itself instead of joining the gradient.
+    coefficients : tuple of str
+        The keyword arguments of ``update`` that a recipe decides; ``with_coefficients`` sets them.
     """
 
     n_slots: int
-    update: Callable[[Array, Array, list[Array], float, int, Array], None]
+    update: Callable[..., None]
     decoupled: bool = False
+    coefficients: tuple[str, ...] = ()
 
 
 def _sgd(
@@ -51,31 +56,54 @@ def _sgd(
 
 
 def _momentum(
-    parameter: Array, gradient: Array, slots: list[Array], learning_rate: float, step: int, workspace: Array
+    parameter: Array,
+    gradient: Array,
+    slots: list[Array],
+    learning_rate: float,
+    step: int,
+    workspace: Array,
+    *,
+    momentum: float = MOMENTUM,
 ) -> None:
     """V ← μ v + g;  w ← w - η v (Polyak 1964)."""
     (velocity,) = slots
-    velocity *= MOMENTUM
+    velocity *= momentum
     velocity += gradient
     np.multiply(velocity, learning_rate, out=workspace)
     parameter -= workspace
 
 
 def _nesterov(
-    parameter: Array, gradient: Array, slots: list[Array], learning_rate: float, step: int, workspace: Array
+    parameter: Array,
+    gradient: Array,
+    slots: list[Array],
+    learning_rate: float,
+    step: int,
+    workspace: Array,
+    *,
+    momentum: float = MOMENTUM,
 ) -> None:
     """V ← μ v + g;  w ← w - η (g + μ v) (Nesterov 1983, as Sutskever et al. 2013 write it)."""
     (velocity,) = slots
-    velocity *= MOMENTUM
+    velocity *= momentum
     velocity += gradient
-    np.multiply(velocity, MOMENTUM, out=workspace)
+    np.multiply(velocity, momentum, out=workspace)
     workspace += gradient
     workspace *= learning_rate
     parameter -= workspace
 
 
 def _adam(
-    parameter: Array, gradient: Array, slots: list[Array], learning_rate: float, step: int, workspace: Array
+    parameter: Array,
+    gradient: Array,
+    slots: list[Array],
+    learning_rate: float,
+    step: int,
+    workspace: Array,
+    *,
+    beta_1: float = BETA_1,
+    beta_2: float = BETA_2,
+    epsilon: float = EPSILON,
 ) -> None:
     """Kingma and Ba 2015.
 
@@ -86,26 +114,43 @@ def _adam(
     drawn together into two numbers a step, three of thirteen passes over the arrays are saved.
     """
     mean, square = slots
-    mean *= BETA_1
+    mean *= beta_1
     mean += gradient
     np.square(gradient, out=gradient)
-    square *= BETA_2
+    square *= beta_2
     square += gradient
-    root = math.sqrt((1 - BETA_2) / (1 - BETA_2**step))
+    root = math.sqrt((1 - beta_2) / (1 - beta_2**step))
     np.sqrt(square, out=workspace)
-    workspace += EPSILON / root
+    workspace += epsilon / root
     np.divide(mean, workspace, out=workspace)
-    workspace *= learning_rate * (1 - BETA_1) / (1 - BETA_1**step) / root
+    workspace *= learning_rate * (1 - beta_1) / (1 - beta_1**step) / root
     parameter -= workspace
 
+
+_OF_ADAM = ("beta_1", "beta_2", "epsilon")
 
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
     {
         "sgd": Optimizer(0, _sgd),
-        "momentum": Optimizer(1, _momentum),
-        "nesterov": Optimizer(1, _nesterov),
-        "adam": Optimizer(2, _adam),
+        "momentum": Optimizer(1, _momentum, coefficients=("momentum",)),
+        "nesterov": Optimizer(1, _nesterov, coefficients=("momentum",)),
+        "adam": Optimizer(2, _adam, coefficients=_OF_ADAM),
         # Loshchilov and Hutter 2019: adam, with w ← (1 - η λ) w apart from it
-        "adamw": Optimizer(2, _adam, decoupled=True),
+        "adamw": Optimizer(2, _adam, decoupled=True, coefficients=_OF_ADAM),
     }
 )
+
+
+def with_coefficients(name: str, coefficients: Mapping[str, float]) -> Optimizer:
+    """Return the rule of that name with its coefficients set.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``OPTIMIZERS``.
+    coefficients : mapping of str to float
+        ``momentum``, ``beta_1``, ``beta_2`` and ``epsilon``; a rule takes those it has.
+    """
+    rule = OPTIMIZERS[name]
+    own = {coefficient: coefficients[coefficient] for coefficient in rule.coefficients}
+    return replace(rule, update=partial(rule.update, **own))

@@ -6,9 +6,10 @@ import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clearprop.arguments import check_choice, check_number, check_whole
-from clearprop.losses import LOSSES
-from clearprop.optimizers import OPTIMIZERS
+from clearprop.arguments import check_choice, check_number, check_whole, listed
+from clearprop.errors import InvalidArgument
+from clearprop.losses import LABEL_LOSSES, LOSSES, LOSSES_OF_OUTPUT
+from clearprop.optimizers import BETA_1, BETA_2, EPSILON, MOMENTUM, OPTIMIZERS
 from clearprop.randomness import check_seed
 from clearprop.schedules import SCHEDULES
 
@@ -38,13 +39,25 @@ class Recipe:
     loss : str, default "cross_entropy"
         ``"cross_entropy"``, or ``"double_softmax"``: the cross-entropy of probabilities that went
         through a second softmax, which the published PyTorch model trained with. It is a mistake
-        kept for study, and choosing it warns.
+        kept for study, and choosing it warns. These two are for a softmax output;
+        ``"binary_cross_entropy"`` is for sigmoid, ``"squared_error"`` for identity and ``"poisson"``
+        for exponential.
     label_smoothing : float, default 0.0
         The share of every target spread evenly over the classes, from 0 up to but not including 1.
     early_stopping : int or None, default None
         Stop after this many epochs in a row without a lower validation loss, and go back to the best.
     seed : int, default 0
         Decides the initial parameters, the order of the batches and dropout.
+    l2_penalty : float, default 0.0
+        α: the loss gains α / 2 Σ w² / n over the weights, biases left out, where n is the batch's rows
+        (or the sum of their weights); scikit-learn's ``alpha``.
+    momentum : float, default 0.9
+        μ of ``"momentum"`` and ``"nesterov"``, from 0 to 1.
+    beta_1, beta_2 : float, default 0.9 and 0.999
+        How slowly ``"adam"`` and ``"adamw"`` forget gradients and their squares, from 0 up to but not
+        including 1.
+    epsilon : float, default 1e-8
+        ε of ``"adam"`` and ``"adamw"``, added to the root of the mean square; greater than zero.
 
     Raises
     ------
@@ -67,6 +80,11 @@ class Recipe:
     label_smoothing: float = 0.0
     early_stopping: int | None = None
     seed: int = 0
+    l2_penalty: float = 0.0
+    momentum: float = MOMENTUM
+    beta_1: float = BETA_1
+    beta_2: float = BETA_2
+    epsilon: float = EPSILON
 
     def __post_init__(self) -> None:
         checked = {
@@ -82,16 +100,35 @@ class Recipe:
             if self.early_stopping is None
             else check_whole("early_stopping", self.early_stopping, minimum=1),
             "seed": check_seed(self.seed),
+            "l2_penalty": check_number("l2_penalty", self.l2_penalty, minimum=0.0),
+            "momentum": check_number("momentum", self.momentum, minimum=0.0, maximum=1.0),
+            "beta_1": check_number("beta_1", self.beta_1, minimum=0.0, below=1.0),
+            "beta_2": check_number("beta_2", self.beta_2, minimum=0.0, below=1.0),
+            "epsilon": check_number("epsilon", self.epsilon, above=0.0),
         }
         # NumPy numbers become Python's, so that the fields are plain JSON values
         for field, value in checked.items():
             object.__setattr__(self, field, value)
+        if self.label_smoothing and self.loss not in LABEL_LOSSES:
+            raise InvalidArgument(
+                f'label_smoothing is {self.label_smoothing:g}, but loss="{self.loss}" has no labels to '
+                "smooth; leave label_smoothing out."
+            )
         if self.loss == "double_softmax":
             warnings.warn(
                 'loss="double_softmax" applies the softmax twice: the loss cannot come near zero and '
                 'training slows. It is there to reproduce the published study; train with "cross_entropy".',
                 DoubleSoftmaxWarning,
                 stacklevel=3,
+            )
+
+    def check_output(self, output: str) -> None:
+        """Raise InvalidArgument unless the loss fits a network's output."""
+        fitting = LOSSES_OF_OUTPUT[output]
+        if self.loss not in fitting:
+            raise InvalidArgument(
+                f'loss is "{self.loss}", but a network with output="{output}" learns by {listed(fitting)}; '
+                f'choose loss="{fitting[0]}".'
             )
 
     def learning_rate_at(self, step: int, n_steps: int) -> float:

@@ -38,6 +38,11 @@ class Settings(Table):
     loss: str | None = None
     label_smoothing: float | None = None
     early_stopping: int | None = None
+    l2_penalty: float | None = None
+    momentum: float | None = None
+    beta_1: float | None = None
+    beta_2: float | None = None
+    epsilon: float | None = None
     validation: int | float | None = None
 
     def given(self) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from clearprop.initialization import initial_parameters
 from clearprop.losses import LOSSES
 from clearprop.model import Model
 from clearprop.network import Network
+from clearprop.parameters import Parameters
 from clearprop.progress import progress_callback
 from clearprop.randomness import streams
 from clearprop.recipe import Recipe
@@ -104,11 +106,13 @@ def train(
     if progress:
         everyone.append(progress_callback())
     started = time.perf_counter()
-    _run_epochs(state, everyone, randomness.shuffle, validation)
-    parameters = machine.parameters()
-    if not all(np.isfinite(array).all() for layer in parameters for array in layer):
-        # the very last step can overflow after the last loss was measured
-        raise _diverged(state, state.history.epochs[-1]["learning_rate"])
+    run_epochs(
+        state,
+        order=lambda: randomness.shuffle.permutation(len(train)),
+        measure=None if validation is None else partial(_measure_validation, dataset=validation),
+        callbacks=everyone,
+    )
+    parameters = finite_parameters(state)
     return Run(
         network=network,
         recipe=recipe,
@@ -136,8 +140,11 @@ def batches(rng: np.random.Generator, n_rows: int, batch_size: int) -> Iterator[
     ------
     ndarray (batch,) of int64
     """
-    order = rng.permutation(n_rows)
-    for start in range(0, n_rows, batch_size):
+    yield from _pieces(rng.permutation(n_rows), batch_size)
+
+
+def _pieces(order: NDArray[Any], batch_size: int) -> Iterator[NDArray[Any]]:
+    for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
 
 
@@ -150,12 +157,47 @@ def measure(engine: Engine, recipe: Recipe, dataset: Dataset) -> tuple[float, fl
     return loss, float(np.mean(logits.argmax(axis=1) == dataset.y))
 
 
-def _run_epochs(
+def _measure_validation(state: TrainingState, dataset: Dataset) -> dict[str, Any]:
+    loss, accuracy = measure(state.engine, state.recipe, dataset)
+    return {"validation_loss": loss, "validation_accuracy": accuracy}
+
+
+def run_epochs(
     state: TrainingState,
-    callbacks: Sequence[Callback],
-    shuffle: np.random.Generator,
-    validation: Dataset | None,
+    *,
+    order: Callable[[], NDArray[np.intp]],
+    measure: Callable[[TrainingState], Mapping[str, Any]] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> None:
+    """Run the epochs that are left of a training: the one loop under ``train``, for any targets.
+
+    It asks nothing of the data: the engine has them, from its ``Task`` or ``load_rows``. So it serves other
+    targets than classes, parameters that were trained before, an engine that goes on with other rows, and a
+    training that was cut off.
+
+    Parameters
+    ----------
+    state : TrainingState
+        Its recipe says how many epochs there are, the batch size and the learning rate. Epochs are run
+        from ``state.epoch + 1`` on, and steps counted from the batch losses its history holds already. It
+        is changed as the training goes, and holds the history when it ends.
+    order : callable
+        Called once at the start of every epoch, gives the numbers of the rows to train on, ``(n_rows,)`` of
+        int64, in their order: ``lambda: rng.permutation(n_rows)`` shuffles, ``lambda: rows`` does not. They
+        are cut into batches of ``state.recipe.batch_size``.
+    measure : callable or None
+        ``measure(state)`` is called after every epoch, before its callbacks, and gives what belongs in the
+        epoch's record. A ``"validation_loss"`` among it that is not finite ends the training; the record
+        has None for it and for ``"validation_accuracy"`` where nothing else is said.
+    callbacks : sequence of Callback
+        They may set ``state.stop``, and ``state.learning_rate_scale`` for a rule of their own.
+
+    Raises
+    ------
+    TrainingDiverged
+        If a loss becomes NaN or infinite; what was measured is in its ``history``. The last step's result
+        is for ``finite_parameters`` to check.
+    """
     with contextlib.ExitStack() as stack:
         for callback in callbacks:
             stack.callback(callback.close)
@@ -163,12 +205,10 @@ def _run_epochs(
             callback.on_train_begin(state)
         while state.epoch < state.recipe.epochs and not state.stop:
             state.epoch += 1
-            record = _run_epoch(state, callbacks, shuffle)
-            if validation is not None:
-                record["validation_loss"], record["validation_accuracy"] = measure(
-                    state.engine, state.recipe, validation
-                )
-                if not math.isfinite(record["validation_loss"]):
+            record = _run_epoch(state, callbacks, order)
+            if measure is not None:
+                record.update(measure(state))
+                if not math.isfinite(record["validation_loss"] or 0.0):
                     raise _diverged(state, record["learning_rate"])
             state.history.epochs.append(record)
             for callback in callbacks:
@@ -177,8 +217,22 @@ def _run_epochs(
             callback.on_train_end(state)
 
 
+def finite_parameters(state: TrainingState) -> Parameters:
+    """Return the engine's parameters.
+
+    Raises
+    ------
+    TrainingDiverged
+        If they are not finite: the very last step can overflow after the last loss was measured.
+    """
+    parameters = state.engine.parameters()
+    if not all(np.isfinite(array).all() for layer in parameters for array in layer):
+        raise _diverged(state, state.history.epochs[-1]["learning_rate"])
+    return parameters
+
+
 def _run_epoch(
-    state: TrainingState, callbacks: Sequence[Callback], shuffle: np.random.Generator
+    state: TrainingState, callbacks: Sequence[Callback], order: Callable[[], NDArray[np.intp]]
 ) -> dict[str, Any]:
     """Train one epoch and return its record, the validation part still empty."""
     recipe, losses = state.recipe, state.history.batch_losses
@@ -186,9 +240,10 @@ def _run_epoch(
     started = time.perf_counter()
     total = 0.0
     learning_rate = recipe.learning_rate
-    for batch, rows in enumerate(batches(shuffle, state.n_rows, recipe.batch_size), start=1):
+    in_order = order()
+    for batch, rows in enumerate(_pieces(in_order, recipe.batch_size), start=1):
         state.batch = batch
-        learning_rate = recipe.learning_rate_at(len(losses), n_steps)
+        learning_rate = recipe.learning_rate_at(len(losses), n_steps) * state.learning_rate_scale
         loss = state.engine.train_step(rows, learning_rate)
         if not math.isfinite(loss):
             raise _diverged(state, learning_rate)
@@ -198,7 +253,7 @@ def _run_epoch(
             callback.on_batch_end(state)
     return {
         "epoch": state.epoch,
-        "train_loss": total / state.n_rows,
+        "train_loss": total / len(in_order),
         "validation_loss": None,
         "validation_accuracy": None,
         "learning_rate": learning_rate,
@@ -219,6 +274,12 @@ def _diverged(state: TrainingState, learning_rate: float) -> TrainingDiverged:
 
 def _check_fit(network: Network, recipe: Recipe, train: Dataset, validation: Dataset | None) -> None:
     """Raise InvalidArgument unless network, recipe and data fit each other."""
+    if network.output != "softmax":
+        raise InvalidArgument(
+            f'output is "{network.output}", but a Dataset holds classes, which train learns with '
+            'output="softmax"; run_epochs trains on other targets.'
+        )
+    recipe.check_output(network.output)
     inputs, outputs = network.layer_sizes[0], network.layer_sizes[-1]
     if inputs != train.n_features:
         raise InvalidArgument(

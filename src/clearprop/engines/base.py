@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.errors import InvalidArgument
 from clearprop.network import Network
 from clearprop.parameters import Parameters
 from clearprop.recipe import Recipe
@@ -28,21 +29,47 @@ class Task:
         Where training starts; the engine copies them. Their dtype is the one it computes in.
     x : ndarray (n, features) of uint8 or float
         The training rows as they are stored.
-    y : ndarray (n,) of int
-        Their classes.
+    y : ndarray (n,) of int, or (n, n_outputs) of float
+        Their classes for a softmax output, else the target of each output.
     scaling : Scaling
         How stored rows become the network's input, applied batch by batch.
     dropout_rng : numpy.random.Generator
         The stream of dropout masks.
+    sample_weight : ndarray (n,) of float or None, default None
+        How much each row counts: the loss of a batch is Σ wᵢ lossᵢ / Σ wᵢ. A batch whose weights sum to
+        zero is a step without effect, of loss 0.
+
+    Raises
+    ------
+    InvalidArgument
+        If the recipe's loss, ``x``, ``y`` or ``sample_weight`` do not fit the network.
     """
 
     network: Network
     recipe: Recipe
     parameters: Parameters
     x: NDArray[Any]
-    y: NDArray[np.integer[Any]]
+    y: NDArray[Any]
     scaling: Scaling
     dropout_rng: np.random.Generator
+    sample_weight: NDArray[np.floating[Any]] | None = None
+
+    def __post_init__(self) -> None:
+        self.recipe.check_output(self.network.output)
+        n_rows, n_outputs = len(self.x), self.network.layer_sizes[-1]
+        of_classes = self.network.output == "softmax"
+        expected = (n_rows,) if of_classes else (n_rows, n_outputs)
+        if self.y.shape != expected or (self.y.dtype.kind not in "iu" if of_classes else False):
+            raise InvalidArgument(
+                f"y is an array of shape {self.y.shape} and type {self.y.dtype}, but output="
+                f'"{self.network.output}" learns from {"whole" if of_classes else "any"} numbers of shape '
+                f"{expected}; give one {'class' if of_classes else 'row of targets'} for each row of x."
+            )
+        if self.sample_weight is not None and self.sample_weight.shape != (n_rows,):
+            raise InvalidArgument(
+                f"sample_weight is an array of shape {self.sample_weight.shape}, but x has {n_rows} rows; "
+                "give one weight for each."
+            )
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -68,12 +95,41 @@ class Engine(Protocol):
         Returns
         -------
         float
-            The batch's mean loss before the step.
+            The batch's mean loss before the step, the L2 penalty included.
+        """
+        ...
+
+    def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, Parameters]:
+        """Return the loss of a batch, the L2 penalty included, and its gradient; nothing is changed.
+
+        Weight decay, which belongs to the update rule, is no part of it, and no unit is left out.
+
+        Parameters
+        ----------
+        rows : ndarray (batch,) of int
+
+        Returns
+        -------
+        loss : float
+        gradient : Parameters
+            New arrays, of the parameters' shapes.
+        """
+        ...
+
+    def load_rows(
+        self, x: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[np.floating[Any]] | None = None
+    ) -> None:
+        """Go on with other training rows; parameters and the optimizer's memory stay.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            As ``Task`` takes them.
         """
         ...
 
     def logits(self, x: NDArray[Any]) -> FloatArray:
-        """Return the last layer's pre-activations ``(n, n_classes)`` for stored rows ``(n, features)``."""
+        """Return the last layer's pre-activations ``(n, n_outputs)`` for stored rows ``(n, features)``."""
         ...
 
     def parameters(self) -> Parameters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from clearprop.arguments import check_choice
 from clearprop.engines.base import FloatArray, Task, dropout_masks
 from clearprop.errors import EngineUnavailable
 from clearprop.inference import CHUNK
-from clearprop.optimizers import BETA_1, BETA_2, EPSILON, MOMENTUM
 from clearprop.parameters import Parameters
+from clearprop.recipe import Recipe
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -75,17 +77,41 @@ class FeedForwardNN(nn.Module):
 
 OPTIMIZER_MAKERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
-    "momentum": lambda parameters, **rest: torch.optim.SGD(parameters, momentum=MOMENTUM, **rest),
-    "nesterov": lambda parameters, **rest: torch.optim.SGD(
-        parameters, momentum=MOMENTUM, nesterov=True, **rest
-    ),
-    "adam": lambda parameters, **rest: torch.optim.Adam(
-        parameters, betas=(BETA_1, BETA_2), eps=EPSILON, **rest
-    ),
-    "adamw": lambda parameters, **rest: torch.optim.AdamW(
-        parameters, betas=(BETA_1, BETA_2), eps=EPSILON, **rest
-    ),
+    "momentum": torch.optim.SGD,
+    "nesterov": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
 }
+
+#: Each gives the loss of every row ``(n,)`` from logits, targets and label smoothing.
+ROW_LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+    "cross_entropy": lambda logits, labels, smoothing: functional.cross_entropy(
+        logits, labels, reduction="none", label_smoothing=smoothing
+    ),
+    "binary_cross_entropy": lambda logits, targets, smoothing: functional.binary_cross_entropy_with_logits(
+        logits, (1 - smoothing) * targets + smoothing / 2, reduction="none"
+    ).sum(dim=1),
+    "squared_error": lambda outputs, targets, _: (outputs - targets).square().sum(dim=1) / 2,
+    "poisson": lambda logits, targets, _: (
+        torch.xlogy(targets, targets) - targets * logits - targets + logits.exp()
+    ).sum(dim=1),
+}
+# a published mistake, kept as it was made: this loss is handed probabilities, and takes them for logits
+ROW_LOSSES["double_softmax"] = ROW_LOSSES["cross_entropy"]
+
+
+def optimizer_options(recipe: Recipe, *, fused: bool | None) -> dict[str, Any]:
+    """Return what the recipe's optimizer is made with, by the names of ``torch.optim``."""
+    options: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    if recipe.optimizer in ("adam", "adamw"):
+        options |= {"betas": (recipe.beta_1, recipe.beta_2), "eps": recipe.epsilon, "fused": fused}
+    elif recipe.optimizer in ("momentum", "nesterov"):
+        # PyTorch refuses Nesterov's rule without momentum, where it is plain SGD
+        options |= {
+            "momentum": recipe.momentum,
+            "nesterov": recipe.optimizer == "nesterov" and recipe.momentum > 0,
+        }
+    return options
 
 
 def choose_device(name: str) -> torch.device:
@@ -136,14 +162,11 @@ class TorchEngine:
             output_function,
         ).to(self._device, self._dtype)
         self.load_parameters(task.parameters)
-        self._loss = nn.CrossEntropyLoss(label_smoothing=task.recipe.label_smoothing)
-        options: dict[str, Any] = {"lr": task.recipe.learning_rate, "weight_decay": task.recipe.weight_decay}
-        if "adam" in task.recipe.optimizer and self.device in ("cpu", "cuda"):
-            # one pass over each array instead of a dozen: a third less time a step on a CPU
-            options["fused"] = True
+        self._losses = ROW_LOSSES[task.recipe.loss]
+        # fused: one pass over each array instead of a dozen, a third less time a step on a CPU
+        options = optimizer_options(task.recipe, fused=self.device in ("cpu", "cuda") or None)
         self._optimizer = OPTIMIZER_MAKERS[task.recipe.optimizer](self.module.parameters(), **options)
-        self._x = torch.from_numpy(task.x).to(self._device)
-        self._y = torch.from_numpy(task.y).to(self._device)
+        self.load_rows(task.x, task.y, task.sample_weight)
         self._shift, self._factor = (
             torch.as_tensor(np.asarray(value, dtype=task.dtype), device=self._device)
             for value in (task.scaling.shift, task.scaling.factor)
@@ -158,19 +181,46 @@ class TorchEngine:
             for mask in dropout_masks(task.dropout_rng, task.network, len(rows), task.dtype)
         ]
         index = torch.from_numpy(rows).to(self._device)
+        total = self._total(index)
+        if total == 0:
+            return 0.0
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(self.module(self._scaled(self._x[index]), masks), self._y[index])
-        loss.backward()
+        loss = self._loss(index, masks, total)
+        torch.autograd.backward(loss)
         self._optimizer.step()
         return float(loss.detach())
+
+    def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, Parameters]:
+        """Return the loss of a batch and its gradient; see ``Engine.loss_and_gradient``."""
+        index = torch.from_numpy(rows).to(self._device)
+        total = self._total(index)
+        if total == 0:
+            return 0.0, [(np.zeros_like(weight), np.zeros_like(bias)) for weight, bias in self.parameters()]
+        loss = self._loss(index, [], total)
+        arrays = torch.autograd.grad(loss, list(self.module.parameters()))
+        gradient = [
+            (_array(weight).T.copy(order="C"), _array(bias).copy())
+            for weight, bias in zip(arrays[::2], arrays[1::2], strict=True)
+        ]
+        return float(loss.detach()), gradient
+
+    def load_rows(self, x: NDArray[Any], y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
+        """Go on with other training rows; see ``Engine.load_rows``."""
+        task = self._task = replace(self._task, x=x, y=y, sample_weight=sample_weight)
+        self._x = _tensor(task.x).to(self._device)
+        of_classes = task.network.output == "softmax"
+        self._y = _tensor(task.y).to(self._device, torch.int64 if of_classes else self._dtype)
+        self._sample_weight = (
+            None if sample_weight is None else _tensor(sample_weight).to(self._device, self._dtype)
+        )
 
     @torch.no_grad()
     def logits(self, x: NDArray[Any]) -> FloatArray:
         """Return the last layer's pre-activations; see ``Engine.logits``."""
         chunks = [
-            self.module.logits(self._scaled(torch.from_numpy(x[start : start + CHUNK]).to(self._device)))
+            self.module.logits(self._scaled(_tensor(x[start : start + CHUNK]).to(self._device)))
             for start in range(0, len(x), CHUNK)
         ]
         result: FloatArray = torch.cat(chunks).cpu().numpy()
@@ -190,6 +240,21 @@ class TorchEngine:
             layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
             layer.bias.copy_(torch.from_numpy(bias))
 
+    def _total(self, index: Tensor) -> float:
+        """Return how much the rows of a batch count together."""
+        return len(index) if self._sample_weight is None else float(self._sample_weight[index].sum())
+
+    def _loss(self, index: Tensor, masks: Sequence[Tensor], total: float) -> Tensor:
+        """Return the loss of a batch, the L2 penalty included."""
+        recipe = self._task.recipe
+        outputs = self.module(self._scaled(self._x[index]), masks)
+        losses = self._losses(outputs, self._y[index], recipe.label_smoothing)
+        loss = losses.mean() if self._sample_weight is None else losses @ self._sample_weight[index] / total
+        if recipe.l2_penalty:
+            squares = torch.stack([layer.weight.square().sum() for layer in self._linear()])
+            loss = loss + recipe.l2_penalty / 2 / total * squares.sum()
+        return loss
+
     def _scaled(self, rows: Tensor) -> Tensor:
         rows = rows.to(self._dtype)
         if self._shifted:
@@ -198,6 +263,11 @@ class TorchEngine:
 
     def _linear(self) -> list[nn.Linear]:
         return [layer for layer in self.module.layers if isinstance(layer, nn.Linear)]
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    # PyTorch shares the array's memory, and warns of one that must not be written to
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def _array(tensor: Tensor) -> FloatArray:

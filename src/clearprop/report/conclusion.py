@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from statistics import fmean
+from typing import Any
 
 from clearprop.losses import double_softmax_floor
+from clearprop.recipe import Recipe
 from clearprop.report.ranking import CONFIDENCE, Interval, interval, separated_groups
 from clearprop.report.words import accuracy, counted, listed, signed, with_spread
 from clearprop.study.results import ExperimentResult, SeedResult, StudyResults
@@ -120,6 +122,11 @@ WORDS = {
     "loss": "loss",
     "label_smoothing": "label smoothing",
     "early_stopping": "early stopping",
+    "l2_penalty": "L2 penalty",
+    "momentum": "momentum",
+    "beta_1": "Adam's β₁",
+    "beta_2": "Adam's β₂",
+    "epsilon": "Adam's ε",
     "engine": "engine",
 }
 
@@ -149,7 +156,7 @@ def _single_changes(results: StudyResults) -> Iterator[str]:
 
 
 def _differences(first: ExperimentResult, second: ExperimentResult) -> list[str]:
-    ours, theirs = ({**each.network, **each.recipe, "engine": each.engine} for each in (first, second))
+    ours, theirs = (_settings(each) for each in (first, second))
     different = [field for field in WORDS if ours[field] != theirs[field]]
     without_decay = {each["optimizer"] for each in (ours, theirs) if not each["weight_decay"]}
     if {ours["optimizer"], theirs["optimizer"]} == {"adam", "adamw"} and without_decay:
@@ -158,8 +165,13 @@ def _differences(first: ExperimentResult, second: ExperimentResult) -> list[str]
     return different
 
 
+def _settings(experiment: ExperimentResult) -> dict[str, Any]:
+    """Return every setting; one that results of an earlier version do not name had its default."""
+    return {**Recipe().to_dict(), **experiment.network, **experiment.recipe, "engine": experiment.engine}
+
+
 def _setting(experiment: ExperimentResult, field: str) -> str:
-    value = experiment.engine if field == "engine" else {**experiment.network, **experiment.recipe}[field]
+    value = _settings(experiment)[field]
     if isinstance(value, list | tuple):
         return "-".join(str(part) for part in value)
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")

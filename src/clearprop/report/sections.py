@@ -146,6 +146,9 @@ def _configuration(experiment: ExperimentResult, run: SeedResult) -> Iterator[tu
     )
     if recipe["weight_decay"]:
         yield "Weight decay", f"{recipe['weight_decay']:g}"
+    # results of an earlier version do not have it
+    if recipe.get("l2_penalty"):
+        yield "L2 penalty", f"{recipe['l2_penalty']:g}"
     yield "Loss", "softmax twice" if recipe["loss"] == "double_softmax" else recipe["loss"].replace("_", "-")
     if recipe["label_smoothing"]:
         yield "Label smoothing", f"{recipe['label_smoothing']:g}"
