@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clearprop.model import Model as Model
     from clearprop.model_files import load_model as load  # noqa: F401
     from clearprop.network import Network as Network
+    from clearprop.preparation import prepare_image as prepare_image
     from clearprop.recipe import Recipe as Recipe
     from clearprop.run import Run as Run
     from clearprop.scaling import Scaling as Scaling
@@ -48,6 +49,7 @@ _PUBLIC = {
     "from_torch": ("clearprop.torch_files", "from_torch"),
     "load": ("clearprop.model_files", "load_model"),
     "load_data": ("clearprop.data.loading", "load_data"),
+    "prepare_image": ("clearprop.preparation", "prepare_image"),
     "scratch": ("clearprop.scratch", ""),
     "train": ("clearprop.training", "train"),
 }
