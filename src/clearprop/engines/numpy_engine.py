@@ -6,6 +6,7 @@ twice as fast in that layout (on AVX2; alike on AVX-512), and no step allocates 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
-from clearprop.engines.base import FloatArray, Task, dropout_masks
+from clearprop.engines.base import FloatArray, Task, dropout_masks, take_rows
 from clearprop.engines.blas import add_product
 from clearprop.inference import logits
 from clearprop.losses import LOSSES
@@ -102,7 +103,7 @@ class NumpyEngine:
                     self._activations[layer - 1].times_derivative(of_outputs, inputs)
         return loss, gradients[::-1]
 
-    def load_rows(self, x: NDArray[Any], y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
+    def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
         """Go on with other training rows; see ``Engine.load_rows``."""
         self._take(replace(self._task, x=x, y=y, sample_weight=sample_weight))
         # they hold rows of the earlier type
@@ -121,6 +122,22 @@ class NumpyEngine:
         for own, other in zip(self._parameters, parameters, strict=True):
             np.copyto(own[0], other[0])
             np.copyto(own[1], other[1])
+
+    def optimizer_state(self) -> dict[str, NDArray[Any]]:
+        """Return a copy of what the optimizer remembers; see ``Engine.optimizer_state``."""
+        arrays = {
+            f"{index}.{number}": slot.copy()
+            for index, slots in enumerate(self._slots)
+            for number, slot in enumerate(slots)
+        }
+        return {"step": np.array(self._step), **arrays}
+
+    def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on with what another engine's optimizer remembered."""
+        self._step = int(state["step"])
+        for index, slots in enumerate(self._slots):
+            for number, slot in enumerate(slots):
+                np.copyto(slot, state[f"{index}.{number}"])
 
     def _take(self, task: Task) -> None:
         """Keep the task, its targets and weights in the type to compute in."""
@@ -170,8 +187,7 @@ class NumpyEngine:
 
     def _gather(self, rows: NDArray[np.intp], buffers: _Buffers) -> None:
         """Fetch the batch's rows and scale them into the input layer."""
-        # "clip" skips the check of every index; the loop draws them from a permutation
-        np.take(self._task.x, rows, axis=0, out=buffers.rows, mode="clip")
+        take_rows(self._task.x, rows, buffers.rows)
         inputs = buffers.outputs[0]
         if self._shifted:
             np.subtract(buffers.rows.T, self._shift, out=inputs)

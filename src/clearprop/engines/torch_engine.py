@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -80,6 +81,7 @@ OPTIMIZER_MAKERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "momentum": torch.optim.SGD,
     "nesterov": torch.optim.SGD,
     "adam": torch.optim.Adam,
+    "adam_hat": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
 
@@ -103,7 +105,7 @@ ROW_LOSSES["double_softmax"] = ROW_LOSSES["cross_entropy"]
 def optimizer_options(recipe: Recipe, *, fused: bool) -> dict[str, Any]:
     """Return what the recipe's optimizer is made with, by the names of ``torch.optim``."""
     options: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
-    if recipe.optimizer in ("adam", "adamw"):
+    if recipe.optimizer in ("adam", "adam_hat", "adamw"):
         options |= {"betas": (recipe.beta_1, recipe.beta_2), "eps": recipe.epsilon, "fused": fused}
     elif recipe.optimizer in ("momentum", "nesterov"):
         # PyTorch refuses Nesterov's rule without momentum, where it is plain SGD
@@ -166,6 +168,7 @@ class TorchEngine:
         # fused: one pass over each array instead of a dozen, a third less time a step on a CPU
         options = optimizer_options(task.recipe, fused=self.device in ("cpu", "cuda"))
         self._optimizer = OPTIMIZER_MAKERS[task.recipe.optimizer](self.module.parameters(), **options)
+        self._step = 0
         self.load_rows(task.x, task.y, task.sample_weight)
         self._shift, self._factor = (
             torch.as_tensor(np.asarray(value, dtype=task.dtype), device=self._device)
@@ -184,8 +187,11 @@ class TorchEngine:
         total = self._total(index)
         if total == 0:
             return 0.0
+        self._step += 1
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
+            if task.recipe.optimizer == "adam_hat":
+                group["eps"] = task.recipe.epsilon / math.sqrt(1 - task.recipe.beta_2**self._step)
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._loss(index, masks, total)
         torch.autograd.backward(loss)
@@ -206,10 +212,11 @@ class TorchEngine:
         ]
         return float(loss.detach()), gradient
 
-    def load_rows(self, x: NDArray[Any], y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
+    def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
         """Go on with other training rows; see ``Engine.load_rows``."""
         task = self._task = replace(self._task, x=x, y=y, sample_weight=sample_weight)
-        self._x = _tensor(task.x).to(self._device)
+        # sparse rows stay on the host, and each batch is made dense there
+        self._x = _tensor(task.x).to(self._device) if isinstance(task.x, np.ndarray) else None
         of_classes = task.network.output == "softmax"
         self._y = _tensor(task.y).to(self._device, torch.int64 if of_classes else self._dtype)
         self._sample_weight = (
@@ -240,6 +247,28 @@ class TorchEngine:
             layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
             layer.bias.copy_(torch.from_numpy(bias))
 
+    def optimizer_state(self) -> dict[str, NDArray[Any]]:
+        """Return a copy of what the optimizer remembers; see ``Engine.optimizer_state``."""
+        arrays = {
+            f"{index}.{name}": _array(value).copy()
+            for index, parameter in enumerate(self.module.parameters())
+            for name, value in self._optimizer.state.get(parameter, {}).items()
+            # plain SGD keeps a memory that is None
+            if value is not None
+        }
+        return {"step": np.array(self._step), **arrays}
+
+    def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on with what another engine's optimizer remembered."""
+        self._step = int(state["step"])
+        parameters = list(self.module.parameters())
+        self._optimizer.state.clear()
+        for key, value in state.items():
+            index, _, name = key.partition(".")
+            if name:
+                memory = torch.from_numpy(np.array(value)).to(self._device)
+                self._optimizer.state[parameters[int(index)]][name] = memory
+
     def _total(self, index: Tensor) -> float:
         """Return how much the rows of a batch count together."""
         return len(index) if self._sample_weight is None else float(self._sample_weight[index].sum())
@@ -247,13 +276,19 @@ class TorchEngine:
     def _loss(self, index: Tensor, masks: Sequence[Tensor], total: float) -> Tensor:
         """Return the loss of a batch, the L2 penalty included."""
         recipe = self._task.recipe
-        outputs = self.module(self._scaled(self._x[index]), masks)
+        outputs = self.module(self._rows(index), masks)
         losses = self._losses(outputs, self._y[index], recipe.label_smoothing)
         loss = losses.mean() if self._sample_weight is None else losses @ self._sample_weight[index] / total
         if recipe.l2_penalty:
             squares = torch.stack([layer.weight.square().sum() for layer in self._linear()])
             loss = loss + recipe.l2_penalty / 2 / total * squares.sum()
         return loss
+
+    def _rows(self, index: Tensor) -> Tensor:
+        """Return the scaled rows of a batch."""
+        if self._x is None:
+            return self._scaled(_tensor(self._task.x[index.cpu().numpy()].toarray()).to(self._device))
+        return self._scaled(self._x[index])
 
     def _scaled(self, rows: Tensor) -> Tensor:
         rows = rows.to(self._dtype)
