@@ -167,6 +167,7 @@ def test_train_writes_every_option_into_the_run(tmp_path: Path) -> None:
     assert config["recipe"] == {
         "optimizer": "adamw", "learning_rate": 0.002, "schedule": "cosine", "weight_decay": 0.01, "epochs": 1,
         "batch_size": 32, "loss": "cross_entropy", "label_smoothing": 0.05, "early_stopping": 5, "seed": 3,
+        "l2_penalty": 0.0, "momentum": 0.9, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8,
     }  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from clearprop.errors import InvalidArgument
 from clearprop.initialization import INITIALIZATIONS, initial_parameters
-from clearprop.network import Network
+from clearprop.losses import LOSSES, LOSSES_OF_OUTPUT
+from clearprop.network import OUTPUTS, Network
 from clearprop.randomness import streams
 from clearprop.recipe import DoubleSoftmaxWarning, Recipe
 from clearprop.schedules import SCHEDULES
@@ -62,6 +63,11 @@ def test_a_network_names_the_field_the_value_and_what_is_allowed(
         ("label_smoothing", 1, "less than 1"),
         ("early_stopping", 0, "a whole number of at least 1"),
         ("seed", -1, "a whole number of at least 0"),
+        ("l2_penalty", -1e-4, "at least 0"),
+        ("momentum", 1.1, "at least 0 and at most 1"),
+        ("beta_1", 1.0, "at least 0 and less than 1"),
+        ("beta_2", -0.5, "at least 0 and less than 1"),
+        ("epsilon", 0, "greater than 0"),
     ],
 )
 def test_a_recipe_names_the_field_the_value_and_what_is_allowed(
@@ -91,6 +97,29 @@ def test_both_can_be_made_again_from_their_plain_values() -> None:
     recipe = Recipe(optimizer="adamw", early_stopping=3)
     assert Network(**network.to_dict()) == network
     assert Recipe(**recipe.to_dict()) == recipe
+
+
+def test_what_an_earlier_version_wrote_is_still_a_recipe() -> None:
+    newer = ("l2_penalty", "momentum", "beta_1", "beta_2", "epsilon")
+    older = {name: value for name, value in Recipe(seed=3).to_dict().items() if name not in newer}
+    assert Recipe(**older) == Recipe(seed=3)
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.filterwarnings("ignore::clearprop.recipe.DoubleSoftmaxWarning")
+def test_a_loss_fits_the_output_it_is_made_for(loss: str, output: str) -> None:
+    recipe = Recipe(loss=loss)
+    if loss in LOSSES_OF_OUTPUT[output]:
+        recipe.check_output(output)
+    else:
+        with pytest.raises(InvalidArgument, match=f'but a network with output="{output}" learns by'):
+            recipe.check_output(output)
+
+
+def test_only_a_softmax_needs_two_outputs() -> None:
+    for output in ("sigmoid", "identity", "exponential"):
+        assert Network((4, 1), output=output).output == output
 
 
 def test_a_network_counts_its_parameters() -> None:

@@ -57,6 +57,14 @@ def test_without_a_folder_the_run_goes_to_the_next_free_one(
         assert (tmp_path / last).exists()
 
 
+def test_the_coefficients_of_the_optimizer_are_settings_too(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("l2_penalty = 1e-4\nmomentum = 0.5\nbeta_1 = 0.8\nbeta_2 = 0.99\nepsilon = 1e-7\n")
+    recipe = decide(load_recipe(str(path)).given(), 784, 10, seed=0).recipe
+    of_optimizer = (recipe.momentum, recipe.beta_1, recipe.beta_2, recipe.epsilon)
+    assert (recipe.l2_penalty, *of_optimizer) == (1e-4, 0.5, 0.8, 0.99, 1e-7)
+
+
 def test_an_unknown_recipe_suggests_the_nearest() -> None:
     with pytest.raises(InvalidArgument, match=r"There is no recipe 'fats'.*Did you mean .fast."):
         load_recipe("fats")

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_fixtures import diverged, experiment, run, study
 
+from clearprop.recipe import Recipe
 from clearprop.report import words
-from clearprop.report.conclusion import conclusion, seed_intervals
+from clearprop.report.conclusion import WORDS, conclusion, seed_intervals
 from clearprop.report.ranking import Interval, interval, separated_groups
 from clearprop.study.results import StudyResults
 
@@ -114,6 +115,10 @@ def test_a_pair_that_differs_in_one_setting_is_compared() -> None:
 def test_a_pair_that_differs_in_two_settings_is_not_compared() -> None:
     results = study(experiment("a"), experiment("b", activation="tanh", learning_rate=0.1))
     assert said(results, "one thing") == ""
+
+
+def test_no_setting_of_a_recipe_but_the_seed_is_left_out_of_the_comparison() -> None:
+    assert set(Recipe().to_dict()) - {"seed"} <= set(WORDS)
 
 
 def test_adam_and_adamw_differ_in_decay_alone_where_one_has_none() -> None:

@@ -205,7 +205,7 @@ def run_epochs(
             callback.on_train_begin(state)
         while state.epoch < state.recipe.epochs and not state.stop:
             state.epoch += 1
-            record = _run_epoch(state, callbacks, order())
+            record = _run_epoch(state, callbacks, order)
             if measure is not None:
                 record.update(measure(state))
                 if not math.isfinite(record["validation_loss"] or 0.0):
@@ -232,7 +232,7 @@ def finite_parameters(state: TrainingState) -> Parameters:
 
 
 def _run_epoch(
-    state: TrainingState, callbacks: Sequence[Callback], order: NDArray[np.intp]
+    state: TrainingState, callbacks: Sequence[Callback], order: Callable[[], NDArray[np.intp]]
 ) -> dict[str, Any]:
     """Train one epoch and return its record, the validation part still empty."""
     recipe, losses = state.recipe, state.history.batch_losses
@@ -240,7 +240,8 @@ def _run_epoch(
     started = time.perf_counter()
     total = 0.0
     learning_rate = recipe.learning_rate
-    for batch, rows in enumerate(_pieces(order, recipe.batch_size), start=1):
+    in_order = order()
+    for batch, rows in enumerate(_pieces(in_order, recipe.batch_size), start=1):
         state.batch = batch
         learning_rate = recipe.learning_rate_at(len(losses), n_steps) * state.learning_rate_scale
         loss = state.engine.train_step(rows, learning_rate)
@@ -252,7 +253,7 @@ def _run_epoch(
             callback.on_batch_end(state)
     return {
         "epoch": state.epoch,
-        "train_loss": total / len(order),
+        "train_loss": total / len(in_order),
         "validation_loss": None,
         "validation_accuracy": None,
         "learning_rate": learning_rate,

@@ -1,0 +1,194 @@
+"""The loop by itself: any targets, any order, any starting point; what an estimator is built on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import clearprop as cp
+from clearprop.callbacks import Callback, TrainingState
+from clearprop.engines import create_engine
+from clearprop.engines.base import Engine, Task
+from clearprop.errors import TrainingDiverged
+from clearprop.history import History
+from clearprop.initialization import initial_parameters
+from clearprop.randomness import streams
+from clearprop.training import finite_parameters, run_epochs
+
+N_ROWS = 100
+
+
+def regression(**recipe: Any) -> Task:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N_ROWS, 4))
+    network = cp.Network((4, 8, 2), "tanh", output="identity")
+    return Task(
+        network=network,
+        recipe=cp.Recipe(**{"loss": "squared_error", "learning_rate": 0.1, "epochs": 3, **recipe}),
+        parameters=initial_parameters(network.layer_sizes, "glorot_uniform", rng, np.float64),
+        x=x,
+        y=np.stack([x[:, 0] * x[:, 1], np.sin(x[:, 2])], axis=1),
+        scaling=cp.Scaling(),
+        dropout_rng=rng,
+    )
+
+
+def begin(task: Task, engine: Engine | None = None) -> TrainingState:
+    return TrainingState(
+        network=task.network,
+        recipe=task.recipe,
+        engine=engine or create_engine("numpy", task),
+        n_rows=len(task.x),
+        n_batches=-(-len(task.x) // task.recipe.batch_size),
+        has_validation=False,
+        history=History(),
+    )
+
+
+def in_order() -> NDArray[np.intp]:
+    return np.arange(N_ROWS)
+
+
+class Recorder(Callback):
+    """Keeps the rows of every batch, by standing before the engine."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[int]] = []
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        engine, rows = state.engine, self.rows
+
+        class Watched:
+            def train_step(self, batch: NDArray[np.intp], learning_rate: float) -> float:
+                rows.append(batch.tolist())
+                return engine.train_step(batch, learning_rate)
+
+        state.engine = Watched()  # type: ignore[assignment]
+
+
+def test_a_regression_learns_what_it_is_given() -> None:
+    task = regression(optimizer="adam", learning_rate=0.01, epochs=300, batch_size=20)
+    state = begin(task)
+    rng = np.random.default_rng(1)
+    run_epochs(state, order=lambda: rng.permutation(N_ROWS))
+    model = cp.Model(task.network, finite_parameters(state))
+    error = np.mean((model.predict(task.x) - task.y) ** 2)
+    assert error < 0.05 * task.y.var()
+
+
+def test_the_rows_come_in_the_order_given_in_batches_of_the_recipe() -> None:
+    recorder = Recorder()
+    orders = iter([np.arange(N_ROWS), np.arange(N_ROWS)[::-1]])
+    run_epochs(begin(regression(epochs=2, batch_size=40)), order=lambda: next(orders), callbacks=[recorder])
+    assert [len(rows) for rows in recorder.rows] == [40, 40, 20] * 2
+    assert [row for rows in recorder.rows for row in rows] == [*range(100), *range(99, -1, -1)]
+
+
+def test_it_is_the_loop_of_train() -> None:
+    data = cp.load_data("digits").split(train=200, validation=100).train
+    network, recipe = cp.Network((784, 8, 10)), cp.Recipe(epochs=2, seed=4)
+    run = cp.train(network, recipe, data, progress=False)
+    randomness = streams(4)
+    task = Task(
+        network=network,
+        recipe=recipe,
+        parameters=initial_parameters(network.layer_sizes, "glorot_uniform", randomness.initialization),
+        x=data.x,
+        y=data.y,
+        scaling=data.scaling,
+        dropout_rng=randomness.dropout,
+    )
+    state = begin(task)
+    run_epochs(state, order=lambda: randomness.shuffle.permutation(len(data)))
+    assert state.history.batch_losses == run.history.batch_losses
+
+
+def test_what_is_measured_after_an_epoch_is_in_its_record() -> None:
+    class Reader(Callback):
+        def on_epoch_end(self, state: TrainingState) -> None:
+            seen.append(state.history.epochs[-1]["r2"])
+
+    seen: list[float] = []
+    state = begin(regression())
+    run_epochs(state, order=in_order, measure=lambda state: {"r2": state.epoch / 10}, callbacks=[Reader()])
+    assert state.history.column("r2") == seen == [0.1, 0.2, 0.3]
+    assert state.history.column("validation_loss") == [None] * 3
+
+
+def test_a_measured_loss_that_is_not_finite_ends_it() -> None:
+    with pytest.raises(TrainingDiverged, match="NaN or infinite in epoch 1"):
+        run_epochs(begin(regression()), order=in_order, measure=lambda _: {"validation_loss": np.nan})
+
+
+def test_a_callback_scales_the_learning_rate() -> None:
+    class Halving(Callback):
+        def on_epoch_end(self, state: TrainingState) -> None:
+            state.learning_rate_scale /= 2
+
+    state = begin(regression())
+    run_epochs(state, order=in_order, callbacks=[Halving()])
+    assert state.history.column("learning_rate") == pytest.approx([0.1, 0.05, 0.025])
+
+
+def test_the_scale_goes_on_top_of_the_schedule() -> None:
+    class Third(Callback):
+        def on_train_begin(self, state: TrainingState) -> None:
+            state.learning_rate_scale = 1 / 3
+
+    state = begin(regression(schedule="step", epochs=4))
+    run_epochs(state, order=in_order, callbacks=[Third()])
+    assert state.history.column("learning_rate") == pytest.approx([0.1 / 3, 0.1 / 3, 0.01 / 3, 0.001 / 3])
+
+
+def test_a_training_cut_off_after_an_epoch_goes_on_as_if_it_had_not_been() -> None:
+    task = regression(optimizer="adam", schedule="cosine", epochs=4)
+    whole = begin(task)
+    run_epochs(whole, order=in_order)
+
+    class Stop(Callback):
+        def on_epoch_end(self, state: TrainingState) -> None:
+            state.stop = state.epoch == 2
+
+    cut = begin(task)
+    run_epochs(cut, order=in_order, callbacks=[Stop()])
+    cut.stop = False
+    run_epochs(cut, order=in_order)
+    assert cut.history.column("epoch") == [1, 2, 3, 4]
+    assert cut.history.batch_losses == whole.history.batch_losses
+
+
+def test_an_engine_that_exists_goes_on_with_its_memory() -> None:
+    # three calls of one epoch each, as partial_fit makes them, are one of three
+    task = regression(optimizer="adam", epochs=3)
+    whole = begin(task)
+    run_epochs(whole, order=in_order)
+    single = replace(task, recipe=replace(task.recipe, epochs=1))
+    engine = create_engine("numpy", single)
+    losses = []
+    for _ in range(3):
+        engine.load_rows(task.x, task.y)
+        state = begin(single, engine)
+        run_epochs(state, order=in_order)
+        losses += state.history.batch_losses
+    assert losses == whole.history.batch_losses
+
+
+def test_parameters_that_are_not_finite_are_not_given_out() -> None:
+    state = begin(regression(epochs=1))
+    run_epochs(state, order=in_order)
+    state.engine.load_parameters(
+        [(np.full_like(weight, np.inf), bias) for weight, bias in state.engine.parameters()]
+    )
+    with pytest.raises(TrainingDiverged):
+        finite_parameters(state)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_rows() -> None:
+    state = begin(regression(epochs=1, batch_size=60))
+    run_epochs(state, order=in_order)
+    first, last = state.history.batch_losses
+    assert state.history.epochs[0]["train_loss"] == pytest.approx(0.6 * first + 0.4 * last)
