@@ -64,6 +64,7 @@ class NumpyEngine:
             for value in (task.scaling.shift, task.scaling.factor)
         )
         self._shifted = bool(np.any(self._shift))
+        self._scaled = self._shifted or bool(np.any(self._factor != 1))
 
     def train_step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
         """Take one step down the gradient of a batch; see ``Engine.train_step``."""
@@ -175,11 +176,15 @@ class NumpyEngine:
     def _make_buffers(self, batch: int) -> _Buffers:
         sizes = self._task.network.layer_sizes
         dtype = self._task.dtype
-        outputs = [np.empty((units, batch), dtype=dtype) for units in sizes]
+        rows = np.empty((batch, sizes[0]), dtype=self._task.x.dtype)
+        # rows that need no scaling are the input as they lie; but the product that adds asks for C order
+        as_stored = rows.dtype == dtype and not self._scaled and self._add_product is None
+        inputs = rows.T if as_stored else np.empty((sizes[0], batch), dtype=dtype)
+        outputs = [inputs, *(np.empty((units, batch), dtype=dtype) for units in sizes[1:])]
         hidden = outputs[1:-1]
         dropped = [np.empty_like(output) for output in hidden] if self._task.network.dropout else hidden
         return _Buffers(
-            rows=np.empty((batch, sizes[0]), dtype=self._task.x.dtype),
+            rows=rows,
             outputs=outputs,
             dropped=dropped,
             gradients=[np.empty_like(output) for output in hidden],
@@ -189,6 +194,8 @@ class NumpyEngine:
         """Fetch the batch's rows and scale them into the input layer."""
         take_rows(self._task.x, rows, buffers.rows)
         inputs = buffers.outputs[0]
+        if inputs.base is buffers.rows:
+            return
         if self._shifted:
             np.subtract(buffers.rows.T, self._shift, out=inputs)
             inputs *= self._factor
