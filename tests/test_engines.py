@@ -278,7 +278,7 @@ def test_an_engine_that_takes_over_an_optimizers_memory_goes_on_to_the_bit(
     rows = np.arange(100)
     first.train_step(rows, LEARNING_RATE)
     second = create_engine(engine, replace(task, parameters=first.parameters()), "cpu")
-    second.load_optimizer_state(first.optimizer_state())
+    second.load_state(first.state())
     for each in (first, second):
         each.train_step(rows + 100, LEARNING_RATE)
     assert distance(second.parameters(), first.parameters()) == 0.0

@@ -141,12 +141,16 @@ class Engine(Protocol):
         """Go on from other parameters of the same shapes; the optimizer's memory stays."""
         ...
 
-    def optimizer_state(self) -> dict[str, NDArray[Any]]:
-        """Return a copy of what the optimizer remembers: its steps as ``"step"``, and named arrays."""
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what the optimizer remembers, as arrays by name; they hold until the next step.
+
+        With it, the parameters and the stream of dropout masks another engine of the same task goes on bit
+        for bit.
+        """
         ...
 
-    def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on with what the optimizer of an engine of this kind, for a network of this kind, remembered."""
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Remember what ``state`` gave; the arrays are copied."""
         ...
 
 

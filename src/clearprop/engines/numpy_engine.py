@@ -124,21 +124,22 @@ class NumpyEngine:
             np.copyto(own[0], other[0])
             np.copyto(own[1], other[1])
 
-    def optimizer_state(self) -> dict[str, NDArray[Any]]:
-        """Return a copy of what the optimizer remembers; see ``Engine.optimizer_state``."""
-        arrays = {
-            f"{index}.{number}": slot.copy()
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what the optimizer remembers; see ``Engine.state``."""
+        return {"step": np.array(self._step), **self._named_slots()}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Remember what ``state`` gave; see ``Engine.load_state``."""
+        self._step = int(state["step"])
+        for name, slot in self._named_slots().items():
+            np.copyto(slot, state[name])
+
+    def _named_slots(self) -> dict[str, FloatArray]:
+        return {
+            f"slots.{index}.{number}": slot
             for index, slots in enumerate(self._slots)
             for number, slot in enumerate(slots)
         }
-        return {"step": np.array(self._step), **arrays}
-
-    def load_optimizer_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on with what another engine's optimizer remembered."""
-        self._step = int(state["step"])
-        for index, slots in enumerate(self._slots):
-            for number, slot in enumerate(slots):
-                np.copyto(slot, state[f"{index}.{number}"])
 
     def _take(self, task: Task) -> None:
         """Keep the task, its targets and weights in the type to compute in."""

@@ -124,16 +124,14 @@ class Convergence(Callback):
         scikit-learn's velocity holds past steps, learning rate and all; the engine's holds gradients. So
         that past steps stay what they were, the velocity is scaled the other way.
         """
-        memory = state.engine.optimizer_state()
         ratio = state.learning_rate_scale / scale
         state.learning_rate_scale = self._estimator._learning_rate_scale = scale
-        if len(memory) > 1:
-            state.engine.load_optimizer_state(
-                {
-                    name: value if name == "step" else np.asarray(value * ratio, value.dtype)
-                    for name, value in memory.items()
-                }
-            )
+        state.engine.load_state(
+            {
+                name: array if name == "step" else np.asarray(array * ratio, array.dtype)
+                for name, array in state.engine.state().items()
+            }
+        )
 
     def _tell(self, line: str) -> None:
         if self._estimator.verbose:

@@ -109,7 +109,7 @@ def fit_stochastic(
     # a memory fits only the rule and the engine it was made by
     kind = (recipe.optimizer, engine.name)
     if incremental and estimator._optimizer_memory[0] == kind:
-        engine.load_optimizer_state(estimator._optimizer_memory[1])
+        engine.load_state(estimator._optimizer_memory[1])
     else:
         estimator._learning_rate_scale = 1.0
     restore_best = estimator.early_stopping if estimator.restore_best is None else estimator.restore_best
@@ -142,7 +142,7 @@ def fit_stochastic(
             raise not_finite() from error
         convergence.diverged()
     estimator.history_ = state.history
-    estimator._optimizer_memory = (kind, engine.optimizer_state())
+    estimator._optimizer_memory = (kind, {name: array.copy() for name, array in engine.state().items()})
     return convergence.best if restore_best else engine.parameters()
 
 
