@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from clearprop import scratch
 from clearprop.data import Dataset
@@ -311,6 +312,34 @@ def test_loaded_parameters_are_the_ones_given_back(digits: Dataset, engine: str)
     others = initial_parameters((784, 8, 10), "he_normal", np.random.default_rng(9), np.float64)
     machine.load_parameters(others)
     assert distance(machine.parameters(), others) == 0
+
+
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_an_engine_that_takes_over_an_optimizers_memory_goes_on_to_the_bit(
+    digits: Dataset, engine: str, optimizer: str
+) -> None:
+    recipe = recipe_of(optimizer=optimizer, batch_size=100)
+    task = make_task(digits.subset(np.arange(300)), Network((784, 8, 10)), recipe)
+    first = create_engine(engine, task, "cpu")
+    rows = np.arange(100)
+    first.train_step(rows, LEARNING_RATE)
+    second = create_engine(engine, replace(task, parameters=first.parameters()), "cpu")
+    second.load_state(first.state())
+    for each in (first, second):
+        each.train_step(rows + 100, LEARNING_RATE)
+    assert distance(second.parameters(), first.parameters()) == 0.0
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_sparse_rows_take_the_steps_of_dense_ones(digits: Dataset, engine: str) -> None:
+    recipe = recipe_of(batch_size=100)
+    task = make_task(digits, Network((784, 8, 10)), recipe)
+    dense, sparse = (
+        one_epoch(create_engine(engine, replace(task, x=x), "cpu"), recipe, 500)[1]
+        for x in (task.x, csr_array(task.x))
+    )
+    assert distance(sparse, dense) == 0.0
 
 
 def test_an_unknown_engine_is_named_with_what_is_allowed(digits: Dataset) -> None:

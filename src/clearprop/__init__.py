@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from clearprop.data.dataset import Dataset as Dataset
     from clearprop.data.loading import load_data as load_data
     from clearprop.errors import ClearpropError as ClearpropError
+    from clearprop.estimator import MLPClassifier as MLPClassifier
+    from clearprop.estimator import MLPRegressor as MLPRegressor
     from clearprop.evaluation import Evaluation as Evaluation
     from clearprop.evaluation import evaluate as evaluate
     from clearprop.history import History as History
@@ -38,6 +40,8 @@ _PUBLIC = {
     "Dataset": ("clearprop.data.dataset", "Dataset"),
     "Evaluation": ("clearprop.evaluation", "Evaluation"),
     "History": ("clearprop.history", "History"),
+    "MLPClassifier": ("clearprop.estimator", "MLPClassifier"),
+    "MLPRegressor": ("clearprop.estimator", "MLPRegressor"),
     "Model": ("clearprop.model", "Model"),
     "Network": ("clearprop.network", "Network"),
     "Recipe": ("clearprop.recipe", "Recipe"),

@@ -127,6 +127,24 @@ def _adam(
     parameter -= workspace
 
 
+def _adam_hat(
+    parameter: Array,
+    gradient: Array,
+    slots: list[Array],
+    learning_rate: float,
+    step: int,
+    workspace: Array,
+    *,
+    beta_1: float = BETA_1,
+    beta_2: float = BETA_2,
+    epsilon: float = EPSILON,
+) -> None:
+    """Adam with ε̂: added to √v as it is, before the bias correction (end of Kingma and Ba's section 2)."""
+    corrected = epsilon / math.sqrt(1 - beta_2**step)
+    coefficients = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": corrected}
+    _adam(parameter, gradient, slots, learning_rate, step, workspace, **coefficients)
+
+
 _OF_ADAM = ("beta_1", "beta_2", "epsilon")
 
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
@@ -135,6 +153,8 @@ OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
         "momentum": Optimizer(1, _momentum, coefficients=("momentum",)),
         "nesterov": Optimizer(1, _nesterov, coefficients=("momentum",)),
         "adam": Optimizer(2, _adam, coefficients=_OF_ADAM),
+        # as scikit-learn and TensorFlow compute it
+        "adam_hat": Optimizer(2, _adam_hat, coefficients=_OF_ADAM),
         # Loshchilov and Hutter 2019: adam, with w ← (1 - η λ) w apart from it
         "adamw": Optimizer(2, _adam, decoupled=True, coefficients=_OF_ADAM),
     }

@@ -25,7 +25,8 @@ class Recipe:
     Parameters
     ----------
     optimizer : str, default "sgd"
-        ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"adam"`` or ``"adamw"``.
+        ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"adam"`` or ``"adamw"``; or ``"adam_hat"``, which adds
+        ε before the bias correction, as scikit-learn does.
     learning_rate : float, default 0.01
         Greater than zero; the highest the schedule reaches.
     schedule : str, default "constant"
@@ -54,10 +55,10 @@ class Recipe:
     momentum : float, default 0.9
         μ of ``"momentum"`` and ``"nesterov"``, from 0 to 1.
     beta_1, beta_2 : float, default 0.9 and 0.999
-        How slowly ``"adam"`` and ``"adamw"`` forget gradients and their squares, from 0 up to but not
+        How slowly the kinds of ``"adam"`` forget gradients and their squares, from 0 up to but not
         including 1.
     epsilon : float, default 1e-8
-        ε of ``"adam"`` and ``"adamw"``, added to the root of the mean square; greater than zero.
+        ε of the kinds of ``"adam"``, added to the root of the mean square; greater than zero.
 
     Raises
     ------

@@ -27,7 +27,7 @@ from clearprop.bench.peers import (
 from clearprop.bench.processes import run_job
 from clearprop.bench.results import BenchResults
 from clearprop.bench.rows import Rows, prepare_rows
-from clearprop.bench.workloads import COLD_START, SCALING, Workload, workloads
+from clearprop.bench.workloads import COLD_START, LAYER_SIZES, SCALING, Workload, workloads
 from clearprop.errors import InvalidArgument
 
 RUNS, QUICK_RUNS = 5, 3
@@ -104,7 +104,9 @@ def run_bench(
     try:
         with tempfile.TemporaryDirectory(prefix="clearprop-bench-") as folder:
             planned = [(work, each) for work in works for each in workloads(work, quick)]
-            rows = prepare_rows(Path(folder), planned[0][1].layer_sizes, data_dir)
+            # a fit may be of other data, but what is here besides is of one shape
+            shape = next((each.layer_sizes for _, each in planned if each.kind != "fit"), LAYER_SIZES)
+            rows = prepare_rows(Path(folder), shape, data_dir)
             data = rows.description
             for work, workload in planned:
                 if work == COLD_START and not rows.files:

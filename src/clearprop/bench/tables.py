@@ -111,17 +111,19 @@ def memory_verdict(result: Result) -> str:
 
 def _table(result: Result) -> Table:
     workload = result.workload
-    measure = {"train": "train loss", "cold-start": "test accuracy"}.get(workload.kind)
+    measure = {"train": "train loss", "fit": "train loss", "cold-start": "test accuracy"}.get(workload.kind)
     columns = ("", "median", "least to most", *filter(None, [measure]), "Clearprop / it", "by round", "bar")
     rows: list[tuple[str, ...]] = []
     for outcome in result.outcomes:
         cells = [outcome.title, _median(outcome), _spread(outcome)]
         if measure:
-            value = outcome.loss if workload.kind == "train" else outcome.accuracy
+            value = outcome.accuracy if workload.kind == "cold-start" else outcome.loss
             cells.append("-" if value is None else f"{value:.4f}")
         comparison = next((each for each in result.comparisons if each.against == outcome.contestant), None)
         rows.append((*cells, *_ratio(comparison)))
-    network = f"Network {'-'.join(map(str, workload.layer_sizes))}, relu, float32; {workload.rows:,} rows."
+    network = (
+        f"Network {'-'.join(map(str, workload.layer_sizes))}, relu, {workload.dtype}; {workload.rows:,} rows."
+    )
     notes = [network, FLOORS.get(workload.kind, ""), memory_verdict(result)]
     return Table(workload.title, columns, rows, [note for note in notes if note])
 

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from clearprop.bench.jobs import Answer, Job
@@ -62,6 +63,10 @@ def perform(job: Job) -> Answer:
         from clearprop.bench.cold_start import time_command
 
         return time_command(job.command)
+    if job.workload.kind == "fit":
+        from clearprop.bench.peers.fits import time_fits
+
+        return replace(time_fits(job), libraries=_libraries())
     import importlib
     import statistics
     from pathlib import Path

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-TRAIN, PREDICT, COLD_START, SCALING = WORKS = ("train", "predict", "cold-start", "scaling")
+TRAIN, PREDICT, COLD_START, ESTIMATOR, SCALING = WORKS = (
+    "train",
+    "predict",
+    "cold-start",
+    "estimator",
+    "scaling",
+)
 
 #: The published network, on the rows it was trained on.
 LAYER_SIZES = (784, 500, 250, 100, 10)
@@ -56,7 +62,7 @@ class Workload:
         What tables and figures call it.
     kind : str
         ``"train"`` (seconds of an epoch), ``"predict"`` (seconds for all rows), ``"single"`` (seconds for
-        one row) or ``"cold-start"`` (seconds of a whole process).
+        one row), ``"cold-start"`` (seconds of a whole process) or ``"fit"`` (seconds of an estimator's fit).
     layer_sizes : tuple of int
     rows : int
         Rows trained on, or predicted.
@@ -67,6 +73,10 @@ class Workload:
         Workloads of one group share a table: one row each.
     at : str
         The row's name in that table.
+    data : str
+        What is fitted: ``"digits"``, ``"mnist"`` or ``"synthetic"``; else it is always MNIST.
+    dtype : str
+        The type to compute in.
     """
 
     name: str
@@ -81,6 +91,8 @@ class Workload:
     bars: tuple[Bar, ...] = ()
     group: str = ""
     at: str = ""
+    data: str = ""
+    dtype: str = "float32"
 
 
 def workloads(work: str, quick: bool) -> list[Workload]:
@@ -91,6 +103,8 @@ def workloads(work: str, quick: bool) -> list[Workload]:
         return _prediction()
     if work == COLD_START:
         return [_cold_start()]
+    if work == ESTIMATOR:
+        return _fits(quick)
     return _scaling(quick)
 
 
@@ -169,6 +183,38 @@ def _cold_start() -> Workload:
         layer_sizes=(LAYER_SIZES[0], *hidden, LAYER_SIZES[-1]),
         bars=(Bar("torch", 0.40), Bar("scikit-learn", 0.25)),
     )
+
+
+def _fits(quick: bool) -> list[Workload]:
+    """Return the fits of the estimator: every one with scikit-learn's defaults, for so many epochs."""
+    data = {
+        "digits": ("the digits", 1_797, (64, 100, 10), 20 if quick else 50),
+        "mnist": ("MNIST", 10_000 if quick else 60_000, (784, 100, 10), 1 if quick else 3),
+        "synthetic": (
+            "a table of 50 columns",
+            20_000 if quick else 100_000,
+            (50, 100, 10),
+            1 if quick else 5,
+        ),
+    }
+    return [
+        Workload(
+            f"fit-{name}-{dtype}",
+            f"MLPClassifier.fit on {title}, {dtype}, {epochs} {'epoch' if epochs == 1 else 'epochs'}",
+            "fit",
+            rows,
+            layer_sizes=sizes,
+            batch_size=200,
+            optimizer="adam",
+            learning_rate=0.001,
+            epochs=epochs,
+            bars=(Bar("scikit-learn", 1.0),),
+            data=name,
+            dtype=dtype,
+        )
+        for name, (title, rows, sizes, epochs) in data.items()
+        for dtype in (("float64",) if quick else ("float64", "float32"))
+    ]
 
 
 def _scaling(quick: bool) -> list[Workload]:

@@ -20,8 +20,11 @@ def bench(
     ] = False,
     work: Annotated[
         str,
-        typer.Option(help="train, predict, cold-start or scaling (how cost grows); or several, with commas."),
-    ] = "train,predict,cold-start",
+        typer.Option(
+            help="train, predict, cold-start, estimator (MLPClassifier.fit) or scaling (how cost grows); "
+            "or several, with commas."
+        ),
+    ] = "train,predict,cold-start,estimator",
     peers: Annotated[
         str,
         typer.Option(
@@ -60,7 +63,7 @@ def bench(
     from clearprop.bench.workloads import WORKS
     from clearprop.files import make_folder, write_json
 
-    works = [check_choice("work", each, WORKS) for each in _parts(work)] or list(WORKS[:3])
+    works = [check_choice("work", each, WORKS) for each in _parts(work)] or list(WORKS[:4])
     folder = make_folder(out)
     if json_file is not None:
         make_folder(json_file.parent)

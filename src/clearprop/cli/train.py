@@ -51,7 +51,7 @@ def train(
     ] = None,
     dropout: Annotated[float | None, _setting("Share of hidden units left out in a step; 0.")] = None,
     optimizer: Annotated[
-        str | None, _setting("sgd (the default), momentum, nesterov, adam or adamw.")
+        str | None, _setting("sgd (the default), momentum, nesterov, adam, adam_hat or adamw.")
     ] = None,
     learning_rate: Annotated[float | None, _setting("The highest the schedule reaches; 0.01.")] = None,
     schedule: Annotated[str | None, _setting("constant (the default), cosine, one_cycle or step.")] = None,

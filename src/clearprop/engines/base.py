@@ -28,8 +28,8 @@ class Task:
     recipe : Recipe
     parameters : Parameters
         Where training starts; the engine copies them. Their dtype is the one it computes in.
-    x : ndarray (n, features) of uint8 or float
-        The training rows as they are stored.
+    x : ndarray (n, features) of uint8 or float, or a SciPy CSR matrix
+        The training rows as they are stored; of sparse ones each batch is made dense.
     y : ndarray (n,) of int, or (n, n_outputs) of float
         Their classes for a softmax output, else the target of each output.
     scaling : Scaling
@@ -49,7 +49,7 @@ class Task:
     network: Network
     recipe: Recipe
     parameters: Parameters
-    x: NDArray[Any]
+    x: Any
     y: NDArray[Any]
     scaling: Scaling
     dropout_rng: np.random.Generator
@@ -57,7 +57,7 @@ class Task:
 
     def __post_init__(self) -> None:
         self.recipe.check_output(self.network.output)
-        n_rows, n_outputs = len(self.x), self.network.layer_sizes[-1]
+        n_rows, n_outputs = self.x.shape[0], self.network.layer_sizes[-1]
         of_classes = self.network.output == "softmax"
         expected = (n_rows,) if of_classes else (n_rows, n_outputs)
         if self.y.shape != expected or (self.y.dtype.kind not in "iu" if of_classes else False):
@@ -118,7 +118,7 @@ class Engine(Protocol):
         ...
 
     def load_rows(
-        self, x: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[np.floating[Any]] | None = None
+        self, x: Any, y: NDArray[Any], sample_weight: NDArray[np.floating[Any]] | None = None
     ) -> None:
         """Go on with other training rows; parameters and the optimizer's memory stay.
 
@@ -152,6 +152,15 @@ class Engine(Protocol):
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Remember what ``state`` gave; the arrays are copied."""
         ...
+
+
+def take_rows(x: Any, rows: NDArray[np.intp], out: NDArray[Any]) -> None:
+    """Copy rows of a dense array or a SciPy CSR matrix into a dense array ``(batch, features)``."""
+    if isinstance(x, np.ndarray):
+        # "clip" skips the check of every index; the loop draws them from a permutation
+        np.take(x, rows, axis=0, out=out, mode="clip")
+    else:
+        x[rows].toarray(out=out)
 
 
 def dropout_masks(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
-from clearprop.engines.base import FloatArray, Task, dropout_masks
+from clearprop.engines.base import FloatArray, Task, dropout_masks, take_rows
 from clearprop.engines.blas import add_product, memory_order
 from clearprop.engines.zero_columns import ColumnOrder, column_order
 from clearprop.inference import logits
@@ -102,7 +102,7 @@ class NumpyEngine:
                     gradient[layer][1:] += penalty * self._layers[layer][1:]
         return loss, self._as_parameters(gradient)
 
-    def load_rows(self, x: NDArray[Any], y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
+    def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
         """Go on with other training rows; see ``Engine.load_rows``."""
         self._take(replace(self._task, x=x, y=y, sample_weight=sample_weight))
 
@@ -163,6 +163,7 @@ class NumpyEngine:
             np.asarray(value, task.dtype) for value in (task.scaling.shift, task.scaling.factor)
         )
         self._shifted = bool(self._shift.any())
+        self._scaled = bool((self._factor != 1).any())
         # a zero that is shifted is none
         self._columns = None if self._shifted else column_order(task.x)
         self._x = task.x
@@ -210,8 +211,7 @@ class NumpyEngine:
 
     def _gather(self, rows: NDArray[np.intp], buffers: _Buffers) -> FloatArray:
         """Fetch the batch's rows and scale them; return the inputs as far as any of them is not zero."""
-        # "clip" skips the check of every index; the loop draws them from a permutation
-        np.take(self._x, rows, axis=0, out=buffers.rows, mode="clip")
+        take_rows(self._x, rows, buffers.rows)
         inputs = buffers.inputs[0]
         if self._columns is not None:
             # together with the ones a whole number of the widest vectors
@@ -223,8 +223,10 @@ class NumpyEngine:
         if self._shifted:
             np.subtract(buffers.rows, self._shift, out=inputs[:, 1:])
             inputs[:, 1:] *= self._factor
-        else:
+        elif self._scaled:
             np.multiply(buffers.rows, self._factor, out=inputs[:, 1:])
+        else:
+            inputs[:, 1:] = buffers.rows
         return inputs
 
     def _loss_of(

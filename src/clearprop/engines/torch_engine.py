@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -80,6 +81,7 @@ OPTIMIZER_MAKERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "momentum": torch.optim.SGD,
     "nesterov": torch.optim.SGD,
     "adam": torch.optim.Adam,
+    "adam_hat": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
 
@@ -103,7 +105,7 @@ ROW_LOSSES["double_softmax"] = ROW_LOSSES["cross_entropy"]
 def optimizer_options(recipe: Recipe, *, fused: bool | None) -> dict[str, Any]:
     """Return what the recipe's optimizer is made with, by the names of ``torch.optim``."""
     options: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
-    if recipe.optimizer in ("adam", "adamw"):
+    if recipe.optimizer in ("adam", "adam_hat", "adamw"):
         options |= {"betas": (recipe.beta_1, recipe.beta_2), "eps": recipe.epsilon, "fused": fused}
     elif recipe.optimizer in ("momentum", "nesterov"):
         # PyTorch refuses Nesterov's rule without momentum, where it is plain SGD
@@ -186,6 +188,8 @@ class TorchEngine:
             return 0.0
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
+            if task.recipe.optimizer == "adam_hat":
+                group["eps"] = task.recipe.epsilon / math.sqrt(1 - task.recipe.beta_2 ** self._next_step())
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._loss(index, masks, total)
         torch.autograd.backward(loss)
@@ -206,10 +210,11 @@ class TorchEngine:
         ]
         return float(loss.detach()), gradient
 
-    def load_rows(self, x: NDArray[Any], y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
+    def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
         """Go on with other training rows; see ``Engine.load_rows``."""
         task = self._task = replace(self._task, x=x, y=y, sample_weight=sample_weight)
-        self._x = _tensor(task.x).to(self._device)
+        # sparse rows stay on the host, and each batch is made dense there
+        self._x = _tensor(task.x).to(self._device) if isinstance(task.x, np.ndarray) else None
         of_classes = task.network.output == "softmax"
         self._y = _tensor(task.y).to(self._device, torch.int64 if of_classes else self._dtype)
         self._sample_weight = (
@@ -265,13 +270,24 @@ class TorchEngine:
     def _loss(self, index: Tensor, masks: Sequence[Tensor], total: float) -> Tensor:
         """Return the loss of a batch, the L2 penalty included."""
         recipe = self._task.recipe
-        outputs = self.module(self._scaled(self._x[index]), masks)
+        outputs = self.module(self._rows(index), masks)
         losses = self._losses(outputs, self._y[index], recipe.label_smoothing)
         loss = losses.mean() if self._sample_weight is None else losses @ self._sample_weight[index] / total
         if recipe.l2_penalty:
             squares = torch.stack([layer.weight.square().sum() for layer in self._linear()])
             loss = loss + recipe.l2_penalty / 2 / total * squares.sum()
         return loss
+
+    def _next_step(self) -> int:
+        """Return which step comes next, from 1, as an optimizer of the kind of Adam counts them."""
+        counted = self._optimizer.state.get(next(self.module.parameters()), {})
+        return int(counted["step"]) + 1 if counted else 1
+
+    def _rows(self, index: Tensor) -> Tensor:
+        """Return the scaled rows of a batch."""
+        if self._x is None:
+            return self._scaled(_tensor(self._task.x[index.cpu().numpy()].toarray()).to(self._device))
+        return self._scaled(self._x[index])
 
     def _scaled(self, rows: Tensor) -> Tensor:
         rows = rows.to(self._dtype)

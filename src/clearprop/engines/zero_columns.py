@@ -53,12 +53,12 @@ class ColumnOrder:
         weight[self.order] = weight.copy()
 
 
-def column_order(x: NDArray[Any]) -> ColumnOrder | None:
+def column_order(x: Any) -> ColumnOrder | None:
     """Sort the columns of some rows.
 
     Parameters
     ----------
-    x : ndarray (n, features)
+    x : ndarray (n, features), or a SciPy CSR matrix
 
     Returns
     -------
@@ -67,7 +67,7 @@ def column_order(x: NDArray[Any]) -> ColumnOrder | None:
     """
     n, features = x.shape
     # the rows are copied, which bytes are small enough for
-    if x.dtype != np.uint8 or features < MIN_COLUMNS or not n:
+    if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or features < MIN_COLUMNS or not n:
         return None
     counts = np.zeros(features, dtype=np.intp)
     for start in range(0, n, CHUNK):

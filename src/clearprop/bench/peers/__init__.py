@@ -43,6 +43,7 @@ class Contestant:
 
 
 PROCESS = ("cold-start",)
+FIT = ("fit",)
 CONTESTANTS = (
     Contestant("clearprop", "Clearprop", CLEARPROP, "numpy", "clearprop_peer"),
     Contestant("jax", "JAX", "jax", "jax", "jax_peer"),
@@ -55,6 +56,8 @@ CONTESTANTS = (
     Contestant(
         "sklearn-process", "scikit-learn script", "scikit-learn", "sklearn", "sklearn_script", PROCESS
     ),
+    Contestant("clearprop-fit", "Clearprop", CLEARPROP, "sklearn", "fits", FIT, "clearprop"),
+    Contestant("sklearn-fit", "scikit-learn", "scikit-learn", "sklearn", "fits", FIT, "sklearn"),
 )
 BY_NAME = {contestant.name: contestant for contestant in CONTESTANTS}
 #: In the order in which they take turns.

@@ -1,0 +1,72 @@
+"""The estimators side by side: Clearprop's and scikit-learn's, the same class by name, the same arguments."""
+
+from __future__ import annotations
+
+import importlib
+import statistics
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearprop.bench.jobs import Answer, Job
+from clearprop.bench.peers import BY_NAME
+from clearprop.bench.rows import read_rows
+from clearprop.bench.workloads import Workload
+from clearprop.scaling import PIXELS
+
+MODULES = {"clearprop": "clearprop", "sklearn": "sklearn.neural_network"}
+#: Fits of small data that are timed; of large data, a single one.
+FITS, SMALL = 5, 10_000
+
+
+def time_fits(job: Job) -> Answer:
+    """Fit an estimator in this process; the first fit, of a single epoch, is not timed.
+
+    Parameters
+    ----------
+    job : Job
+        Its contestant's variant says whose estimator it is, its seed is the ``random_state``.
+    """
+    workload = job.workload
+    x, y = read_data(workload, Path(job.folder))
+    estimator_class = importlib.import_module(MODULES[BY_NAME[job.contestant].variant]).MLPClassifier
+    seconds: list[float] = []
+    with warnings.catch_warnings():
+        # a fixed number of epochs is not meant to converge
+        warnings.simplefilter("ignore")
+        for epochs in (1, *(workload.epochs,) * (FITS if len(x) < SMALL else 1)):
+            estimator = estimator_class(
+                hidden_layer_sizes=workload.layer_sizes[1:-1],
+                solver=workload.optimizer,
+                batch_size=workload.batch_size,
+                learning_rate_init=workload.learning_rate,
+                max_iter=epochs,
+                n_iter_no_change=np.inf,
+                random_state=job.seed,
+            )
+            started = time.perf_counter()
+            estimator.fit(x, y)
+            seconds.append(time.perf_counter() - started)
+    losses = tuple(float(loss) for loss in estimator.loss_curve_)
+    return Answer(seconds=statistics.median(seconds[1:]), losses=losses)
+
+
+def read_data(workload: Workload, folder: Path) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the rows ``(n, features)``, scaled as users scale them, and their classes ``(n,)``."""
+    if workload.data == "mnist":
+        pixels, labels = read_rows(folder, workload.rows, test=False)
+        return PIXELS.apply(pixels, workload.dtype), labels
+    from sklearn import datasets
+
+    if workload.data == "digits":
+        x, y = datasets.load_digits(return_X_y=True)
+        return (x / 16).astype(workload.dtype), y
+    features, classes = workload.layer_sizes[0], workload.layer_sizes[-1]
+    x, y = datasets.make_classification(
+        workload.rows, features, n_informative=20, n_classes=classes, random_state=0
+    )
+    return x.astype(workload.dtype), y

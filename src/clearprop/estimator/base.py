@@ -1,0 +1,253 @@
+"""What the two estimators share: checking, initializing, fitting by either way, and the forward pass."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from clearprop.errors import InvalidArgument
+from clearprop.estimator.full_batch import fit_full_batch
+from clearprop.estimator.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes
+from clearprop.estimator.plan import OUTPUTS, network_of, starting_parameters
+from clearprop.estimator.stochastic import TrainingData, fit_stochastic, not_finite
+from clearprop.inference import CHUNK, OUTPUT_FUNCTIONS, logits
+from clearprop.parameters import Parameters
+from clearprop.scaling import Scaling
+
+FloatArray = NDArray[np.floating[Any]]
+
+#: What rows may be without being copied; pixels stay bytes, and are computed on in float64.
+ROW_TYPES = (np.float64, np.float32, np.uint8)
+#: How a validation set is called in errors about it.
+_VALIDATION = "validation_data is not (X, y) or (X, y, sample_weight); give arrays as fit takes them."
+
+
+class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
+    """The part of an estimator that does not depend on what it predicts."""
+
+    # how far training is, for partial_fit and warm_start to go on from
+    _no_improvement_count = 0
+    _learning_rate_scale = 1.0
+    _optimizer_memory: tuple[Any, Any] = (None, None)
+
+    @abstractmethod
+    def __init__(self, **parameters: Any) -> None:
+        for name, value in parameters.items():
+            setattr(self, name, value)
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None) -> Self:
+        """Fit the network to data.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows of numbers; float32 and float64 are computed on as they are, bytes and all else in float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels, label indicators, or values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts.
+        validation_data : tuple, default=None
+            ``(X, y)`` or ``(X, y, sample_weight)`` to score after every epoch. With ``early_stopping`` it
+            takes the place of the rows that would be set aside.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter has a value that is not allowed, or the data cannot be learned from.
+        """
+        check_parameters(self)
+        return self._fit(X, y, sample_weight, incremental=False, validation_data=validation_data)
+
+    def _fit(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        incremental: bool,
+        validation_data: Any = None,
+    ) -> Self:
+        if incremental and self.early_stopping:
+            raise InvalidArgument("partial_fit does not support early_stopping=True")
+        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        x, y = self._checked(x, y, reset=first)
+        targets = self._learned_targets(y, incremental=incremental)
+        given_weight, weight = self._weights(x, y, sample_weight, incremental=incremental)
+        data = TrainingData(x, targets, weight, given_weight)
+        random = check_random_state(self.random_state)
+        if first:
+            dtype = np.dtype(np.float32 if x.dtype == np.float32 else np.float64)
+            self._initialize(x.shape[1], dtype, random)
+        if self.solver in STOCHASTIC_SOLVERS:
+            validation = self._validation(validation_data)
+            parameters = fit_stochastic(
+                self, data, validation, self._parameters(), random, incremental=incremental
+            )
+        elif validation_data is not None:
+            raise InvalidArgument(
+                'validation_data was given, but solver="lbfgs" has no epochs to score it after; choose another '
+                "solver, or leave validation_data out."
+            )
+        else:
+            parameters = fit_full_batch(self, data, self._parameters())
+        self.coefs_ = [weight for weight, _ in parameters]
+        self.intercepts_ = [bias for _, bias in parameters]
+        if not all(np.isfinite(array).all() for layer in parameters for array in layer):
+            raise not_finite()
+        return self
+
+    def _initialize(self, n_features: int, dtype: np.dtype[Any], random: np.random.RandomState) -> None:
+        """Draw the first parameters and start all that a fit counts."""
+        sizes = [n_features, *hidden_sizes(self.hidden_layer_sizes), self.n_outputs_]
+        self.n_layers_ = len(sizes)
+        self.n_iter_ = 0
+        self.t_ = 0
+        self.out_activation_ = self._output()
+        parameters = _in_type(starting_parameters(self, sizes, random), dtype)
+        self.coefs_ = [weight for weight, _ in parameters]
+        self.intercepts_ = [bias for _, bias in parameters]
+        if self.solver in STOCHASTIC_SOLVERS:
+            self.loss_curve_: list[float] = []
+            self.best_loss_ = None if self.early_stopping else np.inf
+            self.validation_scores_ = [] if self.early_stopping else None
+            self.best_validation_score_ = -np.inf if self.early_stopping else None
+            self._no_improvement_count = 0
+            self._learning_rate_scale = 1.0
+            self._optimizer_memory = (None, None)
+
+    def _checked(self, x: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        """Return rows and targets as arrays, checked by scikit-learn's rules."""
+        x, y = validate_data(
+            self,
+            x,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            dtype=ROW_TYPES,
+            reset=reset,
+            y_numeric=self._targets_are_numbers,
+        )
+        return x, y
+
+    def _weights(
+        self, x: Any, y: Any, sample_weight: Any, *, incremental: bool
+    ) -> tuple[FloatArray | None, FloatArray | None]:
+        """Return the rows' weights as given, and with those of their classes."""
+        given = None if sample_weight is None else _check_sample_weight(sample_weight, x)
+        if given is not None and not given.sum() > 0:
+            raise InvalidArgument("sample_weight sums to zero or less, so no row counts; give some a weight.")
+        of_classes = self._class_weights(y, incremental=incremental)
+        if of_classes is None:
+            return given, given
+        return given, of_classes if given is None else of_classes * given
+
+    def _validation(self, given: Any) -> TrainingData | None:
+        """Return the validation set that fit was given, checked, if there is one."""
+        if given is None:
+            return None
+        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+            raise InvalidArgument(_VALIDATION)
+        x, y = self._checked(*given[:2], reset=False)
+        weight = _check_sample_weight(given[2], x) if len(given) == 3 and given[2] is not None else None
+        return TrainingData(x, self._encoded(y), weight, weight)
+
+    def _parameters(self) -> Parameters:
+        """Return the fitted parameters as they are now, whoever set them."""
+        dtype = np.result_type(np.float32, *self.coefs_, *self.intercepts_)
+        pairs = zip(self.coefs_, self.intercepts_, strict=True)
+        return [(np.asarray(weight, dtype), np.asarray(bias, dtype).reshape(-1)) for weight, bias in pairs]
+
+    def _forward(self, x: Any) -> FloatArray:
+        """Return the outputs ``(n_samples, n_outputs)`` for rows as they were given."""
+        check_is_fitted(self)
+        x = validate_data(self, x, accept_sparse="csr", dtype=ROW_TYPES, reset=False)
+        own = self._parameters()
+        # as a product of NumPy's would have it
+        dtype = np.result_type(np.float64 if x.dtype == np.uint8 else x.dtype, own[0][0])
+        parameters = _in_type(own, dtype)
+        activations = network_of(self).activations
+        return self._outputs(lambda rows: logits(parameters, activations, Scaling(), rows), x)
+
+    def _outputs(self, logits_of: Callable[[Any], FloatArray], x: Any) -> FloatArray:
+        """Return the outputs ``(n, n_outputs)`` for checked rows, of which sparse ones go in chunk by chunk."""
+        if sparse.issparse(x):
+            parts = range(0, x.shape[0], CHUNK)
+            values = np.concatenate([logits_of(x[start : start + CHUNK].toarray()) for start in parts])
+        else:
+            values = logits_of(x)
+        function = OUTPUT_FUNCTIONS[OUTPUTS[self.out_activation_][0]]
+        # a network that has diverged overflows here; whoever asked sees it in the result
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.ascontiguousarray(function(values.T).T)
+
+    def _reported_loss(self, loss: float, state: Any) -> float:
+        """Return an epoch's loss as ``loss_`` gives it."""
+        divisor = self._loss_divisor()
+        if divisor == 1:
+            return loss
+        squares = sum(float(np.vdot(weight, weight)) for weight, _ in state.engine.parameters())
+        # each batch adds α / 2 Σ w² / n, and counts by its n rows in the mean
+        penalty = state.recipe.l2_penalty / 2 * state.n_batches / state.n_rows * squares
+        return (loss - penalty) / divisor + penalty
+
+    def _loss_divisor(self) -> int:
+        """Return what the summed loss of the outputs is divided by where it is told."""
+        return 1
+
+    def _check_solver(self) -> bool:
+        if self.solver not in STOCHASTIC_SOLVERS:
+            raise AttributeError(
+                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
+            )
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # what depends on what is predicted
+
+    #: Whether targets are converted to numbers when they are checked.
+    _targets_are_numbers = False
+
+    @abstractmethod
+    def _learned_targets(self, y: Any, *, incremental: bool) -> NDArray[Any]:
+        """Learn what the targets are like, and return them as a ``Task`` takes them."""
+
+    @abstractmethod
+    def _encoded(self, y: Any) -> NDArray[Any]:
+        """Return targets like those learned before as a ``Task`` takes them."""
+
+    @abstractmethod
+    def _output(self) -> str:
+        """Return ``out_activation_``."""
+
+    @abstractmethod
+    def _score(self, outputs: FloatArray, targets: NDArray[Any], sample_weight: FloatArray | None) -> float:
+        """Return how good outputs are, the higher the better."""
+
+    def _class_weights(self, y: Any, *, incremental: bool) -> FloatArray | None:
+        """Return the weight of each row's class."""
+        return None
+
+    def _stratifies(self) -> bool:
+        """Whether the rows set aside shall hold each class in proportion."""
+        return False
+
+
+def _in_type(parameters: Parameters, dtype: np.dtype[Any]) -> Parameters:
+    return [(weight.astype(dtype, copy=False), bias.astype(dtype, copy=False)) for weight, bias in parameters]

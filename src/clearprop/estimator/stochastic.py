@@ -1,0 +1,192 @@
+"""Fitting batch by batch: an estimator's data and rules, given to Clearprop's one training loop."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from clearprop.callbacks import TrainingState
+from clearprop.engines import create_engine
+from clearprop.engines.base import Task
+from clearprop.errors import InvalidArgument, TrainingDiverged
+from clearprop.estimator.convergence import Convergence
+from clearprop.estimator.plan import network_of, recipe_of
+from clearprop.history import History
+from clearprop.parameters import Parameters
+from clearprop.scaling import Scaling
+from clearprop.training import run_epochs
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingData:
+    """What a fit learns from.
+
+    Parameters
+    ----------
+    x : ndarray or CSR matrix (n, features)
+    targets : ndarray
+        As ``Task`` takes them.
+    training_weight : ndarray (n,) or None
+        How much each row counts in the loss, the weight of its class included.
+    sample_weight : ndarray (n,) or None
+        How much each row counts in a score: as it was given.
+    """
+
+    x: Any
+    targets: NDArray[Any]
+    training_weight: NDArray[np.floating[Any]] | None
+    sample_weight: NDArray[np.floating[Any]] | None
+
+    def take(self, rows: Rows) -> TrainingData:
+        """Return some of the rows."""
+        training_weight, sample_weight = (
+            None if weight is None else weight[rows] for weight in (self.training_weight, self.sample_weight)
+        )
+        return TrainingData(self.x[rows], self.targets[rows], training_weight, sample_weight)
+
+
+def fit_stochastic(
+    estimator: Any,
+    data: TrainingData,
+    validation: TrainingData | None,
+    parameters: Parameters,
+    random: np.random.RandomState,
+    *,
+    incremental: bool,
+) -> Parameters:
+    """Train an estimator's network, keep what was measured as its attributes, and return its parameters.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Initialized: its fitted attributes are there, and grow as training goes.
+    data : TrainingData
+    validation : TrainingData or None
+        Rows to score after every epoch; None and ``early_stopping`` set some of the data's aside.
+    parameters : Parameters
+        Where training starts.
+    random : numpy.random.RandomState
+        Draws what is set aside, the order of the rows, and dropout.
+    incremental : bool
+        Whether to run a single epoch, with the optimizer as the one before left it.
+
+    Raises
+    ------
+    InvalidArgument
+        In scikit-learn's words, where the data are too few, or the loss stopped being finite.
+    """
+    rows = np.arange(data.x.shape[0])
+    if estimator.early_stopping and validation is None:
+        rows, held_out = _split(estimator, data, random)
+        validation = data.take(held_out)
+    if estimator.batch_size != "auto" and estimator.batch_size > len(rows):
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=2,
+        )
+    network = network_of(estimator)
+    recipe = recipe_of(estimator, len(rows), 1 if incremental else estimator.max_iter)
+    task = Task(
+        network=network,
+        recipe=recipe,
+        parameters=parameters,
+        x=data.x,
+        y=data.targets,
+        scaling=Scaling(),
+        # drawn only where it is used, so that without dropout the numbers are scikit-learn's
+        dropout_rng=np.random.default_rng(random.randint(2**31) if network.dropout else 0),
+        sample_weight=data.training_weight,
+    )
+    engine = create_engine(estimator.engine, task, estimator.device)
+    # a memory fits only the rule and the engine it was made by
+    kind = (recipe.optimizer, engine.name)
+    if incremental and estimator._optimizer_memory[0] == kind:
+        engine.load_state(estimator._optimizer_memory[1])
+    else:
+        estimator._learning_rate_scale = 1.0
+    restore_best = estimator.early_stopping if estimator.restore_best is None else estimator.restore_best
+    convergence = Convergence(estimator, incremental=incremental, restore_best=restore_best, start=parameters)
+    state = TrainingState(
+        network=network,
+        recipe=recipe,
+        engine=engine,
+        n_rows=len(rows),
+        n_batches=-(-len(rows) // recipe.batch_size),
+        has_validation=validation is not None,
+        history=History(),
+    )
+    estimator.n_iter_ = 0
+    if validation is not None and estimator.validation_scores_ is None:
+        estimator.validation_scores_, estimator.best_validation_score_ = [], -np.inf
+    try:
+        run_epochs(
+            state,
+            order=_order(rows, random, shuffle=estimator.shuffle),
+            measure=None if validation is None else _measure(estimator, validation),
+            callbacks=[convergence, *(estimator.callbacks or ())],
+        )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    except TrainingDiverged as error:
+        if not restore_best:
+            raise not_finite() from error
+        convergence.diverged()
+    estimator.history_ = state.history
+    estimator._optimizer_memory = (kind, {name: array.copy() for name, array in engine.state().items()})
+    return convergence.best if restore_best else engine.parameters()
+
+
+def not_finite() -> InvalidArgument:
+    """Return the error of a training whose numbers grew beyond all bounds."""
+    return InvalidArgument(
+        "Solver produced non-finite parameter weights. The input data may contain large values and need to "
+        "be preprocessed."
+    )
+
+
+def _split(estimator: Any, data: TrainingData, random: np.random.RandomState) -> tuple[Rows, Rows]:
+    """Return the rows to train on and those set aside, the very ones that scikit-learn takes."""
+    rows: Rows
+    held_out: Rows
+    rows, held_out = train_test_split(
+        np.arange(data.x.shape[0]),
+        random_state=random,
+        test_size=estimator.validation_fraction,
+        stratify=data.targets if estimator._stratifies() else None,
+    )
+    if len(held_out) < 2:
+        raise InvalidArgument(
+            "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+        )
+    return rows, held_out
+
+
+def _order(rows: Rows, random: np.random.RandomState, *, shuffle: bool) -> Callable[[], Rows]:
+    """Return what gives the order of each epoch: scikit-learn's, which shuffles what it shuffled before."""
+    order = rows
+
+    def next_order() -> Rows:
+        nonlocal order
+        if shuffle:
+            places = np.arange(len(rows))
+            random.shuffle(places)
+            order = order[places]
+        return order
+
+    return next_order
+
+
+def _measure(estimator: Any, validation: TrainingData) -> Callable[[TrainingState], Mapping[str, float]]:
+    def measure(state: TrainingState) -> Mapping[str, float]:
+        outputs = estimator._outputs(state.engine.logits, validation.x)
+        return {"validation_score": estimator._score(outputs, validation.targets, validation.sample_weight)}
+
+    return measure
