@@ -5,14 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help study mnist bench test soak fuzz check format wheel clean
+.PHONY: help study mnist bench test soak soak-runs fuzz check format wheel clean
 
 help:
 	@echo "make study   run the study on the embedded digits; ends with the path of its report"
 	@echo "make mnist   run the published study on MNIST (downloads 11 MB, or set CLEARPROP_DATA)"
 	@echo "make bench   measure speed side by side with JAX, PyTorch and scikit-learn (long, best left alone)"
 	@echo "make test    run the whole test suite"
-	@echo "make soak    run what takes long: a million damaged model files (half an hour)"
+	@echo "make soak    kill processes, fill disks, damage a million model files (about an hour)"
 	@echo "make check   run the linters, the type checker and the import contracts"
 	@echo "make format  format the code"
 	@echo "make wheel   build the wheel into dist/"
@@ -31,7 +31,11 @@ bench: $(VENV)/.bench
 test: $(VENV)/.developer
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-soak: fuzz
+# what takes too long for the test suite; each part is a prerequisite of its own
+soak: soak-runs fuzz
+
+soak-runs: $(VENV)/.developer
+	$(BIN)/python tests/soak/kill_runs.py
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python tests/fuzz/fuzz_model_files.py -runs=1000000

@@ -40,3 +40,10 @@ def check_free(option: str, path: Path | None, overwrite: bool, source: Path) ->
 def command_line() -> str:
     """Return the command that was typed, quoted so that it can be typed again."""
     return shlex.join(["clearprop", *sys.argv[1:]])
+
+
+def resume_command(out: Path) -> str:
+    """Return the command that goes on from where the one that was typed left off."""
+    typed = [argument for argument in sys.argv[1:] if argument != "--resume"]
+    named = any(argument.split("=")[0] == "--out" for argument in typed)
+    return shlex.join(["clearprop", *typed, *([] if named else ["--out", str(out)]), "--resume"])

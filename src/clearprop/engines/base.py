@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -138,6 +139,18 @@ class Engine(Protocol):
 
     def load_parameters(self, parameters: Parameters) -> None:
         """Go on from other parameters of the same shapes; the optimizer's memory stays."""
+        ...
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what the optimizer remembers, as arrays by name; they hold until the next step.
+
+        With it, the parameters and the stream of dropout masks another engine of the same task goes on bit
+        for bit.
+        """
+        ...
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Remember what ``state`` gave; the arrays are copied."""
         ...
 
 

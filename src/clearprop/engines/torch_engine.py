@@ -240,6 +240,24 @@ class TorchEngine:
             layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
             layer.bias.copy_(torch.from_numpy(bias))
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what the optimizer remembers; see ``Engine.state``."""
+        return {
+            f"{index}.{name}": _array(value)
+            for index, slots in self._optimizer.state_dict()["state"].items()
+            for name, value in slots.items()
+            if isinstance(value, Tensor)
+        }
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Remember what ``state`` gave; see ``Engine.load_state``."""
+        slots: dict[int, dict[str, Tensor]] = {}
+        for key, array in state.items():
+            index, _, name = key.partition(".")
+            slots.setdefault(int(index), {})[name] = torch.tensor(array)
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
     def _total(self, index: Tensor) -> float:
         """Return how much the rows of a batch count together."""
         return len(index) if self._sample_weight is None else float(self._sample_weight[index].sum())
