@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import clearprop as cp
 from clearprop.cli import main
 from clearprop.errors import InvalidArgument, MissingExtra
 from clearprop.onnx_files import onnx_bytes, stored_as
+from clearprop.parameters import copy_parameters
 from clearprop.torch_files import state_dict_bytes, torch_usage
 
 ACTIVATIONS = ["relu", "sigmoid", "tanh", "identity"]
@@ -86,6 +88,23 @@ def test_the_graph_takes_images_as_they_are_stored_and_gives_their_probabilities
     assert rows.dtype == np.uint8
     given = run_onnx(model, rows.reshape(-1, 28, 28), input_type)
     np.testing.assert_allclose(given, model.predict_proba(rows), rtol=0, atol=1e-6)
+
+
+def test_on_mnist_float32_rounds_a_few_of_100_000_probabilities_otherwise_and_float64_none(
+    mnist: cp.Dataset,
+) -> None:
+    train, _, test = mnist.split(validation=10_000, seed=0)
+    assert test is not None
+    recipe = cp.Recipe(optimizer="adam", learning_rate=0.003, epochs=2, batch_size=128, seed=0)
+    single = cp.train(cp.Network((784, 100, 10)), recipe, train, progress=False).model
+    assert cp.evaluate(single, test).accuracy > 0.95
+    images = test.x.reshape(-1, 28, 28)
+    differences = np.abs(run_onnx(single, images) - single.predict_proba(test.x))
+    assert differences.max() <= 5e-6
+    assert (differences <= 1e-6).mean() > 0.9999
+    double = replace(single, parameters=copy_parameters(single.parameters, np.float64))
+    differences = np.abs(run_onnx(double, images) - double.predict_proba(test.x))
+    assert differences.max() <= 1e-13
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

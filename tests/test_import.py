@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+import zipfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -398,6 +399,18 @@ def test_a_skops_file_with_another_type_is_not_trusted(
     except Executed:
         pytest.skip("this skops calls what it writes")
     assert "holds types that are not trusted" in refused(capsys, path, "--out", tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["schema.json", "archive/data.pkl"])
+def test_an_archive_that_unpacks_to_very_much_is_not_unpacked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    path = tmp_path / "bomb"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, bytes(10**7))
+    assert "but would unpack to 10,000,000; save it uncompressed" in refused(
+        capsys, path, "--out", tmp_path / "m"
+    )
 
 
 def test_a_skops_file_tells_its_own_activation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

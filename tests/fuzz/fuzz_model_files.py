@@ -154,7 +154,9 @@ def main() -> None:
         for name, content in seeds().items():
             (Path(folder.name) / name).write_bytes(content)
         files = [folder.name]
-    atheris.Setup([sys.argv[0], "-max_len=4096", *arguments, *files], Counted(), custom_mutator=mutate)
+    # few changes at once, so that some files stay good enough to get far
+    options = ["-max_len=4096", "-mutate_depth=2"]
+    atheris.Setup([sys.argv[0], *options, *arguments, *files], Counted(), custom_mutator=mutate)
     atheris.Fuzz()
 
 

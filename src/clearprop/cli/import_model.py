@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # how torch.save began before it wrote zip archives; weights_only reads these too
 _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+MOST_UNPACKED = 50
 _WHAT_A_STATE_DICT_LACKS = ("--activation", "--output", "--class-names", "--shift", "--factor")
 
 
@@ -106,8 +107,14 @@ def _kind(source: Path) -> str:
             try:
                 with zipfile.ZipFile(file) as archive:
                     names = archive.namelist()
+                    unpacked = sum(member.file_size for member in archive.infolist())
             except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError) as error:
                 raise ModelFileError(f"{place} is damaged ({error}); save it again.") from None
+            # weights hardly compress, so what unpacks to so much more is made to fill the memory
+            if unpacked > MOST_UNPACKED * size:
+                raise ModelFileError(
+                    f"{place} has {size:,} bytes, but would unpack to {unpacked:,}; save it uncompressed."
+                )
             return "skops" if "schema.json" in names else "torch"
         if begin == _LEGACY_TORCH:
             return "torch"
