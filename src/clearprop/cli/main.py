@@ -27,7 +27,7 @@ USER_MISTAKE = 2
 DEFECT = 1
 
 
-class _Interruption(Exception):  # noqa: N818
+class _Interruption(Exception):
     """Ctrl-C or SIGTERM, on its way through the parser, which would end without a word."""
 
 
