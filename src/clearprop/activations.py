@@ -49,8 +49,8 @@ def _relu(x: Array) -> None:
 
 def _relu_derivative(gradient: Array, output: Array) -> None:
     """F' = 1 where f > 0, else 0; at the kink 0, as PyTorch takes it."""
-    # sign is 0 or 1 here, and several times faster than a boolean mask
-    np.sign(output, out=output)
+    # written as numbers: a boolean mask would be several times slower to multiply with
+    np.greater(output, 0, out=output, casting="unsafe")
     gradient *= output
 
 

@@ -52,6 +52,10 @@ class EngineUnavailable(ClearpropError):
     """The engine or device asked for is not available here; the text says how to get it."""
 
 
+class MissingExtra(ClearpropError):
+    """An optional library is not installed; the text says how to get it."""
+
+
 class TrainingDiverged(ClearpropError):
     """The loss became NaN or infinite.
 

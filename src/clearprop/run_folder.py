@@ -142,20 +142,24 @@ class RunRecorder(Callback):
         checkpoint = self._run_folder.checkpoints.latest() if self._began else None
         if checkpoint is None or self._network is None:
             return 0
-        self._write(self._network, checkpoint.parameters, checkpoint.history)
+        history = checkpoint.history
+        self._write(self._network, checkpoint.parameters, history, history.metrics())
         return checkpoint.epoch
 
     def on_train_end(self, state: TrainingState) -> None:
         """Write the final parameters, which early stopping may have changed."""
-        self._write(state.network, state.engine.parameters(), state.history)
+        metrics = state.history.metrics(best=state.recipe.early_stopping is not None)
+        self._write(state.network, state.engine.parameters(), state.history, metrics)
 
     def _begin(self, network: Network, recipe: Recipe) -> None:
         self._run_folder.forget()
         self._run_folder.write_config(network, recipe, **self._config)
         self._began = True
 
-    def _write(self, network: Network, parameters: Parameters, history: History) -> None:
+    def _write(
+        self, network: Network, parameters: Parameters, history: History, metrics: dict[str, Any]
+    ) -> None:
         data = self._dataset
-        model = Model(network, parameters, data.scaling, data.class_names, data.image_shape)
+        model = Model(network, parameters, data.scaling, data.class_names, data.image_shape, metrics=metrics)
         self._run_folder.write_model(model, self._training)
         self._run_folder.write_history(history)

@@ -140,16 +140,34 @@ def train(
         callbacks=everyone,
     )
     parameters = finite_parameters(state)
+    seconds = time.perf_counter() - started
+    model = Model(
+        network,
+        parameters,
+        train.scaling,
+        train.class_names,
+        train.image_shape,
+        metrics=state.history.metrics(best=recipe.early_stopping is not None),
+        training={
+            "dataset": train.name,
+            "rows": len(train),
+            "recipe": recipe.to_dict(),
+            "engine": machine.name,
+            "device": machine.device,
+            "dtype": dtype,
+            "seconds": seconds,
+        },
+    )
     return Run(
         network=network,
         recipe=recipe,
         history=state.history,
-        model=Model(network, parameters, train.scaling, train.class_names, train.image_shape),
+        model=model,
         engine=machine.name,
         device=machine.device,
         dtype=dtype,
         n_rows=len(train),
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Print accuracy, classification report and confusion matrix of a model.
+    """Print accuracy, classification report, confusion matrix and calibration of a model.
 
     Train and validation parts are those the model was trained with.
 
@@ -52,7 +53,7 @@ def evaluate(
         part = dataset.test
     else:
         recipe = training.get("recipe")
-        if not isinstance(recipe, dict) or "seed" not in recipe:
+        if not isinstance(recipe, dict) or "seed" not in recipe or "validation" not in training:
             raise InvalidArgument(
                 f"{path} does not say how its data was split, so only --split test can be measured."
             )
@@ -66,4 +67,6 @@ def evaluate(
         return
     print(evaluation)
     print()
-    print(evaluation.confusion_text())
+    print(evaluation.confusion_text(shutil.get_terminal_size().columns))
+    print()
+    print(evaluation.calibration_text())

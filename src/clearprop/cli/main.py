@@ -17,6 +17,9 @@ import clearprop
 from clearprop.cli import data
 from clearprop.cli.bench import bench
 from clearprop.cli.evaluate import evaluate
+from clearprop.cli.export import export
+from clearprop.cli.import_model import import_model
+from clearprop.cli.predict import predict
 from clearprop.cli.report import report
 from clearprop.cli.signals import exit_code, terminable, word
 from clearprop.cli.study import study
@@ -52,8 +55,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (study, train, evaluate, report, bench):
+for verb in (study, train, evaluate, predict, report, export, bench):
     app.command()(verb)
+app.command("import")(import_model)
 app.add_typer(data.app, name="data")
 
 

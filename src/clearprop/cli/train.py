@@ -137,11 +137,18 @@ def _train(
     quiet: bool,
 ) -> Run:
     """Train into a folder, and keep what there is however it ends."""
+    from clearprop.data.loading import preparation_of
     from clearprop.progress import ResumeNotice
     from clearprop.run_folder import RunRecorder
     from clearprop.training import train as train_network
 
-    training = {"data": data, "validation": decided.validation, "recipe": decided.recipe.to_dict()}
+    training = {
+        "data": data,
+        "validation": decided.validation,
+        "recipe": decided.recipe.to_dict(),
+        # clearprop predict makes pictures like these, when the data may be gone
+        "preparation": preparation_of(data),
+    }
     config = {
         "data": data,
         "validation": decided.validation,
