@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def test_every_verb_of_the_command_line_exists(capsys: pytest.CaptureFixture[str
         assert main([verb, "--help"]) == 0
 
 
+<<<<<<< HEAD
 def test_the_example_of_model_files_runs_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,3 +112,27 @@ def test_the_format_is_described_as_it_is(tmp_path: Path) -> None:
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     for name in json.loads(header["__metadata__"]["clearprop"]):
         assert f"| `{name}` |" in guide
+=======
+def test_the_runs_of_the_readme_survive_a_kill_as_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shlex
+
+    from killing import epochs_in, start
+
+    from clearprop.cli import main
+
+    section = README.split("## Runs that survive anything")[1].split("\n## ")[0]
+    (block,) = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
+    first, again, more = (shlex.split(line, comments=True)[1:] for line in block.splitlines())
+    monkeypatch.chdir(tmp_path)
+    process = start(first, Path("log.txt"))
+    while process.poll() is None and len(epochs_in(Path("log.txt"))) < 2:
+        time.sleep(0.01)
+    process.kill()
+    process.wait(timeout=60)
+    assert main([*again, "--quiet"]) == 0
+    assert re.search(r"Going on in runs/digits after epoch \d+ of 20\.", capsys.readouterr().err)
+    assert main([*more, "--quiet"]) == 0
+    assert "after epoch 20 of 25" in capsys.readouterr().err
+>>>>>>> i4-survive

@@ -472,3 +472,10 @@ def test_a_death_between_any_two_steps_of_writing_changes_nothing_of_the_end(
         if not death.came:
             break
     assert steps > 30
+
+
+def test_progress_goes_on_where_the_training_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut_off(tmp_path, 5)
+    train(checkpoint=tmp_path, resume=True, progress=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 5/6", "epoch 6/6"]

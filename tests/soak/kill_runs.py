@@ -122,8 +122,9 @@ def full_disk(seed: int, folder: Path, rounds: int) -> None:
     expected = contents(folder / "whole")
     disk = folder / "disk"
     disk.mkdir()
+    # room for the checkpoint, the one before it and the one that is being written
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)],
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)],
         capture_output=True,
         text=True,
         check=False,
