@@ -68,7 +68,6 @@ def test_every_verb_of_the_command_line_exists(capsys: pytest.CaptureFixture[str
         assert main([verb, "--help"]) == 0
 
 
-<<<<<<< HEAD
 def test_the_example_of_model_files_runs_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,7 +111,8 @@ def test_the_format_is_described_as_it_is(tmp_path: Path) -> None:
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     for name in json.loads(header["__metadata__"]["clearprop"]):
         assert f"| `{name}` |" in guide
-=======
+
+
 def test_the_runs_of_the_readme_survive_a_kill_as_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,4 +135,3 @@ def test_the_runs_of_the_readme_survive_a_kill_as_it_says(
     assert re.search(r"Going on in runs/digits after epoch \d+ of 20\.", capsys.readouterr().err)
     assert main([*more, "--quiet"]) == 0
     assert "after epoch 20 of 25" in capsys.readouterr().err
->>>>>>> i4-survive
