@@ -37,7 +37,7 @@ LONGEST_SIDE = 400
 # the digit alone is brought to this many pixels for each pixel of its box before its strokes are measured
 PIXELS_A_BOX_PIXEL = 5
 # ink is what differs from the paper by so many standard deviations of the paper's noise, and so many levels
-NOISE_DEVIATIONS = 5.0
+NOISE_DEVIATIONS = 6.0
 LEAST_CONTRAST = 6.0
 # the faintest ink, beside the darkest, that still belongs to a stroke
 FAINTEST = 0.05
@@ -160,7 +160,9 @@ def paper_levels(grey: Floats) -> Floats:
     for _ in range(4):
         away = np.abs(levels - at_edge @ coefficients)
         near = away <= max(3 * _deviation(away), 2.0)
-        coefficients = np.linalg.lstsq(at_edge[near], levels[near], rcond=None)[0]
+        # the normal equations: well conditioned for x and y in -1..1, and lstsq copes with a single row
+        gram = at_edge[near].T @ at_edge[near]
+        coefficients = np.linalg.lstsq(gram, at_edge[near].T @ levels[near], rcond=None)[0]
     surface = np.zeros_like(grey)
     for coefficient, term in zip(coefficients.astype(np.float32), _terms(y[:, np.newaxis], x), strict=True):
         surface += coefficient * term
@@ -199,18 +201,24 @@ def find_ink(grey: Floats) -> Floats:
     side = max(1, round(max(grey.shape) / 100))
     calm = ndimage.uniform_filter(ink, side) if side > 1 else ink
     least = max(NOISE_DEVIATIONS * _deviation(calm[margin(grey.shape)]), LEAST_CONTRAST)
-    if np.abs(calm[np.abs(calm) > least]).sum() == 0:
-        return np.zeros_like(grey)
-    if calm[calm > least].sum() < -calm[calm < -least].sum():
+    found = np.zeros_like(grey)
+    seen = np.abs(calm) > least
+    if not seen.any():
+        return found
+    # the rest is worked out where there is something, which for most pictures is a small part
+    where = _extent(seen)
+    ink, calm, seen = ink[where], calm[where], seen[where]
+    if calm[seen].sum() < 0:
         ink, calm = -ink, -calm
     strong = calm > otsu_threshold(calm[calm > least])
     full = float(np.percentile(ink[strong], 90))
+    # the fainter edge of a stroke may lie outside of what is seen by one pixel, which is no loss
     parts, _ = ndimage.label(calm > max(0.75 * least, FAINTEST * full), np.ones((3, 3)))
     amounts = np.bincount(parts.ravel(), np.where(strong, calm, 0).ravel())
     # number 0 is the paper
     amounts[0] = 0
     kept = amounts > SMALLEST_PART * amounts.max()
-    found: Floats = np.where(kept[parts], np.clip(ink / full, 0, 1), np.float32(0))
+    found[where] = np.where(kept[parts], np.clip(ink / full, 0, 1), 0)
     return found
 
 
@@ -253,8 +261,7 @@ def crop(ink: Floats) -> Floats:
     ndarray (h, w) of float32
         A view of the smallest rectangle that holds everything above 0.
     """
-    rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return ink[_extent(ink > 0)]
 
 
 def even_strokes(digit: Floats, box: tuple[int, int]) -> Floats:
@@ -368,6 +375,12 @@ def _grey(image: Any, paper: int | None) -> Grey:
     if pixels.dtype != np.uint8:
         pixels = stretched(pixels)
     return grey_levels(Image.fromarray(np.ascontiguousarray(pixels)), paper)
+
+
+def _extent(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return the smallest rectangle that holds everything true."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _terms(y: Floats, x: Floats) -> list[Floats]:

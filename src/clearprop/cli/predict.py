@@ -6,16 +6,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
 from clearprop.errors import DataError, InvalidArgument
-
-if TYPE_CHECKING:
-    from clearprop.model import Model
 
 USER_MISTAKE = 2
 
@@ -51,6 +48,7 @@ def predict(
     """
     from clearprop.arguments import check_choice, check_whole
     from clearprop.data.loading import preparation_of
+    from clearprop.images import shade_text
     from clearprop.model_files import PARAMETERS_FILE, load_model, read_training
     from clearprop.preparation import PREPARATIONS, prepare_image
 
@@ -77,9 +75,10 @@ def predict(
             print(f"Error: {printable(str(error))}", file=sys.stderr)
     probabilities = trained.predict_proba(np.array(rows)) if rows else np.empty((0, 0))
     if as_json:
-        _print_json(read, probabilities, trained)
+        _print_json(read, probabilities, trained.class_names)
     elif rows:
-        _print(read, probabilities, trained, top, rows if show else None)
+        pictures = [shade_text(row, trained.image_shape) for row in rows] if show else None
+        _print(read, probabilities, trained.class_names, top, pictures)
     if len(read) < len(images):
         raise typer.Exit(USER_MISTAKE)
 
@@ -92,12 +91,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def _print_json(images: list[Path], probabilities: NDArray[Any], model: Model) -> None:
+def _print_json(images: list[Path], probabilities: NDArray[Any], class_names: tuple[str, ...]) -> None:
     found = [
         {
             "path": os.fspath(image),
-            "class": model.class_names[int(each.argmax())],
-            "probabilities": dict(zip(model.class_names, each.tolist(), strict=True)),
+            "class": class_names[int(each.argmax())],
+            "probabilities": dict(zip(class_names, each.tolist(), strict=True)),
         }
         for image, each in zip(images, probabilities, strict=True)
     ]
@@ -107,15 +106,13 @@ def _print_json(images: list[Path], probabilities: NDArray[Any], model: Model) -
 def _print(
     images: list[Path],
     probabilities: NDArray[Any],
-    model: Model,
+    class_names: tuple[str, ...],
     top: int,
-    rows: list[NDArray[np.uint8]] | None,
+    pictures: list[str] | None,
 ) -> None:
     """Print a table on a terminal, and one plain line an image elsewhere."""
     from rich.console import Console
     from rich.table import Table
-
-    from clearprop.images import shade_text
 
     console = Console(markup=False, highlight=False, emoji=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -126,17 +123,15 @@ def _print(
         table.add_column("or", style="dim", overflow="fold")
     for number, (image, each) in enumerate(zip(images, probabilities, strict=True)):
         best = np.argsort(-each, kind="stable")[:top]
-        named = [(printable(model.class_names[label]), f"{each[label]:.1%}") for label in best]
+        named = [(printable(class_names[label]), f"{each[label]:.1%}") for label in best]
         name = printable(str(image))
         plain = [f"{label} ({share})" for label, share in named]
         if not console.is_terminal:
             print(f"{name}: {', '.join(plain)}")
         table.add_row(name, *named[0], *([", ".join(plain[1:])] if top > 1 else []))
-        if rows is not None and model.image_shape is not None:
-            picture = shade_text(rows[number], model.image_shape)
+        if pictures is not None:
             if console.is_terminal:
-                console.print(f"{name}\n{picture}")
-            else:
-                print(picture)
+                print(name)
+            print(pictures[number])
     if console.is_terminal:
         console.print(table)
