@@ -234,7 +234,7 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
     Raises
     ------
     InvalidArgument
-        If the classes differ in number or there are no rows.
+        If the classes differ in number, there are no rows, or the model's numbers overflow.
     DataError
         If the features differ in number.
     """
@@ -257,6 +257,11 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
     if len(dataset) == 0:
         raise InvalidArgument(f"{dataset.name} has no rows to evaluate.")
     probabilities = model.predict_proba(dataset.x)
+    if not np.isfinite(probabilities).all():
+        raise InvalidArgument(
+            f"The model's numbers overflow on {dataset.name}, so there is nothing to measure; train it again, "
+            "with a smaller learning rate."
+        )
     predictions = probabilities.argmax(axis=1)
     confidence = probabilities[np.arange(len(dataset)), predictions]
     of_truth = probabilities[np.arange(len(dataset)), dataset.y].astype(np.float64)

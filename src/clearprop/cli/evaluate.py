@@ -46,7 +46,8 @@ def evaluate(
     trained = load_model(path)
     training = read_training(path)
     source = data or training.get("data")
-    if source is None:
+    # what a file says of itself may be anything
+    if not isinstance(source, str):
         raise InvalidArgument(f"{path} does not say what it was trained on; name the data with --data.")
     dataset = load_data(source, data_dir=data_dir)
     if split == "test":

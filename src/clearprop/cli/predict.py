@@ -61,6 +61,11 @@ def predict(
         raise InvalidArgument(
             f"{path} was trained on rows of a table, not on images, so it cannot predict from an image."
         )
+    if trained.network.output != "softmax":
+        raise InvalidArgument(
+            f'{path} has output="{trained.network.output}", but images are told apart with a softmax; '
+            "use it in Python, with clearprop.load."
+        )
     if prepare is None:
         training = read_training(path)
         recorded = training.get("preparation")
@@ -74,6 +79,8 @@ def predict(
             # in the order of the images, also where both go to one terminal
             print(f"Error: {printable(str(error))}", file=sys.stderr)
     probabilities = trained.predict_proba(np.array(rows)) if rows else np.empty((0, 0))
+    if not np.isfinite(probabilities).all():
+        raise InvalidArgument(f"{path} has numbers that overflow on these images; train the model again.")
     if as_json:
         _print_json(read, probabilities, trained.class_names)
     elif rows:
