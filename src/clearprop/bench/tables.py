@@ -121,7 +121,9 @@ def _table(result: Result) -> Table:
             cells.append("-" if value is None else f"{value:.4f}")
         comparison = next((each for each in result.comparisons if each.against == outcome.contestant), None)
         rows.append((*cells, *_ratio(comparison)))
-    network = f"Network {'-'.join(map(str, workload.layer_sizes))}, relu, {workload.dtype}; {workload.rows:,} rows."
+    network = (
+        f"Network {'-'.join(map(str, workload.layer_sizes))}, relu, {workload.dtype}; {workload.rows:,} rows."
+    )
     notes = [network, FLOORS.get(workload.kind, ""), memory_verdict(result)]
     return Table(workload.title, columns, rows, [note for note in notes if note])
 

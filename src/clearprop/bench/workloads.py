@@ -190,7 +190,12 @@ def _fits(quick: bool) -> list[Workload]:
     data = {
         "digits": ("the digits", 1_797, (64, 100, 10), 20 if quick else 50),
         "mnist": ("MNIST", 10_000 if quick else 60_000, (784, 100, 10), 1 if quick else 3),
-        "synthetic": ("a table of 50 columns", 20_000 if quick else 100_000, (50, 100, 10), 1 if quick else 5),
+        "synthetic": (
+            "a table of 50 columns",
+            20_000 if quick else 100_000,
+            (50, 100, 10),
+            1 if quick else 5,
+        ),
     }
     return [
         Workload(

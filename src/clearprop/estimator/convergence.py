@@ -111,7 +111,9 @@ class Convergence(Callback):
         )
         rate = estimator.learning_rate_init * state.learning_rate_scale
         if self._rule != "adaptive" or rate <= ADAPTIVE_END:
-            self._tell(f"{message}{' Learning rate too small.' if self._rule == 'adaptive' else ''} Stopping.")
+            self._tell(
+                f"{message}{' Learning rate too small.' if self._rule == 'adaptive' else ''} Stopping."
+            )
             state.stop = True
             return
         self._scale(state, state.learning_rate_scale / ADAPTIVE_STEP)

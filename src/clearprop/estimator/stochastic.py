@@ -113,9 +113,7 @@ def fit_stochastic(
     else:
         estimator._learning_rate_scale = 1.0
     restore_best = estimator.early_stopping if estimator.restore_best is None else estimator.restore_best
-    convergence = Convergence(
-        estimator, incremental=incremental, restore_best=restore_best, start=parameters
-    )
+    convergence = Convergence(estimator, incremental=incremental, restore_best=restore_best, start=parameters)
     state = TrainingState(
         network=network,
         recipe=recipe,
@@ -186,9 +184,7 @@ def _order(rows: Rows, random: np.random.RandomState, *, shuffle: bool) -> Calla
     return next_order
 
 
-def _measure(
-    estimator: Any, validation: TrainingData
-) -> Callable[[TrainingState], Mapping[str, float]]:
+def _measure(estimator: Any, validation: TrainingData) -> Callable[[TrainingState], Mapping[str, float]]:
     def measure(state: TrainingState) -> Mapping[str, float]:
         outputs = estimator._outputs(state.engine.logits, validation.x)
         return {"validation_score": estimator._score(outputs, validation.targets, validation.sample_weight)}
