@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help study mnist bench test check format wheel clean
+.PHONY: help study mnist bench test soak soak-runs fuzz check format wheel clean
 
 help:
 	@echo "make study   run the study on the embedded digits; ends with the path of its report"
 	@echo "make mnist   run the published study on MNIST (downloads 11 MB, or set CLEARPROP_DATA)"
 	@echo "make bench   measure speed side by side with JAX, PyTorch and scikit-learn (long, best left alone)"
 	@echo "make test    run the whole test suite"
+	@echo "make soak    kill processes, fill disks, damage a million model files (about an hour)"
 	@echo "make check   run the linters, the type checker and the import contracts"
 	@echo "make format  format the code"
 	@echo "make wheel   build the wheel into dist/"
@@ -29,6 +30,15 @@ bench: $(VENV)/.bench
 
 test: $(VENV)/.developer
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# what takes too long for the test suite; each part is a prerequisite of its own
+soak: soak-runs fuzz
+
+soak-runs: $(VENV)/.developer
+	$(BIN)/python tests/soak/kill_runs.py
+
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python tests/fuzz/fuzz_model_files.py -runs=1000000
 
 check: $(VENV)/.developer
 	$(BIN)/ruff check .
@@ -62,6 +72,11 @@ $(VENV)/.developer: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing Clearprop and its development tools into $(VENV) ..."
 	$(PIP) install --constraint constraints.txt --editable ".[torch,dev]"
 	@touch $@ $(VENV)/.user
+
+$(VENV)/.fuzz: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing Clearprop, its development tools and atheris into $(VENV) ..."
+	$(PIP) install --constraint constraints.txt --editable ".[torch,dev,fuzz]"
+	@touch $@ $(VENV)/.developer $(VENV)/.user
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

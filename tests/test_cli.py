@@ -63,7 +63,18 @@ def study_file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "verb",
-    ["study", "train", "evaluate", "report", "bench", "data list", "data get", "data verify", "data info"],
+    [
+        "study",
+        "train",
+        "evaluate",
+        "predict",
+        "report",
+        "bench",
+        "data list",
+        "data get",
+        "data verify",
+        "data info",
+    ],
 )
 def test_every_verb_has_a_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*verb.split(), "--help"]) == 0

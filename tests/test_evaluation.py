@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 import clearprop as cp
+from clearprop.calibration import calibration_bins, expected_calibration_error
 from clearprop.data import Dataset, Scaling
 from clearprop.errors import DataError, InvalidArgument
 
@@ -80,7 +81,68 @@ def test_the_confusion_matrix_prints_with_its_class_names(model: cp.Model, digit
     evaluation = cp.evaluate(model, digits.test)
     lines = evaluation.confusion_text().splitlines()
     assert lines[1].split() == list(digits.class_names)
-    assert [int(cell) for cell in lines[2].split()[1:]] == evaluation.confusion[0].tolist()
+    assert [int(cell.replace(".", "0")) for cell in lines[2].split()[1:]] == evaluation.confusion[0].tolist()
+
+
+def evaluated(confusion: np.ndarray, class_names: tuple[str, ...]) -> cp.Evaluation:
+    return cp.Evaluation("any", class_names, None, 0.5, 1.0, {}, confusion, [], ())
+
+
+@pytest.mark.parametrize("n_classes", [10, 26, 62])
+def test_the_confusion_matrix_of_any_number_of_classes_fits_the_terminal(
+    rng: np.random.Generator, n_classes: int
+) -> None:
+    names = tuple("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[:n_classes])
+    confusion = np.where(rng.random((n_classes, n_classes)) < 0.3, rng.integers(1, 90, n_classes), 0)
+    np.fill_diagonal(confusion, 712)
+    text = evaluated(confusion, names).confusion_text()
+    assert max(map(len, text.splitlines())) <= 80
+    if n_classes > 10:
+        # nothing is left out: every count stands with its class
+        entry = " ".join(text.split("\n", 1)[1].split())
+        for label, name in enumerate(names):
+            total = confusion[label].sum()
+            line = entry.partition(f"{name}: 712 of {total} ")[2]
+            others = [other for other in np.argsort(-confusion[label], kind="stable") if other != label]
+            taken = ", ".join(f"{names[other]} {confusion[label, other]}" for other in others[:3])
+            assert line.startswith(taken)
+
+
+def test_long_names_of_classes_fit_the_terminal_too() -> None:
+    names = ("x" * 100, "a short one", "another")
+    text = evaluated(np.arange(9).reshape(3, 3), names).confusion_text(40)
+    assert max(len(line) for line in text.splitlines()[1:]) <= 40
+
+
+def test_calibration_is_that_of_guo_et_al() -> None:
+    confidence = np.array([0.95, 0.99, 0.97, 0.62, 0.61, 0.3, 1 / 15, 1.0000001])
+    correct = np.array([1, 1, 0, 1, 0, 0, 1, 1], bool)
+    bins = calibration_bins(confidence, correct)
+    assert [each.rows for each in bins] == [1, 1, 2, 4]
+    assert (bins[0].low, bins[0].high) == pytest.approx((0, 1 / 15))
+    assert (bins[2].confidence, bins[2].accuracy) == pytest.approx((0.615, 0.5))
+    by_hand = (1 * (1 - 1 / 15) + 1 * 0.3 + 2 * 0.115 + 4 * abs(0.75 - 3.91 / 4)) / 8
+    assert expected_calibration_error(bins) == pytest.approx(by_hand)
+
+
+def test_what_is_right_as_often_as_it_is_sure_is_calibrated(rng: np.random.Generator) -> None:
+    confidence = rng.uniform(0.1, 1, 200_000)
+    assert expected_calibration_error(calibration_bins(confidence, rng.random(200_000) < confidence)) < 0.005
+    sure = calibration_bins(np.ones(10), np.zeros(10, bool))
+    assert expected_calibration_error(sure) == 1
+
+
+def test_an_evaluation_has_its_calibration(model: cp.Model, digits: Dataset) -> None:
+    assert digits.test is not None
+    evaluation = cp.evaluate(model, digits.test)
+    assert sum(each.rows for each in evaluation.calibration) == 360
+    figures = evaluation.to_dict()
+    assert figures["expected_calibration_error"] == evaluation.expected_calibration_error
+    assert figures["calibration"][-1]["rows"] == evaluation.calibration[-1].rows
+    lines = evaluation.calibration_text().splitlines()
+    assert f"{evaluation.expected_calibration_error:.4f}" in lines[0]
+    assert len(lines) == 2 + len(evaluation.calibration)
+    assert max(map(len, lines)) <= 80
 
 
 def test_data_of_another_kind_is_refused(model: cp.Model) -> None:

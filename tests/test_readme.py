@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ README = (PROJECT / "README.md").read_text("utf-8")
 
 
 def test_the_python_example_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    code = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     monkeypatch.chdir(tmp_path)
     printed = io.StringIO()
@@ -63,5 +64,74 @@ def test_every_command_of_make_exists() -> None:
 def test_every_verb_of_the_command_line_exists(capsys: pytest.CaptureFixture[str]) -> None:
     from clearprop.cli import main
 
-    for verb in set(re.findall(r"clearprop (study|train|evaluate|report|data)\b", README)):
+    for verb in set(re.findall(r"clearprop (study|train|evaluate|report|data|export|import)\b", README)):
         assert main([verb, "--help"]) == 0
+
+
+def test_the_example_of_model_files_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import clearprop as cp
+    from clearprop.cli import main
+
+    section = README.split("## Model files")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.endswith("(360, 10)\n")
+    for command in commands.strip().splitlines():
+        assert main(command.split()[1:]) == 0
+    rows = cp.load_data("digits").test.x
+    again, model = cp.load("again.safetensors"), cp.load("digits.safetensors")
+    assert (again.predict_proba(rows) == model.predict_proba(rows)).all()
+
+
+def test_the_format_is_described_as_it_is(tmp_path: Path) -> None:
+    import json
+
+    import numpy as np
+
+    import clearprop as cp
+
+    guide = (PROJECT / "docs" / "model-files.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)
+    rng = np.random.default_rng(0)
+    parameters = [
+        (rng.normal(size=(3, 4)), rng.normal(size=4)),
+        (rng.normal(size=(4, 2)), rng.normal(size=2)),
+    ]
+    scaling = cp.Scaling(rng.normal(size=3), rng.normal(size=3))
+    model = cp.Model(cp.Network((3, 4, 2), "tanh"), parameters, scaling, ("a", "b"))
+    content = model.save(tmp_path / "model.safetensors").read_bytes()
+    # the guide's own reader, which knows nothing of Clearprop
+    namespace: dict[str, object] = {"path": tmp_path / "model.safetensors", "rows": np.eye(3)}
+    exec(compile(code, "model-files.md", "exec"), namespace)
+    np.testing.assert_allclose(namespace["probabilities"], model.predict_proba(np.eye(3)), atol=1e-12)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    for name in json.loads(header["__metadata__"]["clearprop"]):
+        assert f"| `{name}` |" in guide
+
+
+def test_the_runs_of_the_readme_survive_a_kill_as_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shlex
+
+    from killing import epochs_in, start
+
+    from clearprop.cli import main
+
+    section = README.split("## Runs that survive anything")[1].split("\n## ")[0]
+    (block,) = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
+    first, again, more = (shlex.split(line, comments=True)[1:] for line in block.splitlines())
+    monkeypatch.chdir(tmp_path)
+    process = start(first, Path("log.txt"))
+    while process.poll() is None and len(epochs_in(Path("log.txt"))) < 2:
+        time.sleep(0.01)
+    process.kill()
+    process.wait(timeout=60)
+    assert main([*again, "--quiet"]) == 0
+    assert re.search(r"Going on in runs/digits after epoch \d+ of 20\.", capsys.readouterr().err)
+    assert main([*more, "--quiet"]) == 0
+    assert "after epoch 20 of 25" in capsys.readouterr().err

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from clearprop.model import Model as Model
     from clearprop.model_files import load_model as load  # noqa: F401
     from clearprop.network import Network as Network
+    from clearprop.preparation import prepare_image as prepare_image
     from clearprop.recipe import Recipe as Recipe
     from clearprop.run import Run as Run
     from clearprop.scaling import Scaling as Scaling
+    from clearprop.sklearn_models import from_sklearn as from_sklearn
+    from clearprop.torch_files import from_torch as from_torch
     from clearprop.training import train as train
 
 __version__ = "0.1.0"
@@ -46,8 +49,11 @@ _PUBLIC = {
     "Scaling": ("clearprop.scaling", "Scaling"),
     "TrainingState": ("clearprop.callbacks", "TrainingState"),
     "evaluate": ("clearprop.evaluation", "evaluate"),
+    "from_sklearn": ("clearprop.sklearn_models", "from_sklearn"),
+    "from_torch": ("clearprop.torch_files", "from_torch"),
     "load": ("clearprop.model_files", "load_model"),
     "load_data": ("clearprop.data.loading", "load_data"),
+    "prepare_image": ("clearprop.preparation", "prepare_image"),
     "scratch": ("clearprop.scratch", ""),
     "train": ("clearprop.training", "train"),
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 from clearprop.engines.base import Engine
 from clearprop.history import History
@@ -67,6 +69,13 @@ class Callback:
     def close(self) -> None:
         """Come last of all, after a failure too: give back what was taken."""
 
+    def state(self) -> dict[str, Any]:
+        """Return what a training that goes on from a checkpoint must know: JSON values and arrays."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Remember what ``state`` gave; comes before ``on_train_begin``, and only if there was anything."""
+
 
 class EarlyStopping(Callback):
     """Stops when the validation loss has not fallen for some epochs, and goes back to the best one.
@@ -95,3 +104,14 @@ class EarlyStopping(Callback):
     def on_train_end(self, state: TrainingState) -> None:
         """Go back to the best parameters."""
         state.engine.load_parameters(self._best)
+
+    def state(self) -> dict[str, Any]:
+        """Return the best loss so far, its epoch and its parameters."""
+        arrays = {f"best.{index}": array for index, array in enumerate(chain.from_iterable(self._best))}
+        return {"best_loss": self._best_loss, "best_epoch": self._best_epoch, **arrays}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Remember what ``state`` gave."""
+        self._best_loss, self._best_epoch = state["best_loss"], state["best_epoch"]
+        arrays = [state[f"best.{index}"] for index in range(len(state) - 2)]
+        self._best = list(zip(arrays[::2], arrays[1::2], strict=True))

@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from clearprop.history import History
 
 
+class ClearpropWarning(UserWarning):
+    """What a user should know though the work goes on; its text is one sentence meant for that user."""
+
+
 class ClearpropError(Exception):
     """The base of all errors a user can cause; its text is one sentence meant for that user."""
 
@@ -36,8 +40,20 @@ class StudyError(ClearpropError):
     """A study file, or the results of a study, cannot be used; the text names the place."""
 
 
+class CheckpointError(ClearpropError):
+    """A checkpoint does not fit what shall go on from it; the text names the setting that differs."""
+
+
+class FolderInUse(ClearpropError):
+    """Another process works in a folder; the text says which."""
+
+
 class EngineUnavailable(ClearpropError):
     """The engine or device asked for is not available here; the text says how to get it."""
+
+
+class MissingExtra(ClearpropError):
+    """An optional library is not installed; the text says how to get it."""
 
 
 class TrainingDiverged(ClearpropError):

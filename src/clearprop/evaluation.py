@@ -1,13 +1,20 @@
-"""Predictions -> classification report, confusion matrix, most confident mistakes."""
+"""Predictions -> classification report, confusion matrix, calibration, most confident mistakes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import textwrap
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.calibration import (
+    CalibrationBin,
+    calibration_bins,
+    calibration_text,
+    expected_calibration_error,
+)
 from clearprop.data.dataset import Dataset
 from clearprop.errors import InvalidArgument
 from clearprop.model import Model
@@ -58,6 +65,8 @@ class Evaluation:
         Rows are true classes, columns predictions.
     mistakes : list of Mistake
         All of them, the most confident first.
+    calibration : tuple of CalibrationBin
+        How often predictions of each confidence are right.
     """
 
     dataset_name: str
@@ -68,6 +77,12 @@ class Evaluation:
     report: dict[str, dict[str, float]]
     confusion: NDArray[np.int64]
     mistakes: list[Mistake]
+    calibration: tuple[CalibrationBin, ...]
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """The mean distance of accuracy and confidence, in 15 bins (Guo et al. 2017)."""
+        return expected_calibration_error(self.calibration)
 
     @property
     def predicted_classes(self) -> int:
@@ -115,6 +130,8 @@ class Evaluation:
             "loss": self.loss,
             "report": self.report,
             "confusion": self.confusion.tolist(),
+            "expected_calibration_error": self.expected_calibration_error,
+            "calibration": [asdict(each) for each in self.calibration],
             "mistakes": [
                 {
                     "row": mistake.row,
@@ -126,15 +143,46 @@ class Evaluation:
             ],
         }
 
-    def confusion_text(self) -> str:
-        """Return the confusion matrix as text: rows are true classes, columns predictions."""
+    def calibration_text(self) -> str:
+        """Return the calibration as a table: how often predictions of each confidence are right."""
+        return calibration_text(self.calibration)
+
+    def confusion_text(self, width: int = 80) -> str:
+        """Return the confusion matrix as text.
+
+        Parameters
+        ----------
+        width : int, default 80
+            Columns there are. A matrix that is wider has a line for each true class instead, with what its
+            rows were taken for.
+        """
         names = self.class_names
-        width = max(len(str(self.confusion.max())), *(len(name) for name in names))
-        cells = [["", *names], *([name, *row] for name, row in zip(names, self.confusion, strict=True))]
-        return "\n".join(
-            ["Confusion matrix (rows: true class, columns: prediction)"]
-            + ["  ".join(f"{cell!s:>{width}}" for cell in row) for row in cells]
-        )
+        columns = [
+            [name, *(str(count) if count else "." for count in counts)]
+            for name, counts in zip(names, self.confusion.T.tolist(), strict=True)
+        ]
+        table = [["", *names], *columns]
+        widths = [max(map(len, column)) for column in table]
+        if sum(widths) + 2 * (len(widths) - 1) > width:
+            return self._confusion_lines(width)
+        lines = [
+            "  ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True))
+            for row in zip(*table, strict=True)
+        ]
+        return "\n".join(["Confusion matrix (rows: true class, columns: prediction)", *lines])
+
+    def _confusion_lines(self, width: int) -> str:
+        lines = ["Confusion matrix (true class: rows predicted right, then what the others were taken for)"]
+        names = self.class_names
+        longest = max(map(len, names))
+        digits = len(str(self.confusion.sum(axis=1).max()))
+        for label, (name, counts) in enumerate(zip(names, self.confusion.tolist(), strict=True)):
+            others = sorted(set(range(len(names))) - {label}, key=lambda other: (-counts[other], other))
+            start = f"{name:>{longest}}: {counts[label]:>{digits}} of {sum(counts):>{digits}}  "
+            taken = ", ".join(f"{names[other]} {counts[other]}" for other in others if counts[other])
+            indent = " " * min(len(start), width // 2)
+            lines += textwrap.wrap(start + taken, width, subsequent_indent=indent)
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         width = max(len("weighted avg"), *(len(name) for name in self.report))
@@ -230,6 +278,7 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
             )
             for row in wrong
         ],
+        calibration=calibration_bins(confidence, predictions == dataset.y),
     )
 
 

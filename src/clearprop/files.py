@@ -14,7 +14,13 @@ from typing import Any
 from clearprop.errors import OutputError
 
 
-def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> Path:
+def write_atomic(
+    path: str | os.PathLike[str],
+    content: str | bytes,
+    *,
+    sync: bool = True,
+    keep_as: str | os.PathLike[str] | None = None,
+) -> Path:
     """Write a file under a temporary name in the same folder, flush it, then rename it.
 
     Parameters
@@ -23,6 +29,11 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> Path:
         Where the file shall be; missing folders are made.
     content : str or bytes
         Text is encoded as UTF-8.
+    sync : bool, default True
+        Wait until the disk has it. Without, a reader still never sees half of it, and no end of the process
+        can harm it, but a loss of power may.
+    keep_as : path-like or None
+        Where a file that was there goes; it is at one of the two places at any moment.
 
     Returns
     -------
@@ -43,8 +54,11 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
+        if keep_as is not None and target.exists():
+            os.replace(target, keep_as)
         os.replace(temporary, target)
     except OSError as error:
         raise OutputError(_sentence(target, error)) from error
@@ -59,6 +73,17 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> Path:
 def write_json(path: str | os.PathLike[str], value: Any) -> Path:
     """Write a value as JSON, atomically; NaN and infinity are refused, since JSON has no word for them."""
     return write_atomic(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def remove_leftovers(folder: str | os.PathLike[str], names: Collection[str]) -> None:
+    """Remove what ``write_atomic`` left of files of these names in a process that was killed.
+
+    Only for a folder that no other process is writing to.
+    """
+    for name in names:
+        for path in Path(folder).glob(f".{name}.{'?' * 8}"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def make_folder(path: str | os.PathLike[str], of: Collection[str] = ()) -> Path:

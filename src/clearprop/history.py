@@ -27,6 +27,14 @@ class History:
         """Return one value of every epoch record, such as ``column("train_loss")``."""
         return [record[name] for record in self.epochs]
 
+    def metrics(self, best: bool = False) -> dict[str, Any]:
+        """Return the losses and accuracy of the last epoch, or of the one with the lowest validation loss."""
+        if not self.epochs:
+            return {}
+        record = min(self.epochs, key=lambda each: each["validation_loss"]) if best else self.epochs[-1]
+        names = ("epoch", "train_loss", "validation_loss", "validation_accuracy")
+        return {name: record.get(name) for name in names}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the records as plain JSON values; ``History(**d)`` makes the history again."""
         return {"epochs": list(self.epochs), "batch_losses": list(self.batch_losses)}

@@ -52,15 +52,19 @@ def logits(
     ndarray (n, n_outputs)
     """
     dtype = parameters[0][0].dtype
-    result = np.empty((len(x), parameters[-1][1].size), dtype=dtype)
+    n = len(x)
+    result = np.empty((n, parameters[-1][1].size), dtype=dtype)
+    # used again for every chunk: fresh memory would cost more than the arithmetic on it
+    layers = [np.empty((min(n, CHUNK), len(weight)), dtype=dtype) for weight, _ in parameters]
     # a network that has diverged overflows here; whoever asked sees it in the result
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(x), CHUNK):
-            outputs = scaling.apply(x[start : start + CHUNK], dtype).T
-            for (weight, bias), name in zip(parameters[:-1], activations, strict=True):
-                outputs = weight.T @ outputs
-                outputs += bias[:, np.newaxis]
-                ACTIVATIONS[name].value(outputs)
-            weight, bias = parameters[-1]
-            result[start : start + CHUNK] = (weight.T @ outputs).T + bias
+        for start in range(0, n, CHUNK):
+            rows = x[start : start + CHUNK]
+            chunk = [*(layer[: len(rows)] for layer in layers), result[start : start + CHUNK]]
+            scaling.apply(rows, dtype, out=chunk[0])
+            for number, (weight, bias) in enumerate(parameters):
+                outputs = np.matmul(chunk[number], weight, out=chunk[number + 1])
+                outputs += bias
+                if number < len(activations):
+                    ACTIVATIONS[activations[number]].value(outputs)
     return result

@@ -63,14 +63,14 @@ def cross_entropy(
         (softmax(z) - t) / batch.
     """
     n_classes, batch = logits.shape
-    shifted = logits - logits.max(axis=0)
+    shifted = logits - np.maximum.reduce(logits, axis=0)
     gradient: Array = np.exp(shifted)
-    total = gradient.sum(axis=0)
-    gradient /= total
+    total = np.add.reduce(gradient, axis=0)
     columns = np.arange(batch)
     # log softmax(z) = z - log Σ exp(z): taking the log of a rounded probability would lose the tail
     log_total = np.log(total)
     loss = _mean(log_total - shifted[labels, columns], sample_weight)
+    gradient /= total
     gradient[labels, columns] -= 1 - label_smoothing
     if label_smoothing:
         smooth_loss = _mean(log_total - shifted.mean(axis=0), sample_weight)
@@ -200,7 +200,7 @@ def poisson(
 
 def _mean(losses: Array, sample_weight: Array | None) -> float:
     if sample_weight is None:
-        return float(np.mean(losses))
+        return float(np.add.reduce(losses)) / losses.size
     return float(losses @ sample_weight / sample_weight.sum())
 
 

@@ -33,6 +33,8 @@ class Model:
         of the outputs for a network that predicts values. Empty where they have none.
     image_shape : tuple of int or None
         (height, width) where a row is an image.
+    metrics, training : dict
+        What was measured at the end of the training, and how it was trained, as plain JSON values.
     """
 
     network: Network
@@ -40,6 +42,8 @@ class Model:
     scaling: Scaling = field(default_factory=Scaling)
     class_names: tuple[str, ...] = ()
     image_shape: tuple[int, int] | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
 
     def logits(self, x: NDArray[Any]) -> NDArray[np.floating[Any]]:
         """Return the last layer's pre-activations: the outputs before the softmax, sigmoid or exponential.

@@ -29,6 +29,29 @@ def progress_callback(title: str = "") -> Callback:
     return BarProgress(title) if _can_move_a_bar() else LineProgress(title)
 
 
+class ResumeNotice(Callback):
+    """Says where a training that was to be resumed goes on.
+
+    Parameters
+    ----------
+    folder : path-like
+        What to call the run.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._folder = os.fspath(folder)
+
+    def on_train_begin(self, state: TrainingState) -> None:
+        """Say it."""
+        if not state.epoch:
+            sentence = f"There is no checkpoint in {self._folder} yet: training from the beginning."
+        elif state.stop or state.epoch >= state.recipe.epochs:
+            sentence = f"The run in {self._folder} is finished, after {state.epoch} epochs."
+        else:
+            sentence = f"Going on in {self._folder} after epoch {state.epoch} of {state.recipe.epochs}."
+        print(sentence, file=sys.stderr, flush=True)
+
+
 class _Progress(Callback):
     """What the three displays share: rows a second, time left, and the words for them."""
 
@@ -37,9 +60,12 @@ class _Progress(Callback):
         self._started = 0.0
         self._epoch_started = 0.0
         self._updated = 0.0
+        # of a training that goes on from a checkpoint
+        self._steps_before = 0
 
     def on_train_begin(self, state: TrainingState) -> None:
         """Start the clock."""
+        self._steps_before = len(state.history.batch_losses)
         self._started = self._epoch_started = self._updated = time.perf_counter()
 
     def on_epoch_end(self, state: TrainingState) -> None:
@@ -76,7 +102,8 @@ class _Progress(Callback):
             accuracy = f"{epochs[-1]['validation_accuracy']:.4f}" if epochs else "-"
             facts["validation accuracy"] = f"{accuracy:6}"
         facts["rows/s"] = f"{rows / seconds:7,.0f}" if rows and seconds else f"{'-':>7}"
-        facts["left"] = _clock((now - self._started) / len(losses) * steps_left) if losses else "-"
+        steps = len(losses) - self._steps_before
+        facts["left"] = _clock((now - self._started) / steps * steps_left) if steps else "-"
         return facts
 
 

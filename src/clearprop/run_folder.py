@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from clearprop.callbacks import Callback, TrainingState
+from clearprop.checkpointing import LOCK_FILE
+from clearprop.checkpoints import CHECKPOINT_FILES, Checkpoints
 from clearprop.data.dataset import Dataset
-from clearprop.files import write_json
+from clearprop.files import remove_leftovers, write_json
 from clearprop.history import History
+from clearprop.locks import hold
 from clearprop.model import Model
 from clearprop.model_files import PARAMETERS_FILE, save_model
 from clearprop.network import Network
+from clearprop.parameters import Parameters
 from clearprop.recipe import Recipe
 
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.json"
 RUN_FILES = (CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE)
+#: All that may stand in the folder of a run that is going on, was cut off or is finished.
+FOLDER_FILES = (*RUN_FILES, *CHECKPOINT_FILES, LOCK_FILE)
 
 
 class RunFolder:
@@ -32,15 +40,30 @@ class RunFolder:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.parameters_file = self.folder / PARAMETERS_FILE
+        self.checkpoints = Checkpoints(self.folder)
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Have the folder for this process alone, and clear away what a killed one was about to write.
+
+        Raises
+        ------
+        FolderInUse
+            If another process has it.
+        """
+        with hold(self.folder / LOCK_FILE):
+            remove_leftovers(self.folder, FOLDER_FILES)
+            yield
 
     def holds_a_run(self) -> bool:
-        """Tell whether a training was kept here."""
-        return self.parameters_file.exists()
+        """Tell whether a training was kept here, finished or not."""
+        return self.parameters_file.exists() or self.checkpoints.present()
 
     def forget(self) -> None:
         """Remove what an earlier run left, so that its files and a new run's never stand side by side."""
         for name in RUN_FILES:
             (self.folder / name).unlink(missing_ok=True)
+        self.checkpoints.remove()
 
     def write_config(self, network: Network, recipe: Recipe, **more: Any) -> None:
         """Write what is trained and how; ``more`` holds plain JSON values such as the data and the split."""
@@ -58,9 +81,10 @@ class RunFolder:
 
 
 class RunRecorder(Callback):
-    """Writes history and parameters after every epoch, so that an interruption loses one epoch at most.
+    """Writes the config when there is an epoch to keep, and history and parameters at the end.
 
-    What an earlier run left in the folder stays until there is an epoch to replace it with.
+    What an earlier run left in the folder stays until there is an epoch to replace it with. While the
+    training runs, it is the checkpoint that keeps everything.
 
     Parameters
     ----------
@@ -84,13 +108,20 @@ class RunRecorder(Callback):
         self._dataset = dataset
         self._training = training
         self._config = config
+        self._network: Network | None = None
         self._began = False
 
+    def on_train_begin(self, state: TrainingState) -> None:
+        """See whether the training goes on from a checkpoint: then what the folder holds is its own."""
+        self._network = state.network
+        if state.epoch:
+            self._run_folder.write_config(state.network, state.recipe, **self._config)
+            self._began = True
+
     def on_epoch_end(self, state: TrainingState) -> None:
-        """Write what there is now."""
+        """Make room for what there is now."""
         if not self._began:
             self._begin(state.network, state.recipe)
-        self._write(state)
 
     def keep_diverged(self, network: Network, recipe: Recipe, history: History) -> None:
         """Write what a training measured before it diverged, unless that would harm an earlier run."""
@@ -100,19 +131,35 @@ class RunRecorder(Callback):
             self._begin(network, recipe)
         self._run_folder.write_history(history)
 
+    def keep_unfinished(self) -> int:
+        """Write history and parameters of a training that was cut off, as its checkpoint has them.
+
+        Returns
+        -------
+        int
+            The epoch they are of; 0 if there is none.
+        """
+        checkpoint = self._run_folder.checkpoints.latest() if self._began else None
+        if checkpoint is None or self._network is None:
+            return 0
+        history = checkpoint.history
+        self._write(self._network, checkpoint.parameters, history, history.metrics())
+        return checkpoint.epoch
+
     def on_train_end(self, state: TrainingState) -> None:
         """Write the final parameters, which early stopping may have changed."""
-        self._write(state)
+        metrics = state.history.metrics(best=state.recipe.early_stopping is not None)
+        self._write(state.network, state.engine.parameters(), state.history, metrics)
 
     def _begin(self, network: Network, recipe: Recipe) -> None:
         self._run_folder.forget()
         self._run_folder.write_config(network, recipe, **self._config)
         self._began = True
 
-    def _write(self, state: TrainingState) -> None:
+    def _write(
+        self, network: Network, parameters: Parameters, history: History, metrics: dict[str, Any]
+    ) -> None:
         data = self._dataset
-        model = Model(
-            state.network, state.engine.parameters(), data.scaling, data.class_names, data.image_shape
-        )
+        model = Model(network, parameters, data.scaling, data.class_names, data.image_shape, metrics=metrics)
         self._run_folder.write_model(model, self._training)
-        self._run_folder.write_history(state.history)
+        self._run_folder.write_history(history)

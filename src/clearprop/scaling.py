@@ -22,22 +22,33 @@ class Scaling:
     shift: float | NDArray[np.float64] = 0.0
     factor: float | NDArray[np.float64] = 1.0
 
-    def apply(self, rows: NDArray[Any], dtype: np.dtype[Any] | type = np.float32) -> NDArray[Any]:
+    def apply(
+        self,
+        rows: NDArray[Any],
+        dtype: np.dtype[Any] | type = np.float32,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
         """Return scaled rows.
 
         Parameters
         ----------
         rows : ndarray (n, features) of uint8 or float
         dtype : dtype, default float32
+        out : ndarray (n, features) of dtype, or None
+            Where to write them; a new array if None.
 
         Returns
         -------
         ndarray (n, features) of dtype
         """
-        scaled = rows.astype(dtype)
-        if np.any(self.shift):
-            scaled -= np.asarray(self.shift, dtype=dtype)
-        scaled *= np.asarray(self.factor, dtype=dtype)
+        factor = np.asarray(self.factor, dtype=dtype)
+        if not np.any(self.shift):
+            # the type is named, since numbers in the rows' own type could overflow before they are scaled
+            scaled: NDArray[Any] = np.multiply(rows, factor, out=out, dtype=dtype, casting="same_kind")
+            return scaled
+        scaled = np.empty(rows.shape, dtype) if out is None else out
+        np.subtract(rows, np.asarray(self.shift, dtype=dtype), out=scaled, dtype=dtype, casting="same_kind")
+        scaled *= factor
         return scaled
 
     def to_dict(self) -> dict[str, float | list[float]]:

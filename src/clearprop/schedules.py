@@ -40,6 +40,9 @@ def _anneal(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
+#: Those whose rate does not depend on how long the whole training is.
+ENDLESS = frozenset({"constant"})
+
 #: Each maps progress, the share of all steps already done (0 at the first step), to a factor.
 SCHEDULES: Mapping[str, Schedule] = MappingProxyType(
     {"constant": _constant, "cosine": _cosine, "one_cycle": _one_cycle, "step": _step}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from clearprop.arguments import check_choice
 from clearprop.callbacks import Callback, EarlyStopping, TrainingState
+from clearprop.checkpointing import Checkpointing
+from clearprop.checkpoints import Checkpoints
 from clearprop.data.dataset import Dataset
 from clearprop.engines import check_engine, create_engine
 from clearprop.engines.base import Engine, Task
@@ -41,6 +44,8 @@ def train(
     dtype: str = "float32",
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
+    checkpoint: Checkpoints | str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> Run:
     """Train a network.
 
@@ -61,6 +66,13 @@ def train(
     callbacks : sequence of Callback
     progress : bool, default True
         Show a bar on a terminal or in a notebook, and one line an epoch elsewhere.
+    checkpoint : path-like or None
+        A folder to keep a checkpoint in after every epoch, for this training alone; one of an earlier
+        training is replaced.
+    resume : bool, default False
+        Go on from the folder's checkpoint, to the parameters and history of a training that was never cut
+        off, bit for bit; where there is none, start from the beginning. A training that is finished already
+        returns what it was; if the schedule is constant, more epochs than it was asked for are added.
 
     Returns
     -------
@@ -74,7 +86,15 @@ def train(
         If the engine or device is not here.
     TrainingDiverged
         If the loss becomes NaN or infinite; what was measured is in its ``history``.
+    CheckpointError
+        If the checkpoint is of other settings or data; the text names the first that differs.
+    FolderInUse
+        If another process trains into the checkpoint's folder.
+    OutputError
+        If a checkpoint cannot be written; the one before it is intact.
     """
+    if resume and checkpoint is None:
+        raise InvalidArgument("resume is True, but checkpoint names no folder to go on from.")
     _check_fit(network, recipe, train, validation)
     check_engine(engine, device)
     check_choice("dtype", dtype, ("float32", "float64"))
@@ -100,12 +120,19 @@ def train(
         has_validation=validation is not None,
         history=History(),
     )
-    everyone = list(callbacks)
-    if recipe.early_stopping is not None:
-        everyone.append(EarlyStopping(recipe.early_stopping))
+    # first, so that the others see what it decides: whether to stop, and the best parameters at the end
+    stopping = [] if recipe.early_stopping is None else [EarlyStopping(recipe.early_stopping)]
+    everyone: list[Callback] = [*stopping, *callbacks]
+    started = time.perf_counter()
+    if checkpoint is not None:
+        settings = _settings(network, recipe, machine, dtype, train, validation)
+        keeper = Checkpointing(checkpoint, settings, randomness._asdict(), tuple(everyone))
+        if resume:
+            keeper.resume(state)
+            started -= keeper.seconds_before
+        everyone.append(keeper)
     if progress:
         everyone.append(progress_callback())
-    started = time.perf_counter()
     run_epochs(
         state,
         order=lambda: randomness.shuffle.permutation(len(train)),
@@ -113,16 +140,34 @@ def train(
         callbacks=everyone,
     )
     parameters = finite_parameters(state)
+    seconds = time.perf_counter() - started
+    model = Model(
+        network,
+        parameters,
+        train.scaling,
+        train.class_names,
+        train.image_shape,
+        metrics=state.history.metrics(best=recipe.early_stopping is not None),
+        training={
+            "dataset": train.name,
+            "rows": len(train),
+            "recipe": recipe.to_dict(),
+            "engine": machine.name,
+            "device": machine.device,
+            "dtype": dtype,
+            "seconds": seconds,
+        },
+    )
     return Run(
         network=network,
         recipe=recipe,
         history=state.history,
-        model=Model(network, parameters, train.scaling, train.class_names, train.image_shape),
+        model=model,
         engine=machine.name,
         device=machine.device,
         dtype=dtype,
         n_rows=len(train),
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
     )
 
 
@@ -270,6 +315,28 @@ def _diverged(state: TrainingState, learning_rate: float) -> TrainingDiverged:
         "choose a smaller learning rate, or look for extreme values in the features.",
         state.history,
     )
+
+
+def _settings(
+    network: Network,
+    recipe: Recipe,
+    machine: Engine,
+    dtype: str,
+    train: Dataset,
+    validation: Dataset | None,
+) -> dict[str, Any]:
+    """Return all that decides how a training goes, but for the number of epochs."""
+    settings = {
+        **network.to_dict(),
+        **recipe.to_dict(),
+        "engine": machine.name,
+        "device": machine.device,
+        "dtype": dtype,
+        "data": train.digest(),
+        "validation": None if validation is None else validation.digest(),
+    }
+    del settings["epochs"]
+    return settings
 
 
 def _check_fit(network: Network, recipe: Recipe, train: Dataset, validation: Dataset | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -24,19 +25,24 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Print accuracy, classification report and confusion matrix of a model.
+    """Print accuracy, classification report, confusion matrix and calibration of a model.
 
     Train and validation parts are those the model was trained with.
 
     Example: clearprop evaluate runs/relu --data mnist --split test
     """
     from clearprop.arguments import check_choice
+    from clearprop.checkpoints import Checkpoints
     from clearprop.data import load_data
     from clearprop.evaluation import evaluate as evaluate_model
     from clearprop.model_files import PARAMETERS_FILE, load_model, read_training
 
     check_choice("--split", split, ("train", "validation", "test"))
     path = model / PARAMETERS_FILE if model.is_dir() else model
+    if model.is_dir() and not path.exists() and Checkpoints(model).present():
+        raise InvalidArgument(
+            f"The run in {model} is not finished; go on with it with clearprop train --resume first."
+        )
     trained = load_model(path)
     training = read_training(path)
     source = data or training.get("data")
@@ -47,7 +53,7 @@ def evaluate(
         part = dataset.test
     else:
         recipe = training.get("recipe")
-        if not isinstance(recipe, dict) or "seed" not in recipe:
+        if not isinstance(recipe, dict) or "seed" not in recipe or "validation" not in training:
             raise InvalidArgument(
                 f"{path} does not say how its data was split, so only --split test can be measured."
             )
@@ -61,4 +67,6 @@ def evaluate(
         return
     print(evaluation)
     print()
-    print(evaluation.confusion_text())
+    print(evaluation.confusion_text(shutil.get_terminal_size().columns))
+    print()
+    print(evaluation.calibration_text())

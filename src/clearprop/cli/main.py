@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import clearprop
 from clearprop.cli import data
 from clearprop.cli.bench import bench
 from clearprop.cli.evaluate import evaluate
+from clearprop.cli.export import export
+from clearprop.cli.import_model import import_model
+from clearprop.cli.predict import predict
 from clearprop.cli.report import report
+from clearprop.cli.signals import exit_code, terminable, word
 from clearprop.cli.study import study
 from clearprop.cli.train import train
-from clearprop.errors import ClearpropError
+from clearprop.errors import ClearpropError, ClearpropWarning
 
 USER_MISTAKE = 2
 DEFECT = 1
-INTERRUPTED = 130
+
+
+class _Interruption(Exception):
+    """Ctrl-C or SIGTERM, on its way through the parser, which would end without a word."""
+
+
+class _Verbs(TyperGroup):
+    """The verbs, from which an interruption comes out as what it is."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _Interruption from error
+
 
 app = typer.Typer(
     name="clearprop",
+    cls=_Verbs,
     help="The multilayer perceptron you can see through.",
     epilog="Begin with: clearprop study",
     no_args_is_help=True,
@@ -32,8 +55,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (study, train, evaluate, report, bench):
+for verb in (study, train, evaluate, predict, report, export, bench):
     app.command()(verb)
+app.command("import")(import_model)
 app.add_typer(data.app, name="data")
 
 
@@ -62,6 +86,23 @@ def _say(message: str, context: Any) -> None:
     print(f"Error: {message.rstrip('.')}; see {where} --help.", file=sys.stderr)
 
 
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print what a user should know as a sentence, without the line of code that says it."""
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
+        if issubclass(category, ClearpropWarning):
+            print(f"Warning: {message}", file=sys.stderr)
+        else:
+            elsewhere(message, category, *rest, **named)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ClearpropWarning)
+        elsewhere = warnings.showwarning
+        warnings.showwarning = show
+        yield
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -73,11 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 2 for a user's mistake; 1 for a defect of Clearprop; 130 after Ctrl-C.
+        0; 2 for a user's mistake; 1 for a defect of Clearprop; 130 after Ctrl-C, 143 after SIGTERM.
     """
     command = typer.main.get_command(app)
     try:
-        code = command.main(args=arguments, prog_name="clearprop", standalone_mode=False)
+        with terminable(), _plain_warnings():
+            code = command.main(args=arguments, prog_name="clearprop", standalone_mode=False)
     except ClearpropError as error:
         print(f"Error: {error}", file=sys.stderr)
         return USER_MISTAKE
@@ -88,9 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return USER_MISTAKE
-    except (KeyboardInterrupt, typer.Abort):
-        print("Interrupted.", file=sys.stderr)
-        return INTERRUPTED
+    except (_Interruption, KeyboardInterrupt, typer.Abort) as error:
+        interruption = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+        print(f"{word(interruption)}.", file=sys.stderr)
+        return exit_code(interruption)
     except (BrokenPipeError, SystemExit):
         # rich turns the first into the second: the reader of a pipe has seen enough, and nothing more
         # is to be said to it, not even at exit

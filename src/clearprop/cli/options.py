@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from clearprop.errors import InvalidArgument
+
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -19,7 +21,29 @@ DataDir = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps (the last two with --engine torch).")]
 
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
+
+
+def check_free(option: str, path: Path | None, overwrite: bool, source: Path) -> None:
+    """Raise InvalidArgument where a file would be replaced that was not to be, or that is read from."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise InvalidArgument(f"{option} is {path}, which is a folder; name a file in it.")
+    if path.exists():
+        if source.exists() and path.samefile(source):
+            raise InvalidArgument(f"{option} is {path}, which is read from; choose another file.")
+        if not overwrite:
+            raise InvalidArgument(f"{path} is there already; choose another {option}, or add --overwrite.")
+
 
 def command_line() -> str:
     """Return the command that was typed, quoted so that it can be typed again."""
     return shlex.join(["clearprop", *sys.argv[1:]])
+
+
+def resume_command(out: Path) -> str:
+    """Return the command that goes on from where the one that was typed left off."""
+    typed = [argument for argument in sys.argv[1:] if argument != "--resume"]
+    named = any(argument.split("=")[0] == "--out" for argument in typed)
+    return shlex.join(["clearprop", *typed, *([] if named else ["--out", str(out)]), "--resume"])

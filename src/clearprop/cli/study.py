@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clearprop.cli.options import DataDir, Device, Quiet, command_line
+from clearprop.cli.signals import exit_code, word
 
 if TYPE_CHECKING:
     from clearprop.callbacks import Callback
@@ -46,7 +47,8 @@ def study(
 ) -> None:
     """Run a study: train its experiments, compare them, and write report.html.
 
-    Running the same command again skips what is complete; Ctrl-C keeps it.
+    Running the same command again skips what is complete and goes on with a run that was cut off, whether by
+    Ctrl-C, a crash or a power cut.
 
     Example: clearprop study --data mnist --seeds 3
     """
@@ -71,12 +73,13 @@ def study(
             command=command_line(),
             progress_for=None if quiet else _progress,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print(
-            f"Interrupted. What is complete is kept in {folder}; the same command goes on from there.",
+            f"{word(error)}. What is complete is kept in {folder}, single epochs included; the same command "
+            "goes on from there.",
             file=sys.stderr,
         )
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code(error)) from None
     path = write_report(folder)
     _print_summary(results)
     print(path)

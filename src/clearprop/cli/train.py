@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearprop.cli.options import DataDir, Device, Quiet
-from clearprop.errors import InvalidArgument, TrainingDiverged
+from clearprop.cli.options import DataDir, Device, Quiet, resume_command
+from clearprop.cli.signals import exit_code, word
+from clearprop.errors import CheckpointError, InvalidArgument, TrainingDiverged
 
 if TYPE_CHECKING:
-    from clearprop.data import Dataset
+    from clearprop.data.dataset import Dataset, Splits
+    from clearprop.run import Run
     from clearprop.run_folder import RunFolder
+    from clearprop.settings import Decided
 
 # what holds where neither an option nor a recipe says otherwise: the network of the published study
 DEFAULTS: dict[str, Any] = {"hidden": [500, 250, 100], "engine": "numpy"}
@@ -32,7 +37,7 @@ def train(
     data: Annotated[str, typer.Option(help="A data set's name or path.")] = "digits",
     recipe: Annotated[
         str | None,
-        _setting("fast, or the path of a .toml file: settings that the options below may change."),
+        _setting("fast, accurate, or a .toml file: settings that the options below may change."),
     ] = None,
     hidden: Annotated[
         str | None, _setting('Hidden layer sizes, first to last: 500,250,100 if not given, "" for none.')
@@ -64,10 +69,15 @@ def train(
     device: Device = "auto",
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that --out holds.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out; start it if there is none.")
+    ] = False,
     data_dir: DataDir = None,
     quiet: Quiet = False,
 ) -> None:
     """Train one network, print how well it does on the test set, and keep it.
+
+    Every epoch leaves a checkpoint, so the same command with --resume goes on after whatever ended it.
 
     Example: clearprop train --data mnist --out runs/relu --hidden 500,250,100 --epochs 15
     """
@@ -75,10 +85,10 @@ def train(
     from clearprop.engines import check_engine
     from clearprop.evaluation import evaluate
     from clearprop.recipe_files import load_recipe
-    from clearprop.run_folder import RunRecorder
     from clearprop.settings import decide
-    from clearprop.training import train as train_network
 
+    if resume and out is None:
+        raise InvalidArgument("--resume needs to know which run to go on with; name its folder with --out.")
     asked = {
         "engine": engine,
         "hidden": None if hidden is None else _sizes(hidden),
@@ -108,8 +118,37 @@ def train(
     dataset = load_data(data, data_dir=data_dir, progress=not quiet)
     decided = decide(settings, dataset.n_features, dataset.n_classes, seed)
     parts = dataset.split(validation=decided.validation, seed=seed)
-    run_folder = _run_folder(out, dataset, overwrite)
-    training = {"data": data, "validation": decided.validation, "recipe": decided.recipe.to_dict()}
+    with contextlib.ExitStack() as stack:
+        run_folder = _hold_run_folder(stack, out, dataset, overwrite, resume)
+        run = _train(run_folder, parts, decided, data, device, overwrite, resume, quiet)
+    if parts.test is not None:
+        print(evaluate(run.model, parts.test))
+    print(run_folder.parameters_file)
+
+
+def _train(
+    run_folder: RunFolder,
+    parts: Splits,
+    decided: Decided,
+    data: str,
+    device: str,
+    overwrite: bool,
+    resume: bool,
+    quiet: bool,
+) -> Run:
+    """Train into a folder, and keep what there is however it ends."""
+    from clearprop.data.loading import preparation_of
+    from clearprop.progress import ResumeNotice
+    from clearprop.run_folder import RunRecorder
+    from clearprop.training import train as train_network
+
+    training = {
+        "data": data,
+        "validation": decided.validation,
+        "recipe": decided.recipe.to_dict(),
+        # clearprop predict makes pictures like these, when the data may be gone
+        "preparation": preparation_of(data),
+    }
     config = {
         "data": data,
         "validation": decided.validation,
@@ -118,45 +157,68 @@ def train(
         "dtype": decided.dtype,
     }
     recorder = RunRecorder(run_folder, parts.train, training, config)
+    notices = [ResumeNotice(run_folder.folder)] if resume else []
+    begin = partial(
+        train_network,
+        decided.network,
+        decided.recipe,
+        parts.train,
+        parts.validation,
+        engine=decided.engine,
+        device=device,
+        dtype=decided.dtype,
+        progress=not quiet,
+        checkpoint=run_folder.checkpoints,
+    )
     try:
-        run = train_network(
-            decided.network,
-            decided.recipe,
-            parts.train,
-            parts.validation,
-            engine=decided.engine,
-            device=device,
-            dtype=decided.dtype,
-            callbacks=[recorder],
-            progress=not quiet,
-        )
+        try:
+            return begin(callbacks=[recorder, *notices], resume=resume)
+        except CheckpointError as error:
+            if not (resume and overwrite):
+                raise
+            print(f"{error} --overwrite was given, so the run there is replaced.", file=sys.stderr)
+            return begin(callbacks=[recorder])
     except TrainingDiverged as error:
         recorder.keep_diverged(decided.network, decided.recipe, error.history)
         raise
-    except KeyboardInterrupt:
-        print(f"Interrupted. The epochs that were complete are kept in {run_folder.folder}.", file=sys.stderr)
-        raise typer.Exit(130) from None
-    if parts.test is not None:
-        print(evaluate(run.model, parts.test))
-    print(run_folder.parameters_file)
+    except KeyboardInterrupt as error:
+        epoch = recorder.keep_unfinished()
+        kept = (
+            f"{run_folder.folder} keeps the first {epoch} of {decided.recipe.epochs} epochs; go on with"
+            if epoch
+            else "No epoch was complete yet; start again with"
+        )
+        print(f"{word(error)}. {kept}: {resume_command(run_folder.folder)}", file=sys.stderr)
+        raise typer.Exit(exit_code(error)) from None
 
 
-def _run_folder(out: Path | None, dataset: Dataset, overwrite: bool) -> RunFolder:
-    """Return the folder to write into; an earlier run in it stays until it is replaced."""
+def _hold_run_folder(
+    stack: contextlib.ExitStack, out: Path | None, dataset: Dataset, overwrite: bool, resume: bool
+) -> RunFolder:
+    """Return the folder to write into, for this process alone; an earlier run in it stays until replaced."""
     from clearprop.files import make_folder
-    from clearprop.run_folder import RUN_FILES, RunFolder
+    from clearprop.run_folder import FOLDER_FILES, RunFolder
 
     if out is None:
         candidates = (Path("runs") / f"{dataset.name}-{number}" for number in count(1))
-        return RunFolder(make_folder(next(path for path in candidates if not path.exists())))
-    run_folder = RunFolder(make_folder(out, of=RUN_FILES))
-    if run_folder.holds_a_run() and not overwrite:
-        raise InvalidArgument(f"{out} holds a run already; choose another --out, or add --overwrite.")
+        run_folder = RunFolder(make_folder(next(path for path in candidates if not path.exists())))
+        stack.enter_context(run_folder.hold())
+        return run_folder
+    run_folder = RunFolder(make_folder(out, of=FOLDER_FILES))
+    stack.enter_context(run_folder.hold())
+    if overwrite or not run_folder.holds_a_run():
+        return run_folder
+    if not resume:
+        raise InvalidArgument(
+            f"{out} holds a run already; go on with it with --resume, replace it with --overwrite, or choose "
+            "another --out."
+        )
+    if not run_folder.checkpoints.present():
+        raise InvalidArgument(
+            f"{out} holds a run without a checkpoint to go on from; replace it with --overwrite, or choose "
+            "another --out."
+        )
     return run_folder
-
-
-def _one_or_several(text: str | None) -> str | list[str] | None:
-    return text.replace(" ", "").split(",") if text and "," in text else text
 
 
 def _rows_or_share(text: str) -> int | float:

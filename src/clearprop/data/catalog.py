@@ -51,6 +51,8 @@ class CatalogEntry:
         By the part they play: x, y, x_test, y_test. Without files it is embedded in scikit-learn.
     mirrors : tuple of str
         Addresses of folders with all files, in the order in which they are tried.
+    preparation : str
+        How ``prepare_image`` makes another picture like those of this data set.
     """
 
     name: str
@@ -61,6 +63,8 @@ class CatalogEntry:
     homepage: str
     files: dict[str, DataFile]
     mirrors: tuple[str, ...] = ()
+    # most data sets have their things as large as the frame; MNIST is the one that leaves a border
+    preparation: str = "fill"
 
 
 def _files(*facts: tuple[int, str, str]) -> dict[str, DataFile]:
@@ -88,6 +92,7 @@ CATALOG = MappingProxyType(
             CatalogEntry(
                 name="mnist",
                 title="MNIST, handwritten digits",
+                preparation="mnist",
                 class_names=DIGITS,
                 n_train=60_000,
                 n_test=10_000,

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.data.reading import Arrays
 from clearprop.errors import DataError
+from clearprop.image_files import read_grey
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 SIZE = (28, 28)
-# far more than any photograph of a thing to classify; a file of some bytes can claim billions
-MOST_PIXELS = 50_000_000
+WHITE = 255
 
 
 def read_image_folder(folder: str | os.PathLike[str]) -> Arrays:
     """Read the images of a folder as grey rows of 28x28 pixels.
 
-    Images are made grey, stretched to 28x28, and keep their sense of light: white is 255. What is
-    transparent becomes white, as paper is. Hidden files and files that are no images by their names are
-    passed over.
+    Images are turned upright as their EXIF orientation says, made grey, stretched to 28x28, and keep their
+    sense of light: white is 255. What is transparent becomes white, as paper is. Hidden files and files that
+    are no images by their names are passed over.
 
     Parameters
     ----------
@@ -77,43 +75,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     DataError
         If it is no image, damaged, animated, larger than 50 million pixels, or has more than 8 bits a pixel.
     """
-    from PIL import Image
-
     from clearprop.scratch import resize_and_flatten
 
-    try:
-        # what Pillow warns of is either checked here or does no harm to the pixels
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                problem = _problem(image)
-                if problem is None:
-                    grey = _grey(image)
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{path} claims to have too many pixels: {error}") from error
-    except Exception as error:
-        # the readers of Pillow raise whatever a damaged file leads them into
-        raise DataError(f"{path} is damaged, or no image: {error}.") from error
-    if problem is not None:
-        raise DataError(f"{path} {problem}.")
+    grey = read_grey(path, paper=WHITE, deep=False)
     return resize_and_flatten(grey[np.newaxis], SIZE).reshape(SIZE)
-
-
-def _problem(image: Any) -> str | None:
-    """Say what keeps an image from being used, before its pixels are unpacked."""
-    if image.width * image.height > MOST_PIXELS:
-        return f"has {image.width:,} by {image.height:,} pixels; make it smaller"
-    if getattr(image, "n_frames", 1) > 1:
-        return f"holds {image.n_frames} pictures, but must hold one; save a single one of them"
-    if image.mode[0] in "IF":
-        return f"has more than 8 bits a pixel (mode {image.mode}); save it with 8"
-    return None
-
-
-def _grey(image: Any) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    if image.has_transparency_data:
-        paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image.convert("RGBA"))
-    return np.asarray(image.convert("L"))

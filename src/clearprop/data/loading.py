@@ -13,7 +13,7 @@ from clearprop.data.catalog import CATALOG, CatalogEntry
 from clearprop.data.dataset import Dataset
 from clearprop.data.fetching import data_folder, obtain
 from clearprop.data.formats import read_path
-from clearprop.data.idx import read_idx_files
+from clearprop.data.idx import find_idx_files, read_idx_files
 from clearprop.errors import DataError
 
 
@@ -70,6 +70,26 @@ def load_data(
             f"path.{nearest(name_or_path, CATALOG)}"
         )
     return from_arrays(_name_of(path), *read_path(path), source=str(path))
+
+
+def preparation_of(name_or_path: str | os.PathLike[str]) -> str:
+    """Return how another picture is made like the images of a data set, in the words of ``prepare_image``.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        As ``load_data`` takes it; a path need not be there.
+
+    Returns
+    -------
+    str
+        What the catalog says; ``"stretch"`` for a folder of images, since that is how it is read;
+        ``"mnist"`` for files, whose images may have been made in any way.
+    """
+    if isinstance(name_or_path, str) and name_or_path in CATALOG:
+        return CATALOG[name_or_path].preparation
+    path = Path(os.path.expanduser(name_or_path))
+    return "stretch" if path.is_dir() and not find_idx_files(path) else "mnist"
 
 
 def load_entry(

@@ -1,13 +1,17 @@
-"""The arithmetic in NumPy, in place, batch by batch.
+"""The arithmetic in NumPy, in place, batch by batch; no step allocates anything of a batch's size.
 
-Activations are kept features-first, ``(units, batch)``: for small batches the matrix products run up to
-twice as fast in that layout (on AVX2; alike on AVX-512), and no step allocates anything of a batch's size.
+Arrays of a batch are ``(batch, units)``. How they lie in memory, row after row or unit after unit, is for the
+matrix products: which is faster, by up to two times for small batches, depends on the processor.
+
+A layer's bias lies before its weight as one more row, and a column of ones before its inputs: so the products
+carry the bias along, forward and back, and no pass over the outputs is spent on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,14 +19,15 @@ from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
 from clearprop.engines.base import FloatArray, Task, dropout_masks, take_rows
-from clearprop.engines.blas import add_product
+from clearprop.engines.blas import add_product, memory_order
+from clearprop.engines.zero_columns import ColumnOrder, column_order
 from clearprop.inference import logits
 from clearprop.losses import LOSSES
 from clearprop.optimizers import with_coefficients
-from clearprop.parameters import Parameters, copy_parameters
+from clearprop.parameters import Parameters
 
 # numbers an optimizer works on at a time: with its memory and workspace they fit a core's cache
-BLOCK = 16_384
+BLOCK = 32_768
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,9 +35,9 @@ class _Buffers:
     """Arrays a step of one batch size works in."""
 
     rows: NDArray[Any]  # (batch, features), as stored
-    outputs: list[FloatArray]  # (units, batch) for every layer, the scaled input first, the logits last
-    dropped: list[FloatArray]  # the hidden outputs after dropout; the outputs themselves without it
-    gradients: list[FloatArray]  # (units, batch) for every hidden layer
+    inputs: list[FloatArray]  # (batch, 1 + fan_in) for every layer: a column of ones, then what it is given
+    outputs: list[FloatArray]  # (batch, units) for every layer; without dropout they lie in the inputs
+    gradients: list[FloatArray]  # (batch, units) for every hidden layer
 
 
 class NumpyEngine:
@@ -42,130 +47,145 @@ class NumpyEngine:
     device = "cpu"
 
     def __init__(self, task: Task) -> None:
-        self._take(task)
-        self._parameters = copy_parameters(task.parameters)
+        self._sizes = task.network.layer_sizes
         self._activations = [ACTIVATIONS[name] for name in task.network.activations]
         self._loss = LOSSES[task.recipe.loss]
         self._optimizer = with_coefficients(task.recipe.optimizer, task.recipe.to_dict())
-        arrays = [array for layer in self._parameters for array in layer]
-        self._slots = [
-            [np.zeros(array.size, dtype=task.dtype) for _ in range(self._optimizer.n_slots)]
-            for array in arrays
-        ]
-        plain = task.recipe.optimizer == "sgd"
-        self._add_product = add_product(task.dtype.name) if plain else None
-        largest = max(array.size for array in arrays)
-        self._gradient = np.empty(0 if self._add_product else largest, dtype=task.dtype)
-        self._workspace = np.empty(BLOCK, dtype=task.dtype)
+        self._add_product = add_product(task.dtype.name) if task.recipe.optimizer == "sgd" else None
+        self._order = memory_order()
+        size = task.network.n_parameters
+        self._flat = np.empty(size, task.dtype)
+        self._flat_gradient = np.empty(0 if self._add_product else size, task.dtype)
+        self._slots = [np.zeros(size, task.dtype) for _ in range(self._optimizer.n_slots)]
+        self._layers = _layers(self._flat, self._sizes)
+        self._gradient = [] if self._add_product else _layers(self._flat_gradient, self._sizes)
+        self._workspace = np.empty(min(BLOCK, size), task.dtype)
         self._step = 0
-        self._buffers: dict[int, _Buffers] = {}
-        self._shift, self._factor = (
-            np.asarray(value, dtype=task.dtype).reshape(-1, 1)
-            for value in (task.scaling.shift, task.scaling.factor)
-        )
-        self._shifted = bool(np.any(self._shift))
-        self._scaled = self._shifted or bool(np.any(self._factor != 1))
+        self._n_moving = size
+        self._columns: ColumnOrder | None = None
+        self.load_parameters(task.parameters)
+        self._take(task)
 
     def train_step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
         """Take one step down the gradient of a batch; see ``Engine.train_step``."""
         task = self._task
-        batch = len(rows)
-        buffers = self._buffers_of(batch)
-        masks = dropout_masks(task.dropout_rng, task.network, batch, task.dtype)
+        buffers = self._buffers_of(len(rows))
+        masks = dropout_masks(task.dropout_rng, task.network, len(rows), task.dtype)
         penalty = self._penalty(rows)
         if penalty is None:
             return 0.0
         # a training that diverges overflows here; the loop sees it in the loss
         with np.errstate(over="ignore", invalid="ignore"):
-            loss, gradient = self._loss_of(rows, buffers, masks, penalty)
+            loss, of_logits = self._loss_of(rows, buffers, masks, penalty)
             self._step += 1
-            self._backward(buffers, masks, gradient, learning_rate, penalty)
+            for layer, inputs, of_outputs in self._backward(buffers, masks, of_logits):
+                if self._add_product is None:
+                    _write_gradient(self._gradient[layer], inputs, of_outputs)
+                else:
+                    self._step_down(layer, inputs, of_outputs, learning_rate, penalty)
+            if self._add_product is None:
+                self._update(learning_rate, penalty)
         return loss
 
     def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, Parameters]:
         """Return the loss of a batch and its gradient; see ``Engine.loss_and_gradient``."""
         penalty = self._penalty(rows)
         if penalty is None:
-            return 0.0, [(np.zeros_like(weight), np.zeros_like(bias)) for weight, bias in self._parameters]
+            return 0.0, [(np.zeros_like(weight), np.zeros_like(bias)) for weight, bias in self.parameters()]
         buffers = self._buffers_of(len(rows))
-        gradients: Parameters = []
+        gradient = [np.empty_like(layer) for layer in self._layers]
         with np.errstate(over="ignore", invalid="ignore"):
-            loss, of_outputs = self._loss_of(rows, buffers, [], penalty)
-            for layer in range(len(self._parameters) - 1, -1, -1):
-                weight, _ = self._parameters[layer]
-                inputs = buffers.outputs[layer]
-                of_weight = inputs @ of_outputs.T
+            loss, of_logits = self._loss_of(rows, buffers, [], penalty)
+            for layer, inputs, of_outputs in self._backward(buffers, [], of_logits):
+                _write_gradient(gradient[layer], inputs, of_outputs)
                 if penalty:
-                    of_weight += penalty * weight
-                gradients.append((of_weight, of_outputs.sum(axis=1)))
-                if layer:
-                    of_outputs = np.matmul(weight, of_outputs, out=buffers.gradients[layer - 1])
-                    # last, since it overwrites the outputs
-                    self._activations[layer - 1].times_derivative(of_outputs, inputs)
-        return loss, gradients[::-1]
+                    gradient[layer][1:] += penalty * self._layers[layer][1:]
+        return loss, self._as_parameters(gradient)
 
     def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
         """Go on with other training rows; see ``Engine.load_rows``."""
         self._take(replace(self._task, x=x, y=y, sample_weight=sample_weight))
-        # they hold rows of the earlier type
-        self._buffers = {}
 
     def logits(self, x: NDArray[Any]) -> FloatArray:
         """Return the last layer's pre-activations; see ``Engine.logits``."""
-        return logits(self._parameters, self._task.network.activations, self._task.scaling, x)
+        return logits(self.parameters(), self._task.network.activations, self._task.scaling, x)
 
     def parameters(self) -> Parameters:
         """Return a copy of the parameters as they are now."""
-        return copy_parameters(self._parameters)
+        return self._as_parameters(self._layers)
 
     def load_parameters(self, parameters: Parameters) -> None:
         """Go on from other parameters of the same shapes."""
-        for own, other in zip(self._parameters, parameters, strict=True):
-            np.copyto(own[0], other[0])
-            np.copyto(own[1], other[1])
+        for own, (weight, bias) in zip(self._layers, parameters, strict=True):
+            own[0], own[1:] = bias, weight
+        if self._columns is not None:
+            self._columns.sort(self._layers[0][1:])
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what the optimizer remembers; see ``Engine.state``."""
-        return {"step": np.array(self._step), **self._named_slots()}
+        state: dict[str, NDArray[Any]] = {"step": np.array(self._step)}
+        for number, slot in enumerate(self._slots):
+            # by layer and as the columns are stored, so that no way of keeping it here is in it
+            for layer, (weight, bias) in enumerate(self._as_parameters(_layers(slot, self._sizes))):
+                state |= {f"slots.{number}.{layer}.weight": weight, f"slots.{number}.{layer}.bias": bias}
+        return state
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Remember what ``state`` gave; see ``Engine.load_state``."""
         self._step = int(state["step"])
-        for name, slot in self._named_slots().items():
-            np.copyto(slot, state[name])
+        for number, slot in enumerate(self._slots):
+            for layer, own in enumerate(_layers(slot, self._sizes)):
+                own[0], own[1:] = (state[f"slots.{number}.{layer}.{kind}"] for kind in ("bias", "weight"))
+                if not layer and self._columns is not None:
+                    self._columns.sort(own[1:])
+        # it may remember gradients where these rows have none
+        if any(slot[self._n_moving :].any() for slot in self._slots):
+            self._n_moving = self._flat.size
 
-    def _named_slots(self) -> dict[str, FloatArray]:
-        return {
-            f"slots.{index}.{number}": slot
-            for index, slots in enumerate(self._slots)
-            for number, slot in enumerate(slots)
-        }
+    def _as_parameters(self, layers: list[FloatArray]) -> Parameters:
+        """Return copies, the first weight's rows in the order of the stored columns."""
+        parameters = [(layer[1:].copy(), layer[0].copy()) for layer in layers]
+        if self._columns is not None:
+            self._columns.restore(parameters[0][0])
+        return parameters
 
     def _take(self, task: Task) -> None:
-        """Keep the task, its targets and weights in the type to compute in."""
+        """Keep the task: its targets and weights in the type to compute in, its columns in order."""
         self._task = task
         self._y = task.y if task.network.output == "softmax" else task.y.astype(task.dtype, copy=False)
         weight = task.sample_weight
         self._sample_weight = None if weight is None else weight.astype(task.dtype, copy=False)
+        by_column = [_layers(flat, self._sizes)[0][1:] for flat in (self._flat, *self._slots)]
+        if self._columns is not None:
+            for array in by_column:
+                self._columns.restore(array)
+        self._shift, self._factor = (
+            np.asarray(value, task.dtype) for value in (task.scaling.shift, task.scaling.factor)
+        )
+        self._shifted = bool(self._shift.any())
+        self._scaled = bool((self._factor != 1).any())
+        # a zero that is shifted is none
+        self._columns = None if self._shifted else column_order(task.x)
+        self._x = task.x
+        # what has never had a gradient stands still, unless it decays; after earlier rows it may have had one
+        self._n_moving = self._flat.size
+        if self._columns is not None:
+            self._x = self._columns.rows
+            for array in by_column:
+                self._columns.sort(array)
+            if self._factor.ndim:
+                self._factor = self._factor[self._columns.order]
+            if not (self._step or task.recipe.weight_decay or task.recipe.l2_penalty):
+                self._n_moving -= (self._sizes[0] - self._columns.used) * self._sizes[1]
+        # they hold rows of the earlier type
+        self._buffers: dict[int, _Buffers] = {}
+        # of the inputs of the first layer, how many columns a batch needs
+        self._width = 1 + self._sizes[0]
 
     def _penalty(self, rows: NDArray[np.intp]) -> float | None:
         """Return what the L2 penalty of a batch multiplies the weights with; None if no row counts."""
         total = len(rows) if self._sample_weight is None else float(self._sample_weight[rows].sum())
         return self._task.recipe.l2_penalty / total if total else None
-
-    def _loss_of(
-        self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray], penalty: float
-    ) -> tuple[float, FloatArray]:
-        """Run a batch forward; return its loss, the penalty included, and the gradient for the logits."""
-        self._gather(rows, buffers)
-        self._forward(buffers, masks)
-        weights = None if self._sample_weight is None else self._sample_weight[rows]
-        # targets of several outputs are turned features-first, as the logits are; of labels .T is nothing
-        targets = self._y[rows].T
-        loss, gradient = self._loss(buffers.outputs[-1], targets, self._task.recipe.label_smoothing, weights)
-        if penalty:
-            loss += penalty / 2 * sum(float(np.vdot(weight, weight)) for weight, _ in self._parameters)
-        return loss, gradient
 
     def _buffers_of(self, batch: int) -> _Buffers:
         buffers = self._buffers.get(batch)
@@ -175,115 +195,141 @@ class NumpyEngine:
         return buffers
 
     def _make_buffers(self, batch: int) -> _Buffers:
-        sizes = self._task.network.layer_sizes
-        dtype = self._task.dtype
-        rows = np.empty((batch, sizes[0]), dtype=self._task.x.dtype)
-        # rows that need no scaling are the input as they lie; but the product that adds asks for C order
-        as_stored = rows.dtype == dtype and not self._scaled and self._add_product is None
-        inputs = rows.T if as_stored else np.empty((sizes[0], batch), dtype=dtype)
-        outputs = [inputs, *(np.empty((units, batch), dtype=dtype) for units in sizes[1:])]
-        hidden = outputs[1:-1]
-        dropped = [np.empty_like(output) for output in hidden] if self._task.network.dropout else hidden
+        *before, n_outputs = self._sizes
+        dtype, order = self._task.dtype, self._order
+        inputs = [np.ones((batch, 1 + units), dtype, order) for units in before]
+        hidden = [array[:, 1:] for array in inputs[1:]]
+        # what dropout leaves of the outputs is what the next layer is given; their derivative needs the whole
+        outputs = [array.copy(order) for array in hidden] if self._task.network.dropout else hidden
         return _Buffers(
-            rows=rows,
-            outputs=outputs,
-            dropped=dropped,
-            gradients=[np.empty_like(output) for output in hidden],
+            rows=np.empty((batch, before[0]), self._x.dtype),
+            inputs=inputs,
+            # unit after unit, as the losses take them
+            outputs=[*outputs, np.empty((batch, n_outputs), dtype, "F")],
+            gradients=[array.copy(order) for array in hidden],
         )
 
-    def _gather(self, rows: NDArray[np.intp], buffers: _Buffers) -> None:
-        """Fetch the batch's rows and scale them into the input layer."""
-        take_rows(self._task.x, rows, buffers.rows)
-        inputs = buffers.outputs[0]
-        if inputs.base is buffers.rows:
-            return
+    def _gather(self, rows: NDArray[np.intp], buffers: _Buffers) -> FloatArray:
+        """Fetch the batch's rows and scale them; return the inputs as far as any of them is not zero."""
+        take_rows(self._x, rows, buffers.rows)
+        inputs = buffers.inputs[0]
+        if self._columns is not None:
+            # together with the ones a whole number of the widest vectors
+            width = min(-(-(1 + self._columns.widths[rows].max()) // 16) * 16 - 1, self._sizes[0])
+            factor = self._factor[:width] if self._factor.ndim else self._factor
+            np.multiply(buffers.rows[:, :width], factor, out=inputs[:, 1 : 1 + width])
+            self._width = 1 + int(width)
+            return inputs[:, : self._width]
         if self._shifted:
-            np.subtract(buffers.rows.T, self._shift, out=inputs)
-            inputs *= self._factor
+            np.subtract(buffers.rows, self._shift, out=inputs[:, 1:])
+            inputs[:, 1:] *= self._factor
+        elif self._scaled:
+            np.multiply(buffers.rows, self._factor, out=inputs[:, 1:])
         else:
-            np.multiply(buffers.rows.T, self._factor, out=inputs)
+            inputs[:, 1:] = buffers.rows
+        return inputs
 
-    def _forward(self, buffers: _Buffers, masks: list[FloatArray]) -> None:
-        """Fill every layer's outputs."""
-        inputs = buffers.outputs[0]
-        for layer, (weight, bias) in enumerate(self._parameters):
-            outputs = buffers.outputs[layer + 1]
-            np.matmul(weight.T, inputs, out=outputs)
-            outputs += bias[:, np.newaxis]
-            if layer < len(self._activations):
-                self._activations[layer].value(outputs)
-                inputs = outputs
+    def _loss_of(
+        self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray], penalty: float
+    ) -> tuple[float, FloatArray]:
+        """Run a batch forward; return its loss, the penalty included, and the gradient for the logits."""
+        self._forward(rows, buffers, masks)
+        weights = None if self._sample_weight is None else self._sample_weight[rows]
+        # of labels .T is nothing
+        loss, gradient = self._loss(
+            buffers.outputs[-1].T, self._y[rows].T, self._task.recipe.label_smoothing, weights
+        )
+        if penalty:
+            loss += penalty / 2 * sum(float(np.vdot(layer[1:], layer[1:])) for layer in self._layers)
+        return loss, gradient.T
+
+    def _forward(self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray]) -> None:
+        """Fill every layer's inputs and outputs."""
+        for number, layer in enumerate(self._layers):
+            inputs = buffers.inputs[number] if number else self._gather(rows, buffers)
+            outputs = buffers.outputs[number]
+            np.matmul(inputs, layer[: inputs.shape[1]], out=outputs)
+            if number < len(self._activations):
+                self._activations[number].value(outputs)
                 if masks:
-                    inputs = np.multiply(outputs, masks[layer].T, out=buffers.dropped[layer])
+                    np.multiply(outputs, masks[number], out=buffers.inputs[number + 1][:, 1:])
+                elif self._task.network.dropout:
+                    buffers.inputs[number + 1][:, 1:] = outputs
 
     def _backward(
-        self,
-        buffers: _Buffers,
-        masks: list[FloatArray],
-        gradient: FloatArray,
-        learning_rate: float,
-        penalty: float,
-    ) -> None:
-        """Carry the gradient from the logits to the first layer, updating each layer once it has passed."""
-        for layer in range(len(self._parameters) - 1, -1, -1):
-            weight, bias = self._parameters[layer]
-            inputs = buffers.dropped[layer - 1] if layer else buffers.outputs[0]
+        self, buffers: _Buffers, masks: list[FloatArray], gradient: FloatArray
+    ) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+        """Carry the gradient from the logits to the first layer.
+
+        Yields
+        ------
+        layer : int
+            From the last to the first. Once it is given it may change: all that goes further back has been
+            computed with the weight of the forward pass.
+        inputs : ndarray (batch, 1 + fan_in)
+            What the layer was given, the column of ones first.
+        of_outputs : ndarray (batch, fan_out)
+            The gradient for what the layer gives, before its activation.
+        """
+        for layer in range(len(self._layers) - 1, 0, -1):
             of_outputs = gradient
-            if layer:
-                # before the update: it is the weight of the forward pass that carries the gradient back
-                gradient = buffers.gradients[layer - 1]
-                np.matmul(weight, of_outputs, out=gradient)
-            self._update_weight(2 * layer, weight, inputs, of_outputs, learning_rate, penalty)
-            self._update(2 * layer + 1, bias, of_outputs.sum(axis=1), learning_rate, 0.0)
-            if layer:
-                if masks:
-                    gradient *= masks[layer - 1].T
-                # last, since it overwrites the outputs
-                self._activations[layer - 1].times_derivative(gradient, buffers.outputs[layer])
+            gradient = buffers.gradients[layer - 1]
+            np.matmul(of_outputs, self._layers[layer][1:].T, out=gradient)
+            yield layer, buffers.inputs[layer], of_outputs
+            if masks:
+                gradient *= masks[layer - 1]
+            # last, since it overwrites the outputs
+            self._activations[layer - 1].times_derivative(gradient, buffers.outputs[layer - 1])
+        yield 0, buffers.inputs[0][:, : self._width], gradient
 
-    def _update_weight(
-        self,
-        index: int,
-        weight: FloatArray,
-        inputs: FloatArray,
-        gradient: FloatArray,
-        learning_rate: float,
-        penalty: float,
+    def _step_down(
+        self, layer: int, inputs: FloatArray, of_outputs: FloatArray, learning_rate: float, penalty: float
     ) -> None:
-        if self._add_product is not None:
-            # w ← (1 - η λ) w - η h dᵀ: the gradient itself is never written down
-            keep = 1 - learning_rate * (self._task.recipe.weight_decay + penalty)
-            self._add_product(weight, inputs, gradient, -learning_rate, keep)
-            return
-        weight_gradient = self._gradient[: weight.size].reshape(weight.shape)
-        np.matmul(inputs, gradient.T, out=weight_gradient)
-        self._update(index, weight, weight_gradient, learning_rate, penalty)
+        """W ← (1 - η λ) w - η hᵀ d in one product: the gradient itself is never written down."""
+        assert self._add_product is not None
+        own = self._layers[layer]
+        width = inputs.shape[1]
+        keep = 1 - learning_rate * (self._task.recipe.weight_decay + penalty)
+        # the penalty is on weights only
+        of_bias = learning_rate * penalty * own[0] if penalty else 0.0
+        self._add_product(own[:width], inputs.T, of_outputs, -learning_rate, keep)
+        if keep != 1:
+            own[width:] *= keep
+            own[0] += of_bias
 
-    def _update(
-        self, index: int, array: FloatArray, gradient: FloatArray, learning_rate: float, penalty: float
-    ) -> None:
-        """Apply the update rule, a block at a time, so that its many passes stay in the cache."""
-        flat, flat_gradient = array.reshape(-1), gradient.reshape(-1)
-        for start in range(0, flat.size, BLOCK):
-            block = slice(start, start + BLOCK)
-            slots = [slot[block] for slot in self._slots[index]]
-            self._update_block(flat[block], flat_gradient[block], slots, learning_rate, penalty)
-
-    def _update_block(
-        self,
-        array: FloatArray,
-        gradient: FloatArray,
-        slots: list[FloatArray],
-        learning_rate: float,
-        penalty: float,
-    ) -> None:
-        workspace = self._workspace[: array.size]
+    def _update(self, learning_rate: float, penalty: float) -> None:
+        """Apply the update rule."""
+        if penalty:
+            for layer, gradient in zip(self._layers, self._gradient, strict=True):
+                gradient[1:] += penalty * layer[1:]
         decay = self._task.recipe.weight_decay
-        # the penalty is part of the loss, so it joins the gradient whatever the decay does
-        coupled = penalty if self._optimizer.decoupled else penalty + decay
-        if coupled:
-            np.multiply(array, coupled, out=workspace)
-            gradient += workspace
-        if decay and self._optimizer.decoupled:
-            array *= 1 - learning_rate * decay
-        self._optimizer.update(array, gradient, slots, learning_rate, self._step, workspace)
+        # a block at a time, so that the many passes stay in the cache
+        for start in range(0, self._n_moving, BLOCK):
+            block = slice(start, min(start + BLOCK, self._n_moving))
+            array, gradient = self._flat[block], self._flat_gradient[block]
+            workspace = self._workspace[: array.size]
+            if decay and self._optimizer.decoupled:
+                array *= 1 - learning_rate * decay
+            elif decay:
+                np.multiply(array, decay, out=workspace)
+                gradient += workspace
+            slots = [slot[block] for slot in self._slots]
+            self._optimizer.update(array, gradient, slots, learning_rate, self._step, workspace)
+
+
+def _write_gradient(of_layer: FloatArray, inputs: FloatArray, of_outputs: FloatArray) -> None:
+    width = inputs.shape[1]
+    np.matmul(inputs.T, of_outputs, out=of_layer[:width])
+    of_layer[width:] = 0
+
+
+def _layers(flat: NDArray[Any], layer_sizes: tuple[int, ...]) -> list[NDArray[Any]]:
+    """Return the layers ``(1 + fan_in, fan_out)`` that lie in a flat array, the first layer at its end.
+
+    The bias is a layer's first row; the rows of the first weight that an optimizer may leave out are last.
+    """
+    layers, start = [], 0
+    for fan_in, fan_out in reversed(list(pairwise(layer_sizes))):
+        layers.append(flat[start : start + (1 + fan_in) * fan_out].reshape(1 + fan_in, fan_out))
+        start += layers[-1].size
+    return layers[::-1]

@@ -16,8 +16,9 @@ from clearprop.arguments import check_choice, check_whole
 from clearprop.callbacks import Callback
 from clearprop.data.dataset import Dataset
 from clearprop.engines import ENGINES, check_engine
-from clearprop.files import make_folder
+from clearprop.files import make_folder, remove_leftovers
 from clearprop.images import png_base64
+from clearprop.locks import hold
 from clearprop.study.definitions import OnData, Plan, Study, plan
 from clearprop.study.machine import machine, versions
 from clearprop.study.results import (
@@ -29,8 +30,9 @@ from clearprop.study.results import (
     StudyResults,
     write_results,
 )
-from clearprop.study.single_run import finished, run_config, run_one
+from clearprop.study.single_run import finished, run_config, run_one, tidy
 
+LOCK_FILE = "study.lock"
 N_SAMPLES = 6
 # more would be a slip of the finger: a thousand trainings of each experiment take days
 MAX_SEEDS = 1000
@@ -54,8 +56,9 @@ def run_study(
 ) -> StudyResults:
     """Run every experiment of a study with every seed, and write ``results.json``.
 
-    A run that is complete and whose configuration and data are unchanged is not repeated; one that was
-    interrupted starts again. After an interruption ``results.json`` holds what is complete.
+    A run that is complete and whose configuration and data are unchanged is not repeated; one that was cut
+    off goes on after its last complete epoch, to the same figures bit for bit. After an interruption
+    ``results.json`` holds what is complete.
 
     Parameters
     ----------
@@ -87,6 +90,8 @@ def run_study(
         If the study cannot be run on this data.
     EngineUnavailable
         If an engine or device is missing, before anything is trained.
+    FolderInUse
+        If another process runs a study in the folder.
     OutputError
         If the folder cannot be written.
     """
@@ -102,17 +107,20 @@ def run_study(
     ]
     for each in by_seed[0]:
         check_engine(each.engine, device if each.engine == "torch" else "auto")
-    folder = make_folder(out, of=(RESULTS_FILE, "runs"))
+    folder = make_folder(out, of=(RESULTS_FILE, "runs", LOCK_FILE))
     digest = _data_digest(dataset)
     done: dict[str, list[SeedResult]] = {}
-    try:
-        _run_all(list(zip(*by_seed, strict=True)), dataset, digest, folder, device, fresh, progress_for, done)
-    finally:
-        # an interruption keeps what is complete; where nothing is, an earlier study's results stay
-        if done:
-            asked = _asked(engine, epochs)
-            results = _collect(study, by_seed[0], dataset, digest, n_seeds, command, asked, done)
-            write_results(folder, results)
+    with hold(folder / LOCK_FILE):
+        remove_leftovers(folder, (RESULTS_FILE,))
+        plans = list(zip(*by_seed, strict=True))
+        try:
+            _run_all(plans, dataset, digest, folder, device, fresh, progress_for, done)
+        finally:
+            # an interruption keeps what is complete; where nothing is, an earlier study's results stay
+            if done:
+                asked = _asked(engine, epochs)
+                results = _collect(study, by_seed[0], dataset, digest, n_seeds, command, asked, done)
+                write_results(folder, results)
     return results
 
 
@@ -134,7 +142,9 @@ def _run_all(
         result = None if fresh else finished(folder / place, config)
         if result is None:
             callbacks = progress_for(each.name, seed, number, len(in_order)) if progress_for else ()
-            result = run_one(each, dataset, folder, place, config, device, callbacks)
+            result = run_one(each, dataset, folder, place, config, device, callbacks, fresh)
+        else:
+            tidy(folder / place)
         done.setdefault(each.name, []).append(result)
 
 

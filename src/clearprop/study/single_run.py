@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from pydantic import ValidationError
 
 from clearprop.callbacks import Callback
 from clearprop.data.dataset import Dataset, Splits
-from clearprop.errors import StudyError, TrainingDiverged
+from clearprop.errors import CheckpointError, StudyError, TrainingDiverged
 from clearprop.evaluation import Evaluation, Mistake, evaluate
 from clearprop.files import write_json
 from clearprop.images import png_base64
 from clearprop.run import Run
-from clearprop.run_folder import RUN_FILES, RunFolder
+from clearprop.run_folder import CONFIG_FILE, RUN_FILES, RunFolder
 from clearprop.study.definitions import Plan
 from clearprop.study.machine import versions
 from clearprop.study.results import SCHEMA_VERSION, SeedResult
@@ -67,34 +68,71 @@ def run_one(
     config: dict[str, Any],
     device: str,
     callbacks: Sequence[Callback],
+    fresh: bool = False,
 ) -> SeedResult:
-    """Train one experiment with one seed and keep it; its result file, written last, says it is complete."""
+    """Train one experiment with one seed and keep it; its result file, written last, says it is complete.
+
+    One that was cut off goes on from its checkpoint, unless it was of another configuration or is to be
+    trained afresh.
+    """
     run_folder = RunFolder(folder / place)
+    with run_folder.hold():
+        result = _run_one(each, dataset, run_folder, place, config, device, callbacks, fresh)
+        _keep(run_folder.folder, config["fingerprint"], result)
+        tidy(run_folder.folder)
+    return result
+
+
+def tidy(folder: Path) -> None:
+    """Remove the checkpoints of a run that is complete: nothing will go on from them."""
+    RunFolder(folder).checkpoints.remove()
+
+
+def _run_one(
+    each: Plan,
+    dataset: Dataset,
+    run_folder: RunFolder,
+    place: str,
+    config: dict[str, Any],
+    device: str,
+    callbacks: Sequence[Callback],
+    fresh: bool,
+) -> SeedResult:
     # the mark of completeness goes first
     (run_folder.folder / SEED_RESULT_FILE).unlink(missing_ok=True)
-    run_folder.forget()
+    resume = not fresh and _was_begun(run_folder.folder, config)
+    if not resume:
+        run_folder.forget()
     seed = each.recipe.seed
     parts = _split(each, dataset)
-    rest = {name: value for name, value in config.items() if name not in ("network", "recipe")}
-    run_folder.write_config(each.network, each.recipe, **rest)
+    if not resume:
+        rest = {name: value for name, value in config.items() if name not in ("network", "recipe")}
+        run_folder.write_config(each.network, each.recipe, **rest)
     present = {name: part for name, part in parts._asdict().items() if part is not None}
     split = {name: len(part) for name, part in present.items()}
     common = {"seed": seed, "dtype": each.dtype, "folder": place, "split": split}
+    begin = partial(
+        train,
+        each.network,
+        each.recipe,
+        parts.train,
+        parts.validation,
+        engine=each.engine,
+        device=device if each.engine == "torch" else "auto",
+        dtype=each.dtype,
+        callbacks=callbacks,
+        progress=False,
+        checkpoint=run_folder.checkpoints,
+    )
     try:
-        run = train(
-            each.network,
-            each.recipe,
-            parts.train,
-            parts.validation,
-            engine=each.engine,
-            device=device if each.engine == "torch" else "auto",
-            dtype=each.dtype,
-            callbacks=callbacks,
-            progress=False,
-        )
+        try:
+            run = begin(resume=resume)
+        except CheckpointError:
+            # such as of another device, which "auto" does not name
+            run = begin()
     except TrainingDiverged as error:
         run_folder.write_history(error.history)
-        result = SeedResult(
+        return SeedResult(
             **common,
             status="diverged",
             message=str(error),
@@ -106,20 +144,26 @@ def run_one(
             evaluations={},
             mistakes=[],
         )
-    else:
-        run_folder.write_history(run.history)
-        run_folder.write_model(
-            run.model,
-            {
-                "data": dataset.name,
-                "validation": each.validation,
-                "seed": seed,
-                "recipe": each.recipe.to_dict(),
-            },
-        )
-        result = _result(run, present, common)
-    _keep(run_folder.folder, config["fingerprint"], result)
-    return result
+    run_folder.write_history(run.history)
+    run_folder.write_model(
+        run.model,
+        {
+            "data": dataset.name,
+            "validation": each.validation,
+            "seed": seed,
+            "recipe": each.recipe.to_dict(),
+        },
+    )
+    return _result(run, present, common)
+
+
+def _was_begun(folder: Path, config: dict[str, Any]) -> bool:
+    """Tell whether the folder holds the beginning of this very run, by the config that is written first."""
+    try:
+        begun: bool = json.loads((folder / CONFIG_FILE).read_bytes())["fingerprint"] == config["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return begun
 
 
 def _result(run: Run, parts: dict[str, Dataset], common: dict[str, Any]) -> SeedResult:

@@ -1,0 +1,177 @@
+"""Killing a real process at random moments, and seeing that nothing of its work is lost or changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clearprop.checkpoints import CHECKPOINT_FILE, PREVIOUS_FILE, Checkpoints
+
+# a shell that runs in the background hands down a SIGINT that is ignored; a terminal does not
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from clearprop.cli import main; sys.exit(main(sys.argv[1:]))"
+)
+#: What a process returns that a signal ended: one cannot be heard, two are.
+EXIT_CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM: 143}
+EPOCH = re.compile(r"epoch +(\d+)/\d+")
+
+
+@dataclass
+class Figures:
+    """What happened to a command that was killed again and again."""
+
+    kills: int = 0
+    before_training: int = 0  # while it was still starting
+    while_writing: int = 0  # leaving a temporary file, or the time between two renamings, behind
+    epochs_repeated: int = 0
+    signals: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Figures) -> None:
+        """Count another's as well."""
+        for name in ("kills", "before_training", "while_writing", "epochs_repeated"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.signals += other.signals
+
+
+def start(arguments: Sequence[str], log: Path, program: str = PROGRAM) -> subprocess.Popen[bytes]:
+    """Start the command line as a process of its own; what it says goes to the end of a file."""
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *arguments], stdout=subprocess.DEVNULL, stderr=file
+        )
+
+
+def run_to_the_end(arguments: Sequence[str], log: Path, program: str = PROGRAM) -> float:
+    """Run a command without disturbing it; return how long its training took, from the first epoch on."""
+    seen = len(epochs_in(log))
+    process = start(arguments, log, program)
+    began = time.monotonic()
+    while process.poll() is None and len(epochs_in(log)) == seen:
+        began = time.monotonic()
+        time.sleep(0.02)
+    assert process.wait(timeout=300) == 0, log.read_text()
+    return time.monotonic() - began
+
+
+def kill_repeatedly(
+    arguments: Sequence[str],
+    out: Path,
+    log: Path,
+    rng: random.Random,
+    kills: int,
+    seconds: float,
+    signals: Sequence[signal.Signals] = (signal.SIGKILL,),
+    program: str = PROGRAM,
+) -> Figures:
+    """Run a command that is killed at random moments and started again, then leave it to its end.
+
+    ``seconds`` is how long its training takes: the moments are spread over it, and some of them lie before
+    the first epoch. It may be over before it was killed as often as asked for.
+    """
+    figures = Figures()
+    while figures.kills < kills:
+        known, seen = len(log_text(log)), len(epochs_in(log))
+        process = start(arguments, log, program)
+        if rng.random() < 0.15:
+            time.sleep(rng.uniform(0, 1.0))
+        else:
+            while process.poll() is None and len(epochs_in(log)) == seen:
+                time.sleep(0.02)
+            time.sleep(rng.uniform(0, 2 * seconds / (kills + 1)))
+        sent = rng.choice(list(signals))
+        if process.poll() is not None:
+            assert process.returncode == 0, log.read_text()
+            break
+        early = len(epochs_in(log)) == seen
+        if early:
+            # Python itself is not ready for a gentle signal while it starts
+            sent = signal.SIGKILL
+        process.send_signal(sent)
+        code = process.wait(timeout=60)
+        if code == 0 or (sent is not signal.SIGKILL and code == -sent):
+            # its work was done, and Python itself was just ending
+            break
+        assert code == EXIT_CODES[sent], f"{log.read_text()}\n{sent!r} gave exit code {code}"
+        figures.kills += 1
+        figures.signals[sent.name] += 1
+        figures.before_training += early
+        figures.while_writing += in_the_middle_of_writing(out)
+        if sent is not signal.SIGKILL:
+            assert "Traceback" not in log_text(log)[known:]
+        check_that_a_checkpoint_is_whole(out)
+    run_to_the_end(arguments, log, program)
+    repeated = Counter(epochs_in(log))
+    figures.epochs_repeated = sum(repeated.values()) - len(repeated)
+    # no more than the epoch in progress is ever lost; its line may have been printed already
+    assert figures.epochs_repeated <= figures.kills, log.read_text()
+    return figures
+
+
+def in_the_middle_of_writing(out: Path) -> bool:
+    """Tell whether a process was killed while it wrote."""
+    return any(
+        (path.name.startswith(".") and "safetensors" in path.name)
+        or (path.name == PREVIOUS_FILE and not path.with_name(CHECKPOINT_FILE).exists())
+        for path in out.rglob("*")
+    )
+
+
+def check_that_a_checkpoint_is_whole(out: Path) -> None:
+    """See that whatever checkpoints there are can be read; the tests make an error of any warning."""
+    for folder in {path.parent for path in out.rglob("checkpoint*.safetensors")}:
+        assert Checkpoints(folder).latest() is not None
+
+
+def log_text(log: Path) -> str:
+    return log.read_text() if log.exists() else ""
+
+
+def epochs_in(log: Path) -> list[str]:
+    """Return what training reported, one text an epoch: its run and its number."""
+    found = []
+    for line in log_text(log).splitlines():
+        match = EPOCH.search(line)
+        if match:
+            found.append(line[: match.start()] + match[1])
+    return found
+
+
+def contents(out: Path) -> dict[str, Any]:
+    """Return what a command left, file by file, without what depends on time; a digest for parameters."""
+    left: dict[str, Any] = {}
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out).as_posix()
+        if path.suffix == ".json":
+            left[name] = without_times(json.loads(path.read_bytes()))
+        elif path.name == "parameters.safetensors":
+            left[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif path.is_file() and not path.name.startswith("checkpoint") and path.suffix == ".safetensors":
+            left[name] = None
+    return left
+
+
+def without_times(value: Any) -> Any:
+    """Return JSON without what differs from one run to the next: times, and digests over them."""
+    if isinstance(value, dict):
+        differing = ("seconds", "rows_per_second", "created", "command", "files")
+        return {name: without_times(each) for name, each in value.items() if name not in differing}
+    return [without_times(each) for each in value] if isinstance(value, list) else value
+
+
+def use_one_thread() -> None:
+    """Have the processes started from here compute on one thread, so that each takes its own time."""
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"

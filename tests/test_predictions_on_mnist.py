@@ -1,0 +1,68 @@
+"""Predictions on real images: genuine digits of MNIST in other files are known as well as before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rerendered
+
+import clearprop as cp
+from clearprop.data import Dataset
+from clearprop.preparation import prepare_image
+from clearprop.recipe_files import load_recipe
+from clearprop.settings import decide
+
+# tests/soak/predictions.py takes all 10,000
+N_REQUIRED, N_HARDER = 400, 100
+
+
+@pytest.fixture(scope="session")
+def mnist_model(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> cp.Model:
+    """Train the recipe fast on MNIST, once for all the processes of a test session."""
+    shared = tmp_path_factory.getbasetemp().parent / "mnist-fast.safetensors"
+    if shared.exists():
+        return cp.load(shared)
+    decided = decide(load_recipe("fast").given(), mnist.n_features, mnist.n_classes, seed=0)
+    train, _, _ = mnist.split(validation=0, seed=0)
+    model = cp.train(decided.network, decided.recipe, train, dtype=decided.dtype, progress=False).model
+    # written under another name first, so that no process reads half of it
+    model.save(shared)
+    return model
+
+
+@pytest.fixture(scope="module")
+def some_digits(mnist: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    assert mnist.test is not None
+    return mnist.test.x, mnist.test.y
+
+
+def test_the_model_is_one_of_98_percent(mnist_model: cp.Model, mnist: Dataset) -> None:
+    assert mnist.test is not None
+    assert cp.evaluate(mnist_model, mnist.test).accuracy > 0.98
+
+
+@pytest.mark.parametrize("variant", rerendered.REQUIRED)
+def test_a_digit_in_another_file_is_known_as_well(
+    variant: str, mnist_model: cp.Model, some_digits: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    x, y = (part[:N_REQUIRED] for part in some_digits)
+    assert rerendered.accuracy(mnist_model, variant, x, y, tmp_path) > 0.95
+
+
+@pytest.mark.parametrize("variant", rerendered.HARDER)
+def test_a_digit_made_harder_to_see_is_mostly_known(
+    variant: str, mnist_model: cp.Model, some_digits: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    x, y = (part[:N_HARDER] for part in some_digits)
+    assert rerendered.accuracy(mnist_model, variant, x, y, tmp_path) > 0.92
+
+
+def test_an_image_of_mnist_stays_nearly_what_it_is(some_digits: tuple[np.ndarray, np.ndarray]) -> None:
+    x = some_digits[0][:300]
+    prepared = np.array([prepare_image(row.reshape(28, 28)) for row in x])
+    # of 255 grey levels, over all pixels; a shift by one pixel would be about 12
+    assert np.abs(prepared.astype(int) - x).mean() < 0.5
+    again = np.array([prepare_image(row.reshape(28, 28)) for row in prepared])
+    assert np.abs(again.astype(int) - prepared).mean() < 0.2
