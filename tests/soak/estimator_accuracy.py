@@ -21,7 +21,9 @@ OTHER_NETWORKS = 1000
 
 def main() -> int:
     """Print a line for each data set, and one more with networks that were drawn apart."""
-    print("| data | random_state | Clearprop | scikit-learn | difference of the means | spread of the seeds |")
+    print(
+        "| data | random_state | Clearprop | scikit-learn | difference of the means | spread of the seeds |"
+    )
     print("|---|---|---:|---:|---:|---:|")
     outside = 0
     for name in DATA:
