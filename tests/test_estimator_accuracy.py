@@ -1,4 +1,4 @@
-"""The estimators are as accurate as scikit-learn's; tests/soak/estimator_accuracy.py says so for ten seeds."""
+"""The estimators are as accurate as scikit-learn; tests/soak/estimator_accuracy.py says so for ten seeds."""
 
 from __future__ import annotations
 
