@@ -133,7 +133,7 @@ def test_without_clearprop_nothing_is_compared() -> None:
 def test_the_bars_are_those_that_were_set() -> None:
     bars = {
         each.name: {bar.against: bar.at_most for bar in each.bars}
-        for work in ("train", "predict", "cold-start")
+        for work in ("train", "grid", "predict", "cold-start")
         for each in workloads.workloads(work, quick=False)
     }
     grid = {name: each for name, each in bars.items() if name.startswith("grid")}

@@ -167,7 +167,7 @@ def test_show_prints_what_the_network_saw(
 def test_shades_go_from_black_to_white_and_halve_the_height() -> None:
     row = np.zeros((3, 4), np.uint8)
     row[:2, 1], row[:, 2], row[0, 3] = 255, 128, 255
-    assert shade_text(row.ravel(), (3, 4)) == " @+=\n  - "
+    assert shade_text(row.ravel(), (3, 4)) == " @+=\n  : "
 
 
 def test_the_preparation_is_that_of_the_data_it_was_trained_on(

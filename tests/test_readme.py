@@ -31,6 +31,35 @@ def test_every_link_to_a_file_leads_somewhere(link: str) -> None:
     assert (PROJECT / link).is_file()
 
 
+def test_the_predictions_on_real_images_run_as_they_stand(
+    mnist_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import rerendered
+
+    from clearprop.cli import main
+    from clearprop.data import load_data
+
+    section = README.partition("## Predictions on real images")[2]
+    (block,) = re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], flags=re.DOTALL)
+    train, predict, evaluate = (line.split()[1:] for line in block.splitlines())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLEARPROP_DATA", str(mnist_folder))
+    test = load_data("mnist").test
+    assert test is not None
+    rerendered.write("enlarged", test.x[0], tmp_path).rename("seven.png")
+    rerendered.write("photograph", test.x[1], tmp_path).rename("photo.jpg")
+    # one epoch is enough for these two, and for the test
+    assert main([*train, "--quiet", "--epochs", "1"]) == 0
+    capsys.readouterr()
+    assert main(predict) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("seven.png: 7 (")
+    assert lines[1].startswith("photo.jpg: 2 (")
+    assert main(evaluate) == 0
+    out = capsys.readouterr().out
+    assert all(part in out for part in ("precision", "Confusion matrix", "expected calibration error"))
+
+
 def test_nothing_is_left_to_be_filled_in() -> None:
     assert not re.search(r"[A-Z]{3,}_[A-Z]{3,}", README.replace("CLEARPROP_DATA", ""))
 
@@ -64,7 +93,9 @@ def test_every_command_of_make_exists() -> None:
 def test_every_verb_of_the_command_line_exists(capsys: pytest.CaptureFixture[str]) -> None:
     from clearprop.cli import main
 
-    for verb in set(re.findall(r"clearprop (study|train|evaluate|report|data|export|import)\b", README)):
+    for verb in set(
+        re.findall(r"clearprop (study|train|evaluate|predict|report|data|export|import)\b", README)
+    ):
         assert main([verb, "--help"]) == 0
 
 

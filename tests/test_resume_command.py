@@ -331,3 +331,17 @@ def test_an_unfinished_run_is_not_evaluated(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "parameters.safetensors").unlink()
     message = sentence(capsys, "evaluate", str(tmp_path))
     assert f"The run in {tmp_path} is not finished; go on with it with clearprop train --resume" in message
+
+
+def test_a_study_clears_up_after_a_run_that_was_killed_when_it_was_complete(
+    tmp_path: Path, digits: Dataset
+) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY.replace("epochs = 40", "epochs = 1"))
+    run_study(load_study(str(path)), digits, tmp_path / "out")
+    folder = tmp_path / "out" / "runs" / "first" / "0"
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+    for name in (CHECKPOINT_FILE, "run.lock", f".{CHECKPOINT_FILE}.abcd1234"):
+        (folder / name).write_bytes(b"left")
+    run_study(load_study(str(path)), digits, tmp_path / "out")
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == before

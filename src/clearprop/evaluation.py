@@ -172,7 +172,7 @@ class Evaluation:
         return "\n".join(["Confusion matrix (rows: true class, columns: prediction)", *lines])
 
     def _confusion_lines(self, width: int) -> str:
-        lines = ["Confusion matrix (true class: rows predicted right, then what the others were taken for)"]
+        lines = ["Confusion matrix (true class: rows right, then what the others were taken for)"]
         names = self.class_names
         longest = max(map(len, names))
         digits = len(str(self.confusion.sum(axis=1).max()))

@@ -69,7 +69,7 @@ def run_bench(
         Those asked for, of ``clearprop.bench.peers.PEERS``, or none for all, but for the floor alone where it
         is about how cost grows. One that is not installed is skipped and noted.
     quick : bool, default False
-        Fewer rows, epochs and runs, and no grid of batch sizes.
+        Fewer rows, sizes, epochs and runs.
     threads : int or None
         For everyone; None takes one for each core.
     runs : int or None

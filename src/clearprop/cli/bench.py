@@ -21,10 +21,10 @@ def bench(
     work: Annotated[
         str,
         typer.Option(
-            help="train, predict, cold-start, estimator (MLPClassifier.fit) or scaling (how cost grows); "
-            "or several, with commas."
+            help="train, grid (layer and batch sizes), predict, cold-start, estimator (MLPClassifier.fit) "
+            "or scaling (how cost grows); or several, with commas."
         ),
-    ] = "train,predict,cold-start,estimator",
+    ] = "train,grid,predict,cold-start,estimator",
     peers: Annotated[
         str,
         typer.Option(
@@ -63,7 +63,7 @@ def bench(
     from clearprop.bench.workloads import WORKS
     from clearprop.files import make_folder, write_json
 
-    works = [check_choice("work", each, WORKS) for each in _parts(work)] or list(WORKS[:4])
+    works = [check_choice("work", each, WORKS) for each in _parts(work)] or list(WORKS[:5])
     folder = make_folder(out)
     if json_file is not None:
         make_folder(json_file.parent)

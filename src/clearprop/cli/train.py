@@ -37,7 +37,7 @@ def train(
     data: Annotated[str, typer.Option(help="A data set's name or path.")] = "digits",
     recipe: Annotated[
         str | None,
-        _setting("fast, or the path of a .toml file: settings that the options below may change."),
+        _setting("fast, accurate, or a .toml file: settings that the options below may change."),
     ] = None,
     hidden: Annotated[
         str | None, _setting('Hidden layer sizes, first to last: 500,250,100 if not given, "" for none.')

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from clearprop.callbacks import TrainingState
 from clearprop.errors import InvalidArgument
 from clearprop.estimator.full_batch import fit_full_batch
 from clearprop.estimator.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes
@@ -98,8 +98,8 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
             )
         elif validation_data is not None:
             raise InvalidArgument(
-                'validation_data was given, but solver="lbfgs" has no epochs to score it after; choose another '
-                "solver, or leave validation_data out."
+                'validation_data was given, but solver="lbfgs" has no epochs to score it after; choose '
+                "another solver, or leave validation_data out."
             )
         else:
             parameters = fit_full_batch(self, data, self._parameters())
@@ -122,7 +122,7 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
         if self.solver in STOCHASTIC_SOLVERS:
             self.loss_curve_: list[float] = []
             self.best_loss_ = None if self.early_stopping else np.inf
-            self.validation_scores_ = [] if self.early_stopping else None
+            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
             self._no_improvement_count = 0
             self._learning_rate_scale = 1.0
@@ -182,18 +182,18 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
         return self._outputs(lambda rows: logits(parameters, activations, Scaling(), rows), x)
 
     def _outputs(self, logits_of: Callable[[Any], FloatArray], x: Any) -> FloatArray:
-        """Return the outputs ``(n, n_outputs)`` for checked rows, of which sparse ones go in chunk by chunk."""
-        if sparse.issparse(x):
+        """Return the outputs ``(n, n_outputs)`` for checked rows; sparse ones go in chunk by chunk."""
+        if isinstance(x, np.ndarray):
+            values = logits_of(x)
+        else:
             parts = range(0, x.shape[0], CHUNK)
             values = np.concatenate([logits_of(x[start : start + CHUNK].toarray()) for start in parts])
-        else:
-            values = logits_of(x)
         function = OUTPUT_FUNCTIONS[OUTPUTS[self.out_activation_][0]]
         # a network that has diverged overflows here; whoever asked sees it in the result
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(function(values.T).T)
 
-    def _reported_loss(self, loss: float, state: Any) -> float:
+    def _reported_loss(self, loss: float, state: TrainingState) -> float:
         """Return an epoch's loss as ``loss_`` gives it."""
         divisor = self._loss_divisor()
         if divisor == 1:

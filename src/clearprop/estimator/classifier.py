@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from clearprop.errors import InvalidArgument
 from clearprop.estimator.base import FloatArray, MultilayerPerceptron
-from clearprop.estimator.labels import BINARY, MULTICLASS, Labels, learn_labels
+from clearprop.estimator.labels import BINARY, MULTICLASS, Labels, dense, learn_labels
 from clearprop.estimator.parameters import CLASSIFIER_CONSTRAINTS, check_parameters
 
 
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc]
     """Multilayer perceptron that tells classes apart: scikit-learn's interface, Clearprop's engines.
 
-    Two classes are told apart by a sigmoid output, more by a softmax, label indicators by a sigmoid each. The
-    loss is the cross-entropy. Parameters and attributes are those of ``sklearn.neural_network.MLPClassifier``.
+    Two classes are told apart by a sigmoid output, more by a softmax, label indicators by a sigmoid each.
+    The loss is the cross-entropy. Parameters and attributes are those of
+    ``sklearn.neural_network.MLPClassifier``.
 
     Parameters
     ----------
@@ -155,7 +156,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     True
     """
 
-    _parameter_constraints = dict(CLASSIFIER_CONSTRAINTS)
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = dict(CLASSIFIER_CONSTRAINTS)
+    _labels: Labels
 
     def __init__(
         self,
@@ -299,7 +301,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     def _learned_targets(self, y: Any, *, incremental: bool) -> NDArray[Any]:
         y = _column(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._labels: Labels = learn_labels(y)
+            self._labels = learn_labels(y)
             self.classes_ = self._labels.classes
         else:
             classes = unique_labels(y)
@@ -332,11 +334,11 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
             return None
         if incremental and self.class_weight == "balanced":
             raise InvalidArgument(
-                'class_weight is "balanced", but partial_fit sees too few rows to know how frequent each class '
-                "is; give a dict of weights."
+                'class_weight is "balanced", but partial_fit sees too few rows to know how frequent each '
+                "class is; give a dict of weights."
             )
         weights: FloatArray = compute_sample_weight(
-            self.class_weight, y.toarray() if sparse.issparse(y) else _column(y)
+            self.class_weight, dense(y) if sparse.issparse(y) else _column(y)
         )
         return weights
 

@@ -79,7 +79,9 @@ class Objective:
         self._weight = data.training_weight
         total = self._n_rows if self._weight is None else self._weight.sum()
         self._total = float(total)
-        self._like = [(weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in parameters]
+        self._like: Parameters = [
+            (weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in parameters
+        ]
         self._engine = self._make_engine(data)
 
     def __call__(self, vector: Vector) -> tuple[float, Vector]:
@@ -102,7 +104,7 @@ class Objective:
         """Return the loss as ``loss_`` gives it."""
         weights = vector[: self._n_weights()]
         penalty = self._alpha / 2 / self._total * float(weights @ weights)
-        return penalty + (loss - penalty) / self._estimator._loss_divisor()
+        return penalty + (loss - penalty) / int(self._estimator._loss_divisor())
 
     def _n_weights(self) -> int:
         return sum(weight.size for weight, _ in self._like)

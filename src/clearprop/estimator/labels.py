@@ -58,8 +58,7 @@ class Labels:
                 "give the same type as before."
             )
         if self.kind == MULTILABEL:
-            indicators = y.toarray() if sparse.issparse(y) else np.asarray(y)
-            found: NDArray[Any] = indicators.astype(bool)
+            found: NDArray[Any] = dense(y).astype(bool)
         elif self.kind == BINARY:
             found = (np.asarray(y) == self.classes[-1]).reshape(-1, 1)
             if len(self.classes) == 1:
@@ -82,6 +81,12 @@ class Labels:
         if self.kind == BINARY:
             codes = codes[:, 0] * (len(self.classes) - 1)
         return self.classes.take(codes)
+
+
+def dense(y: Any) -> NDArray[Any]:
+    """Return label indicators as an array, whether they are one or a sparse matrix."""
+    array: Any = y
+    return np.asarray(array.toarray() if sparse.issparse(y) else y)
 
 
 def learn_labels(y: Any) -> Labels:

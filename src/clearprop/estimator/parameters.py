@@ -115,8 +115,8 @@ def check_parameters(estimator: Any) -> None:
         for option, nothing in _NOT_WITH_LBFGS.items():
             if values[option] not in (nothing, [], ()):
                 raise InvalidArgument(
-                    f'{option} is {values[option]!r}, but solver="lbfgs" looks at all rows at once and has no '
-                    f"use for it; choose another solver, or leave {option} out."
+                    f'{option} is {values[option]!r}, but solver="lbfgs" looks at all rows at once and has '
+                    f"no use for it; choose another solver, or leave {option} out."
                 )
 
 

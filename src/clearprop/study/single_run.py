@@ -79,13 +79,15 @@ def run_one(
     with run_folder.hold():
         result = _run_one(each, dataset, run_folder, place, config, device, callbacks, fresh)
         _keep(run_folder.folder, config["fingerprint"], result)
-        tidy(run_folder.folder)
+        run_folder.checkpoints.remove()
     return result
 
 
 def tidy(folder: Path) -> None:
-    """Remove the checkpoints of a run that is complete: nothing will go on from them."""
-    RunFolder(folder).checkpoints.remove()
+    """Remove what is left of a run that was killed when it was complete: nothing will go on from it."""
+    run_folder = RunFolder(folder)
+    with run_folder.hold():
+        run_folder.checkpoints.remove()
 
 
 def _run_one(

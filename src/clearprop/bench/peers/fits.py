@@ -59,7 +59,7 @@ def read_data(workload: Workload, folder: Path) -> tuple[NDArray[Any], NDArray[n
     """Return the rows ``(n, features)``, scaled as users scale them, and their classes ``(n,)``."""
     if workload.data == "mnist":
         pixels, labels = read_rows(folder, workload.rows, test=False)
-        return PIXELS.apply(pixels, workload.dtype), labels
+        return PIXELS.apply(pixels, np.dtype(workload.dtype)), labels
     from sklearn import datasets
 
     if workload.data == "digits":

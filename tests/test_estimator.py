@@ -1,0 +1,389 @@
+"""What the estimators can do beyond scikit-learn's, and what they say when something cannot be."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_digits, load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import scale
+
+from clearprop import Callback, ClearpropError, MLPClassifier, MLPRegressor
+from clearprop.callbacks import TrainingState
+from clearprop.estimator.full_batch import Objective, pack
+from clearprop.estimator.labels import learn_labels
+from clearprop.estimator.stochastic import TrainingData
+from clearprop.schedules import SCHEDULES
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+IRIS, SPECIES = load_iris(return_X_y=True)
+IRIS = scale(IRIS)
+DIGITS, DIGIT = load_digits(return_X_y=True)
+DIGITS = DIGITS[:300] / 16
+DIGIT = DIGIT[:300]
+QUICK: dict[str, Any] = {"hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0}
+
+
+def rates(estimator: Any) -> list[float]:
+    return [record["learning_rate"] for record in estimator.history_.epochs]
+
+
+def weights(estimator: Any) -> np.ndarray:
+    return np.concatenate([array.ravel() for array in estimator.coefs_ + estimator.intercepts_])
+
+
+class Watch(Callback):
+    """Keeps the weights and rates it sees, and stops after some epochs."""
+
+    def __init__(self, stop_after: int = 10**9) -> None:
+        self.stop_after = stop_after
+        self.steps = 0
+        self.parameters: list[Any] = []
+
+    def on_batch_end(self, state: TrainingState) -> None:
+        self.steps += 1
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        self.parameters.append(state.engine.parameters())
+        state.stop = state.epoch >= self.stop_after
+
+
+# the learning rate, which scikit-learn's tests read from a private attribute
+
+
+@pytest.mark.parametrize("power_t", [0.25, 0.5])
+def test_invscaling_follows_the_rows_seen_through_a_warm_start(power_t: float) -> None:
+    x, y = [[3, 2], [1, 6], [5, 6], [-2, -4]], [1, 1, 1, 0]
+    estimator = MLPClassifier(
+        solver="sgd", learning_rate="invscaling", power_t=power_t, max_iter=3, warm_start=True
+    ).fit(x, y)
+    expected = [0.001 / (4 * epoch + 1) ** power_t for epoch in range(3)]
+    assert rates(estimator) == pytest.approx(expected)
+    # a fit that goes on takes the initial rate until its first epoch has ended
+    estimator.fit(x, y)
+    expected = [0.001, *(0.001 / (4 * epoch + 1) ** power_t for epoch in (4, 5))]
+    assert rates(estimator) == pytest.approx(expected)
+
+
+def test_a_constant_rate_stays() -> None:
+    estimator = MLPClassifier(solver="sgd", max_iter=3).fit(IRIS, SPECIES)
+    assert rates(estimator) == [0.001] * 3
+
+
+def test_an_adaptive_rate_is_divided_until_it_is_too_small() -> None:
+    estimator = MLPClassifier(tol=0.5, max_iter=3000, solver="sgd", learning_rate="adaptive")
+    estimator.fit([[3, 2], [1, 6]], [1, 0])
+    assert estimator.n_iter_ < 3000
+    distinct = sorted(set(rates(estimator)), reverse=True)
+    assert distinct == pytest.approx([0.001 / 5**power for power in range(6)])
+    assert distinct[-1] < 1e-6
+
+
+def test_partial_fit_keeps_an_adaptive_rate() -> None:
+    estimator = MLPClassifier(tol=10, n_iter_no_change=1, solver="sgd", learning_rate="adaptive")
+    seen = []
+    for _ in range(7):
+        estimator.partial_fit(IRIS, SPECIES, classes=[0, 1, 2])
+        seen += rates(estimator)
+    assert seen == pytest.approx([0.001] * 3 + [0.0002] * 2 + [0.00004] * 2)
+
+
+# the gradient, which scikit-learn's tests ask a private method for
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [("MLPClassifier", SPECIES), ("MLPClassifier", SPECIES == 1), ("MLPRegressor", np.c_[SPECIES, -SPECIES])],
+)
+def test_the_gradient_that_lbfgs_is_given_is_that_of_its_loss(
+    name: str, targets: Any, weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # several chunks, the last one smaller
+    monkeypatch.setattr("clearprop.estimator.full_batch.CHUNK", 64)
+    kind = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[name]
+    estimator = kind(hidden_layer_sizes=5, activation="tanh", solver="lbfgs", max_iter=2, alpha=0.3)
+    estimator.set_params(random_state=0).fit(IRIS, targets)
+    parameters = list(zip(estimator.coefs_, estimator.intercepts_, strict=True))
+    weight = np.random.default_rng(0).uniform(0, 2, len(IRIS)) if weighted else None
+    learned = learn_labels(targets).encode(targets) if name == "MLPClassifier" else targets
+    objective = Objective(estimator, TrainingData(IRIS, learned, weight, weight), parameters)
+    vector = pack(parameters)
+    _, gradient = objective(vector)
+    steps = np.eye(len(vector)) * 1e-6
+    numeric = [(objective(vector + step)[0] - objective(vector - step)[0]) / 2e-6 for step in steps]
+    np.testing.assert_allclose(gradient, numeric, atol=1e-7)
+
+
+def test_lbfgs_tells_a_loss_for_several_values_as_scikit_learn_does() -> None:
+    x, y = load_diabetes(return_X_y=True)
+    y = np.c_[y, -y] / 100
+    estimator = MLPRegressor(solver="lbfgs", alpha=0.5, max_iter=20, random_state=0).fit(x, y)
+    penalty = 0.5 / 2 / len(x) * sum((weight**2).sum() for weight in estimator.coefs_)
+    assert estimator.loss_ == pytest.approx(np.mean((estimator.predict(x) - y) ** 2) / 2 + penalty)
+
+
+# beyond scikit-learn
+
+
+def test_dropout_leaves_units_out_of_training_only() -> None:
+    plain, dropped, again = (
+        MLPClassifier(**QUICK, dropout=dropout).fit(DIGITS, DIGIT) for dropout in (0.0, 0.5, 0.5)
+    )
+    assert (weights(dropped) == weights(again)).all()
+    assert np.abs(weights(dropped) - weights(plain)).max() > 1e-4
+    assert (dropped.predict_proba(DIGITS) == dropped.predict_proba(DIGITS)).all()
+
+
+def test_each_layer_may_have_an_activation_of_its_own() -> None:
+    estimator = MLPClassifier((6, 4), ["tanh", "identity"], max_iter=2, random_state=0).fit(IRIS, SPECIES)
+    hidden = np.tanh(IRIS @ estimator.coefs_[0] + estimator.intercepts_[0])
+    hidden = hidden @ estimator.coefs_[1] + estimator.intercepts_[1]
+    logits = hidden @ estimator.coefs_[2] + estimator.intercepts_[2]
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(estimator.predict_proba(IRIS), expected)
+
+
+def test_one_name_for_all_layers_is_that_name_for_each() -> None:
+    one, each = (
+        MLPClassifier((6, 4), activation, max_iter=2, random_state=0).fit(IRIS, SPECIES)
+        for activation in ("logistic", ["logistic", "logistic"])
+    )
+    assert (weights(one) == weights(each)).all()
+
+
+@pytest.mark.parametrize(("solver", "nesterov"), [("momentum", False), ("nesterov", True)])
+def test_momentum_by_name_is_sgd_with_that_momentum(solver: str, nesterov: bool) -> None:
+    named = MLPClassifier(**QUICK, solver=solver).fit(DIGITS, DIGIT)
+    chosen = MLPClassifier(**QUICK, solver="sgd", nesterovs_momentum=nesterov).fit(DIGITS, DIGIT)
+    assert (weights(named) == weights(chosen)).all()
+
+
+def test_adamw_keeps_its_decay_out_of_the_loss() -> None:
+    weak, strong = (
+        MLPClassifier(**{**QUICK, "max_iter": 60}, solver="adamw", learning_rate_init=0.01, alpha=alpha).fit(
+            DIGITS, DIGIT
+        )
+        for alpha in (0.0, 1.0)
+    )
+    assert np.linalg.norm(weights(strong)) < 0.8 * np.linalg.norm(weights(weak))
+    # the very first batch is measured before any decay, and holds no penalty
+    assert strong.history_.batch_losses[0] == weak.history_.batch_losses[0]
+
+
+@pytest.mark.parametrize("schedule", sorted(SCHEDULES))
+def test_a_schedule_runs_over_max_iter_epochs(schedule: str) -> None:
+    estimator = MLPClassifier(hidden_layer_sizes=4, max_iter=4, schedule=schedule, batch_size=75)
+    estimator.fit(IRIS, SPECIES)
+    expected = [0.001 * SCHEDULES[schedule](step / 8) for step in (1, 3, 5, 7)]
+    assert rates(estimator) == pytest.approx(expected)
+
+
+def test_label_smoothing_keeps_probabilities_from_the_ends() -> None:
+    for targets in (SPECIES, SPECIES == 0):
+        sharp, smooth = (
+            MLPClassifier(solver="lbfgs", alpha=0, random_state=0, label_smoothing=share).fit(IRIS, targets)
+            for share in (0.0, 0.3)
+        )
+        n_classes = len(sharp.classes_)
+        assert sharp.predict_proba(IRIS).max() > 0.999
+        # what a row of a class tends to: 1 - s + s / K
+        most = np.median(smooth.predict_proba(IRIS).max(axis=1))
+        assert most == pytest.approx(0.7 + 0.3 / n_classes, abs=0.01)
+
+
+def test_class_weights_are_weights_of_the_rows() -> None:
+    of_classes = {0: 3.0, 1: 0.5, 2: 1.0}
+    named = MLPClassifier(**QUICK, class_weight=of_classes).fit(IRIS, SPECIES)
+    given = MLPClassifier(**QUICK).fit(IRIS, SPECIES, np.array([3.0, 0.5, 1.0])[SPECIES])
+    assert (weights(named) == weights(given)).all()
+    rows = np.r_[0:50, 50:60, 100:105]
+    balanced = MLPClassifier(**QUICK, class_weight="balanced").fit(IRIS[rows], SPECIES[rows])
+    shares = len(rows) / 3 / np.bincount(SPECIES[rows])
+    given = MLPClassifier(**QUICK).fit(IRIS[rows], SPECIES[rows], shares[SPECIES[rows]])
+    assert (weights(balanced) == weights(given)).all()
+
+
+@pytest.mark.parametrize("initialization", ["glorot_normal", "he_uniform", "torch_default"])
+def test_an_initialization_by_name_decides_where_training_starts(initialization: str) -> None:
+    one, again, auto = (
+        MLPClassifier(**{**QUICK, "max_iter": 1}, initialization=name).fit(IRIS, SPECIES)
+        for name in (initialization, initialization, "auto")
+    )
+    assert (weights(one) == weights(again)).all()
+    assert np.abs(weights(one) - weights(auto)).max() > 0.01
+
+
+@pytest.mark.parametrize("solver", ["adam", "adamw", "sgd", "momentum", "nesterov", "lbfgs"])
+def test_both_engines_fit_the_same_network(solver: str) -> None:
+    pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
+    options = {**QUICK, "solver": solver, "alpha": 0.1}
+    in_numpy, in_torch = (
+        MLPClassifier(**options, engine=engine, device="cpu").fit(IRIS, SPECIES)
+        for engine in ("numpy", "torch")
+    )
+    np.testing.assert_allclose(weights(in_torch), weights(in_numpy), atol=1e-9)
+    if solver != "lbfgs":
+        for estimator in (in_numpy, in_torch):
+            estimator.partial_fit(IRIS, SPECIES)
+        np.testing.assert_allclose(weights(in_torch), weights(in_numpy), atol=1e-9)
+
+
+def test_the_torch_engine_rescales_its_velocity_like_the_numpy_engine() -> None:
+    pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
+    options = {**QUICK, "solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.1}
+    in_numpy, in_torch = (
+        MLPRegressor(**options, engine=engine, device="cpu").fit(IRIS, SPECIES.astype(float))
+        for engine in ("numpy", "torch")
+    )
+    np.testing.assert_allclose(weights(in_torch), weights(in_numpy), atol=1e-9)
+
+
+def test_callbacks_see_every_batch_and_may_stop() -> None:
+    watch = Watch(stop_after=2)
+    estimator = MLPClassifier(**QUICK, batch_size=50, callbacks=[watch]).fit(IRIS, SPECIES)
+    assert (estimator.n_iter_, watch.steps) == (2, 6)
+    np.testing.assert_array_equal(watch.parameters[-1][0][0], estimator.coefs_[0])
+
+
+def test_the_history_holds_every_batch() -> None:
+    estimator = MLPClassifier(**QUICK, batch_size=50).fit(IRIS, SPECIES)
+    assert len(estimator.history_.batch_losses) == 15
+    assert estimator.history_.column("train_loss") == estimator.loss_curve_
+
+
+def test_restore_best_takes_the_epoch_of_the_lowest_loss() -> None:
+    # a learning rate so large that the loss goes up and down
+    watch = Watch()
+    options = {**QUICK, "max_iter": 12, "learning_rate_init": 0.5, "callbacks": [watch]}
+    estimator = MLPClassifier(**options, restore_best=True).fit(DIGITS, DIGIT)
+    best = int(np.argmin(estimator.loss_curve_))
+    assert best < 11
+    np.testing.assert_array_equal(estimator.coefs_[0], watch.parameters[best][0][0])
+
+
+def test_early_stopping_without_restoring_keeps_the_last_epoch() -> None:
+    watch = Watch()
+    options = {**QUICK, "max_iter": 12, "learning_rate_init": 0.5, "callbacks": [watch]}
+    estimator = MLPClassifier(**options, early_stopping=True, restore_best=False).fit(DIGITS, DIGIT)
+    np.testing.assert_array_equal(estimator.coefs_[0], watch.parameters[-1][0][0])
+
+
+def test_validation_data_is_scored_after_every_epoch() -> None:
+    estimator = MLPClassifier(**QUICK)
+    estimator.fit(DIGITS[:200], DIGIT[:200], validation_data=(DIGITS[200:], DIGIT[200:]))
+    assert len(estimator.validation_scores_) == 5
+    assert estimator.validation_scores_[-1] == estimator.score(DIGITS[200:], DIGIT[200:])
+    assert estimator.best_validation_score_ == max(estimator.validation_scores_)
+    # training went on by the loss, on all rows
+    assert estimator.best_loss_ == min(estimator.loss_curve_)
+    plain = MLPClassifier(**QUICK).fit(DIGITS[:200], DIGIT[:200])
+    assert (weights(estimator) == weights(plain)).all()
+
+
+def test_validation_data_takes_the_place_of_rows_set_aside() -> None:
+    estimator = MLPClassifier(**{**QUICK, "max_iter": 300}, early_stopping=True, n_iter_no_change=3)
+    weight = np.ones(100)
+    estimator.fit(DIGITS[:200], DIGIT[:200], validation_data=(DIGITS[200:], DIGIT[200:], weight))
+    assert estimator.n_iter_ < 300
+    # all rows were trained on, and the best epoch was gone back to
+    assert estimator.t_ == 200 * estimator.n_iter_
+    assert estimator.score(DIGITS[200:], DIGIT[200:]) == estimator.best_validation_score_
+
+
+def test_a_score_weighs_rows_as_they_were_given_not_their_classes() -> None:
+    estimator = MLPClassifier(**QUICK, class_weight={0: 100.0, 1: 1.0, 2: 1.0})
+    estimator.fit(IRIS, SPECIES, validation_data=(IRIS, SPECIES))
+    assert estimator.validation_scores_[-1] == estimator.score(IRIS, SPECIES)
+
+
+def test_a_training_that_diverges_goes_back_to_the_best_and_warns() -> None:
+    estimator = MLPRegressor(
+        activation="identity", solver="sgd", learning_rate_init=1, restore_best=True, random_state=0
+    )
+    with pytest.warns(ConvergenceWarning, match="the loss became NaN or infinite in iteration"):
+        estimator.fit(IRIS, 1e3 * SPECIES)
+    assert np.isfinite(weights(estimator)).all()
+
+
+def test_ctrl_c_keeps_what_was_learned() -> None:
+    class Interrupt(Callback):
+        def on_epoch_end(self, state: TrainingState) -> None:
+            if state.epoch == 3:
+                raise KeyboardInterrupt
+
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        estimator = MLPClassifier(**QUICK, callbacks=[Interrupt()]).fit(IRIS, SPECIES)
+    three = MLPClassifier(**{**QUICK, "max_iter": 3}).fit(IRIS, SPECIES)
+    assert (weights(estimator) == weights(three)).all()
+
+
+def test_no_hidden_layer_is_a_linear_model() -> None:
+    estimator = MLPClassifier((), max_iter=5, random_state=0).fit(IRIS, SPECIES)
+    assert [weight.shape for weight in estimator.coefs_] == [(4, 3)]
+
+
+# what they say
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "a value out of range": ({"alpha": -1}, "The 'alpha' parameter of MLPClassifier must be a float in"),
+    "an unknown solver": ({"solver": "adagrad"}, "The 'solver' parameter of MLPClassifier must be a str"),
+    "a size of zero": ({"hidden_layer_sizes": (5, 0)}, r"hidden_layer_sizes must be > 0, got \[5, 0\]\."),
+    "an unknown activation": ({"activation": ["swish"]}, "activation names 'swish', but must name only"),
+    "too many activations": (
+        {"activation": ["relu", "tanh"]},
+        "activation names 2 functions, but hidden_layer_sizes has 1 layers",
+    ),
+    "dropout for lbfgs": ({"solver": "lbfgs", "dropout": 0.5}, 'dropout is 0.5, but solver="lbfgs" looks'),
+    "callbacks for lbfgs": ({"solver": "lbfgs", "callbacks": [Callback()]}, 'but solver="lbfgs" looks at'),
+    "a device NumPy has not": ({"device": "cuda"}, 'but the NumPy engine runs on "cpu" only'),
+    "a class that is not there": (
+        {"class_weight": {0: 1.0, 7: 2.0}},
+        "The classes, .*, are not in class_weight",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_in_one_sentence(mistake: str) -> None:
+    options, words = MISTAKES[mistake]
+    with pytest.raises(ValueError, match=words):
+        MLPClassifier(**options).fit(IRIS, SPECIES)
+
+
+def test_mistakes_of_parameters_are_clearprops_errors_too() -> None:
+    with pytest.raises(ClearpropError):
+        MLPRegressor(tol=-1).fit(IRIS, SPECIES)
+
+
+def test_mistakes_of_data() -> None:
+    fitted = MLPClassifier(**QUICK).fit(IRIS, SPECIES)
+    with pytest.raises(ValueError, match=r"validation_data is not \(X, y\)"):
+        fitted.fit(IRIS, SPECIES, validation_data=IRIS)
+    with pytest.raises(ValueError, match='validation_data was given, but solver="lbfgs"'):
+        MLPClassifier(solver="lbfgs").fit(IRIS, SPECIES, validation_data=(IRIS, SPECIES))
+    with pytest.raises(ValueError, match="sample_weight sums to zero"):
+        fitted.fit(IRIS, SPECIES, np.full(150, -1.0))
+    with pytest.raises(ValueError, match='y holds -1, but loss="poisson"'):
+        MLPRegressor(loss="poisson").fit(IRIS, SPECIES - 1)
+    with pytest.raises(ValueError, match='class_weight is "balanced", but partial_fit'):
+        MLPClassifier(class_weight="balanced").partial_fit(IRIS, SPECIES, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="y is of type multilabel-indicator, but"):
+        MLPClassifier(**QUICK, warm_start=True).fit(IRIS, SPECIES).fit(IRIS, np.eye(3, dtype=int)[SPECIES])
+    with pytest.raises(ValueError, match=re.escape("`y` has classes not in `self.classes_`")):
+        fitted.partial_fit(IRIS, SPECIES + 1)
+
+
+@pytest.mark.parametrize("estimator", [MLPClassifier(solver="lbfgs"), MLPRegressor(solver="lbfgs")])
+def test_lbfgs_has_no_partial_fit(estimator: Any) -> None:
+    assert not hasattr(estimator, "partial_fit")
+
+
+def test_a_memory_of_another_solver_is_forgotten() -> None:
+    estimator = MLPClassifier(**QUICK).partial_fit(IRIS, SPECIES, classes=[0, 1, 2])
+    estimator.set_params(solver="sgd").partial_fit(IRIS, SPECIES)
+    assert np.isfinite(weights(estimator)).all()
