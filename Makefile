@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help study mnist bench test soak soak-runs fuzz check format wheel clean
+.PHONY: help study mnist bench test soak soak-runs soak-estimator fuzz check format wheel clean
 
 help:
 	@echo "make study   run the study on the embedded digits; ends with the path of its report"
@@ -32,10 +32,13 @@ test: $(VENV)/.developer
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # what takes too long for the test suite; each part is a prerequisite of its own
-soak: soak-runs fuzz
+soak: soak-runs soak-estimator fuzz
 
 soak-runs: $(VENV)/.developer
 	$(BIN)/python tests/soak/kill_runs.py
+
+soak-estimator: $(VENV)/.developer
+	$(BIN)/python tests/soak/estimator_accuracy.py
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python tests/fuzz/fuzz_model_files.py -runs=1000000

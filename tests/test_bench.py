@@ -133,9 +133,11 @@ def test_without_clearprop_nothing_is_compared() -> None:
 def test_the_bars_are_those_that_were_set() -> None:
     bars = {
         each.name: {bar.against: bar.at_most for bar in each.bars}
-        for work in ("train", "grid", "predict", "cold-start")
+        for work in ("train", "grid", "predict", "cold-start", "estimator")
         for each in workloads.workloads(work, quick=False)
     }
+    fits = [bars.pop(name) for name in list(bars) if name.startswith("fit-")]
+    assert fits == [{"scikit-learn": 1.0}] * 6
     grid = {name: each for name, each in bars.items() if name.startswith("grid")}
     assert len(grid) == 12
     assert all(each == {BEST: 1.0} for each in grid.values())

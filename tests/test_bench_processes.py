@@ -18,7 +18,8 @@ from clearprop.bench.judging import judge
 from clearprop.bench.peers import BY_NAME
 from clearprop.bench.processes import run_job
 from clearprop.bench.rows import prepare_rows, read_rows
-from clearprop.bench.workloads import Workload
+from clearprop.bench.worker import perform
+from clearprop.bench.workloads import Bar, Workload
 from clearprop.data import load_data
 
 TINY = Workload("tiny", "A tiny epoch", "train", 300, layer_sizes=(20, 8, 3), epochs=1)
@@ -210,4 +211,23 @@ def test_every_contestant_has_a_module_and_works_to_do() -> None:
     for contestant in BY_NAME.values():
         folder = "cold_start" if "cold-start" in contestant.kinds else "peers"
         assert not contestant.module or (bench / folder / f"{contestant.module}.py").is_file()
-        assert set(contestant.kinds) <= {"train", "predict", "single", "cold-start"}
+        assert set(contestant.kinds) <= {"train", "predict", "single", "cold-start", "fit"}
+
+
+@pytest.mark.parametrize("data", ["digits", "mnist", "synthetic"])
+def test_the_estimators_fit_the_same_rows_to_the_same_loss(rows_folder: Path, data: str) -> None:
+    features, classes = {"digits": (64, 10), "mnist": (20, 3), "synthetic": (30, 4)}[data]
+    changes = {
+        "kind": "fit",
+        "data": data,
+        "dtype": "float64",
+        "optimizer": "adam",
+        "layer_sizes": (features, 8, classes),
+    }
+    answers = {
+        name: [perform(tiny_job(rows_folder, name, **changes))] for name in ("clearprop-fit", "sklearn-fit")
+    }
+    own, other = (given[0] for given in answers.values())
+    assert own.losses == pytest.approx(other.losses, rel=1e-9)
+    result = judge(dataclasses.replace(TINY, bars=(Bar("scikit-learn", 1000.0),)), answers)
+    assert [comparison.met for comparison in result.comparisons] == [True]

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -211,7 +212,7 @@ def test_a_model_of_a_table_cannot_look_at_images(
 def test_a_model_file_that_says_nothing_of_its_data_is_used_as_one_of_mnist(
     run: Path, pictures: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_model("bare.safetensors", cp.load(run / PARAMETERS_FILE))
+    save_model("bare.safetensors", replace(cp.load(run / PARAMETERS_FILE), training={}))
     assert main(["predict", "bare.safetensors", *pictures]) == 0
     bare = capsys.readouterr().out
     assert main(["predict", "bare.safetensors", *pictures, "--prepare", "mnist"]) == 0

@@ -99,6 +99,26 @@ def test_every_verb_of_the_command_line_exists(capsys: pytest.CaptureFixture[str
         assert main([verb, "--help"]) == 0
 
 
+def test_the_example_of_the_estimator_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = (
+        code
+        for code in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+        if "MLPClassifier" in code
+    )
+    exec(compile(code, "README.md", "exec"), {})
+    chosen, accuracy = capsys.readouterr().out.rsplit(maxsplit=1)
+    assert "dropout" in chosen
+    assert float(accuracy) > 0.95
+
+
+def test_the_guide_of_the_estimator_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    guide = (PROJECT / "docs" / "estimator.md").read_text("utf-8")
+    names: dict[str, object] = {}
+    for code in re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL):
+        exec(compile(code, "estimator.md", "exec"), names)
+    assert float(capsys.readouterr().out.split()[0]) > 0.9
+
+
 def test_the_example_of_model_files_runs_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
