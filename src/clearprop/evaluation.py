@@ -259,8 +259,8 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
     probabilities = model.predict_proba(dataset.x)
     if not np.isfinite(probabilities).all():
         raise InvalidArgument(
-            f"The model's numbers overflow on {dataset.name}, so there is nothing to measure; train it again, "
-            "with a smaller learning rate."
+            f"The model's numbers overflow on {dataset.name}, so there is nothing to measure; train it "
+            "again, with a smaller learning rate."
         )
     predictions = probabilities.argmax(axis=1)
     confidence = probabilities[np.arange(len(dataset)), predictions]

@@ -121,7 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with terminable(), _plain_warnings():
             code = command.main(args=arguments, prog_name="clearprop", standalone_mode=False)
     except ClearpropError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        # a name out of a file must not move the cursor of a terminal
+        sentence = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
+        print(f"Error: {sentence}", file=sys.stderr)
         return USER_MISTAKE
     except MemoryError as error:
         print(

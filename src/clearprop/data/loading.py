@@ -89,7 +89,11 @@ def preparation_of(name_or_path: str | os.PathLike[str]) -> str:
     if isinstance(name_or_path, str) and name_or_path in CATALOG:
         return CATALOG[name_or_path].preparation
     path = Path(os.path.expanduser(name_or_path))
-    return "stretch" if path.is_dir() and not find_idx_files(path) else "mnist"
+    try:
+        return "stretch" if path.is_dir() and not find_idx_files(path) else "mnist"
+    except (OSError, ValueError):
+        # a name that no file can have, as a model file may claim
+        return "mnist"
 
 
 def load_entry(
