@@ -1,6 +1,6 @@
 """Kills real trainings and studies at random moments, fills real disks, and counts what was lost: nothing.
 
-python tests/soak/kill_runs.py            # all of it: about ten minutes
+python tests/soak/kill_runs.py            # all of it: about fifteen minutes
 python tests/soak/kill_runs.py torch --kills 40 --seed 7
 """
 
@@ -173,7 +173,7 @@ def main() -> None:
     scenarios = ("numpy", "torch", "study", "numpy-signals", "torch-signals")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scenario", nargs="*", default=[*scenarios, "full-disk"], metavar="SCENARIO")
-    parser.add_argument("--kills", type=int, default=20, help="of each scenario")
+    parser.add_argument("--kills", type=int, default=24, help="of each scenario")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     use_one_thread()
