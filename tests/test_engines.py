@@ -156,16 +156,6 @@ def test_leaving_out_columns_that_are_zero_changes_nothing(
     assert distance(machine.parameters(), plain.parameters()) < 1e-10
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
-def test_the_path_is_the_same_however_the_arrays_lie(
-    digits: Dataset, optimizer: str, order: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("clearprop.engines.numpy_engine.memory_order", lambda: order)
-    network = Network(SIZES, ("tanh", "relu"), dropout=0.2)
-    assert_same_trajectory(digits, network, recipe_of(optimizer=optimizer, weight_decay=0.01), "float64")
-
-
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 @pytest.mark.parametrize("activation", sorted(SCRATCH))

@@ -11,7 +11,7 @@ import ctypes
 import importlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,6 @@ FloatArray = NDArray[np.floating[Any]]
 AddProduct = Callable[[FloatArray, FloatArray, FloatArray, float, float], None]
 
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
-# the kernels of OpenBLAS that are as fast on rows as on columns of activations: those for AVX-512
-_ROW_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")
 _KINDS: dict[str, tuple[str, Any]] = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
 
 
@@ -53,20 +51,6 @@ def add_product(dtype: str) -> AddProduct | None:
         )
 
     return product if _is_right(product, dtype) else None
-
-
-@cache
-def memory_order() -> Literal["C", "F"]:
-    """Return how activations ``(batch, units)`` should lie for the products of this machine: "C" or "F".
-
-    With AVX2 kernels a small batch is multiplied up to twice as fast unit after unit ("F"); with those for
-    AVX-512 row after row is a little ahead. Nothing is tried out, so that every run takes the same way.
-    """
-    name = _find("openblas_get_corename64_")
-    if name is None:
-        return "F"
-    name.restype = ctypes.c_char_p
-    return "C" if name().decode() in _ROW_KERNELS else "F"
 
 
 def _operand(array: FloatArray) -> tuple[int, int, int]:

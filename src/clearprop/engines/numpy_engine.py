@@ -1,7 +1,8 @@
 """The arithmetic in NumPy, in place, batch by batch; no step allocates anything of a batch's size.
 
-Arrays of a batch are ``(batch, units)``. How they lie in memory, row after row or unit after unit, is for the
-matrix products: which is faster, by up to two times for small batches, depends on the processor.
+Arrays of a batch are ``(batch, units)``. The inputs of the first layer lie row after row, as they are stored;
+all that hidden units give lies unit after unit, which the matrix products like best: for small batches, by up
+to two times, depending on the processor.
 
 A layer's bias lies before its weight as one more row, and a column of ones before its inputs: so the products
 carry the bias along, forward and back, and no pass over the outputs is spent on it.
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
 from clearprop.engines.base import FloatArray, Task, dropout_masks, take_rows
-from clearprop.engines.blas import add_product, memory_order
+from clearprop.engines.blas import add_product
 from clearprop.engines.zero_columns import ColumnOrder, column_order
 from clearprop.inference import logits
 from clearprop.losses import LOSSES
@@ -52,7 +53,6 @@ class NumpyEngine:
         self._loss = LOSSES[task.recipe.loss]
         self._optimizer = with_coefficients(task.recipe.optimizer, task.recipe.to_dict())
         self._add_product = add_product(task.dtype.name) if task.recipe.optimizer == "sgd" else None
-        self._order = memory_order()
         size = task.network.n_parameters
         self._flat = np.empty(size, task.dtype)
         self._flat_gradient = np.empty(0 if self._add_product else size, task.dtype)
@@ -196,17 +196,19 @@ class NumpyEngine:
 
     def _make_buffers(self, batch: int) -> _Buffers:
         *before, n_outputs = self._sizes
-        dtype, order = self._task.dtype, self._order
-        inputs = [np.ones((batch, 1 + units), dtype, order) for units in before]
+        dtype = self._task.dtype
+        inputs = [
+            np.ones((batch, 1 + units), dtype, "F" if layer else "C") for layer, units in enumerate(before)
+        ]
         hidden = [array[:, 1:] for array in inputs[1:]]
         # what dropout leaves of the outputs is what the next layer is given; their derivative needs the whole
-        outputs = [array.copy(order) for array in hidden] if self._task.network.dropout else hidden
+        outputs = [array.copy("F") for array in hidden] if self._task.network.dropout else hidden
         return _Buffers(
             rows=np.empty((batch, before[0]), self._x.dtype),
             inputs=inputs,
             # unit after unit, as the losses take them
             outputs=[*outputs, np.empty((batch, n_outputs), dtype, "F")],
-            gradients=[array.copy(order) for array in hidden],
+            gradients=[array.copy("F") for array in hidden],
         )
 
     def _gather(self, rows: NDArray[np.intp], buffers: _Buffers) -> FloatArray:
