@@ -253,17 +253,17 @@ def test_the_product_that_adds_is_found_in_the_numpy_of_pypi(dtype: str) -> None
     blas = np.show_config("dicts")["Build Dependencies"]["blas"]  # type: ignore[index,call-overload]
     if blas["name"] != "scipy-openblas":
         pytest.skip(f"this NumPy is built on {blas['name']}, so the plain way is taken")
-    product = add_product(dtype)
-    assert product is not None
+    prepare = add_product(dtype)
+    assert prepare is not None
     rng = np.random.default_rng(0)
     output, left, right = (rng.normal(size=shape).astype(dtype) for shape in ((7, 5), (7, 3), (3, 5)))
-    expected = 0.3 * output + 2.5 * left @ right
-    product(output, left, right, 2.5, 0.3)
+    expected = np.concatenate([0.3 * output[:6] + 2.5 * left[:6] @ right, output[6:]])
+    prepare(output, left, right)(6, 2.5, 0.3)
     np.testing.assert_allclose(output, expected, rtol=1e-5)
 
 
 def test_a_product_that_is_wrong_is_never_used() -> None:
-    assert not _is_right(lambda output, left, right, scale, keep: None, "float32")
+    assert not _is_right(lambda output, left, right: lambda rows, scale, keep: None, "float32")
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])

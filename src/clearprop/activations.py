@@ -51,8 +51,9 @@ def _relu(x: Array) -> None:
 
 def _zeros_beside(x: Array) -> Array:
     """Return zeros that fit ``x`` and lie in the direction in which its numbers follow each other."""
-    along = int(np.argmin(x.strides)) if x.ndim else 0
-    return _zeros(tuple(size if axis == along else 1 for axis, size in enumerate(x.shape)), x.dtype)
+    if x.ndim == 2 and x.strides[0] < x.strides[1]:
+        return _zeros((len(x), 1), x.dtype)
+    return _zeros(x.shape[-1:], x.dtype)
 
 
 @lru_cache(maxsize=64)

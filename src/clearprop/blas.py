@@ -22,9 +22,12 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
 
-#: ``add_product(output, left, right, scale, keep)`` does output ← keep · output + scale · left @ right.
-#: All are of one type; the output lies row after row, the others so or column after column.
-AddProduct = Callable[[FloatArray, FloatArray, FloatArray, float, float], None]
+#: ``add(rows, scale, keep)`` does output ← keep · output + scale · left @ right for the first rows of output
+#: and left.
+AddProduct = Callable[[int, float, float], None]
+#: ``prepare(output, left, right)`` makes that of arrays that its caller keeps, and where they are. All are
+#: of one type; the output lies row after row, the others so or column after column.
+PrepareProduct = Callable[[FloatArray, FloatArray, FloatArray], AddProduct]
 
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
 _cores = threading.Lock()
@@ -32,8 +35,8 @@ _KINDS: dict[str, tuple[str, Any]] = {"float32": ("s", ctypes.c_float), "float64
 
 
 @cache
-def add_product(dtype: str) -> AddProduct | None:
-    """Return the product that adds for "float32" or "float64", or None where that BLAS is out of reach."""
+def add_product(dtype: str) -> PrepareProduct | None:
+    """Return what adds products of "float32" or "float64", or None where that BLAS is out of reach."""
     letter, scalar = _KINDS[dtype]
     gemm = _function(f"cblas_{letter}gemm64_")
     if gemm is None:
@@ -45,17 +48,21 @@ def add_product(dtype: str) -> AddProduct | None:
     ]
     gemm.restype = None
 
-    def product(output: FloatArray, left: FloatArray, right: FloatArray, scale: float, keep: float) -> None:
-        rows, inner = left.shape
-        of_left, left_at, left_step = _operand(left)
-        of_right, right_at, right_step = _operand(right)
-        gemm(
-            *(_ROW_MAJOR, of_left, of_right, rows, right.shape[1], inner),
-            *(scale, left_at, left_step, right_at, right_step),
-            *(keep, output.ctypes.data, output.strides[0] // output.itemsize),
-        )
+    def prepare(output: FloatArray, left: FloatArray, right: FloatArray) -> AddProduct:
+        of_left, *left_at = _operand(left)
+        of_right, *right_at = _operand(right)
+        columns, inner = right.shape[1], left.shape[1]
+        output_at = output.ctypes.data, output.strides[0] // output.itemsize
 
-    return product if _is_right(product, dtype) else None
+        def add(rows: int, scale: float, keep: float) -> None:
+            gemm(
+                *(_ROW_MAJOR, of_left, of_right, rows, columns, inner),
+                *(scale, *left_at, *right_at, keep, *output_at),
+            )
+
+        return add
+
+    return prepare if _is_right(prepare, dtype) else None
 
 
 def on_every_core(work: Callable[[int, int], None], n: int, at_least: int) -> None:
@@ -114,11 +121,11 @@ def _function(name: str) -> Any:
     return getattr(library, f"scipy_{name}", None) or getattr(library, name, None)
 
 
-def _is_right(product: AddProduct, dtype: str) -> bool:
+def _is_right(prepare: PrepareProduct, dtype: str) -> bool:
     """Tell whether the function found does what its name says; a wrong one must never train anything."""
     left = np.arange(6, dtype=dtype).reshape(3, 2)
     right = np.arange(8, dtype=dtype).reshape(4, 2).T
     output = np.ones((3, 4), dtype=dtype)
     expected = 0.5 * output - 2 * (left @ right)
-    product(output, left, right, -2.0, 0.5)
+    prepare(output, left, right)(3, -2.0, 0.5)
     return bool((output == expected).all())

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
-from clearprop.blas import add_product
+from clearprop.blas import AddProduct, add_product
 from clearprop.engines.base import FloatArray, Task, dropout_masks, take_rows
 from clearprop.engines.zero_columns import ColumnOrder, column_order
 from clearprop.inference import logits
@@ -38,7 +38,8 @@ class _Buffers:
     rows: NDArray[Any]  # (batch, features), as stored
     inputs: list[FloatArray]  # (batch, 1 + fan_in) for every layer: a column of ones, then what it is given
     outputs: list[FloatArray]  # (batch, units) for every layer; without dropout they lie in the inputs
-    gradients: list[FloatArray]  # (batch, units) for every hidden layer
+    gradients: list[FloatArray]  # (batch, units) for what every layer gives, before its activation
+    steps: list[AddProduct]  # takes a layer down its gradient, where the update rides on the product
 
 
 class NumpyEngine:
@@ -76,13 +77,13 @@ class NumpyEngine:
             return 0.0
         # a training that diverges overflows here; the loop sees it in the loss
         with np.errstate(over="ignore", invalid="ignore"):
-            loss, of_logits = self._loss_of(rows, buffers, masks, penalty)
+            loss = self._loss_of(rows, buffers, masks, penalty)
             self._step += 1
-            for layer, inputs, of_outputs in self._backward(buffers, masks, of_logits):
+            for layer, inputs, of_outputs in self._backward(buffers, masks):
                 if self._add_product is None:
                     _write_gradient(self._gradient[layer], inputs, of_outputs)
                 else:
-                    self._step_down(layer, inputs, of_outputs, learning_rate, penalty)
+                    self._step_down(layer, buffers.steps[layer], inputs.shape[1], learning_rate, penalty)
             if self._add_product is None:
                 self._update(learning_rate, penalty)
         return loss
@@ -95,8 +96,8 @@ class NumpyEngine:
         buffers = self._buffers_of(len(rows))
         gradient = [np.empty_like(layer) for layer in self._layers]
         with np.errstate(over="ignore", invalid="ignore"):
-            loss, of_logits = self._loss_of(rows, buffers, [], penalty)
-            for layer, inputs, of_outputs in self._backward(buffers, [], of_logits):
+            loss = self._loss_of(rows, buffers, [], penalty)
+            for layer, inputs, of_outputs in self._backward(buffers, []):
                 _write_gradient(gradient[layer], inputs, of_outputs)
                 if penalty:
                     gradient[layer][1:] += penalty * self._layers[layer][1:]
@@ -203,12 +204,19 @@ class NumpyEngine:
         hidden = [array[:, 1:] for array in inputs[1:]]
         # what dropout leaves of the outputs is what the next layer is given; their derivative needs the whole
         outputs = [array.copy("F") for array in hidden] if self._task.network.dropout else hidden
+        # unit after unit, as the losses take them
+        logits = np.empty((batch, n_outputs), dtype, "F")
+        gradients = [*(array.copy("F") for array in hidden), logits.copy("F")]
+        steps = []
+        if self._add_product is not None:
+            factors = zip(self._layers, inputs, gradients, strict=True)
+            steps = [self._add_product(layer, array.T, gradient) for layer, array, gradient in factors]
         return _Buffers(
             rows=np.empty((batch, before[0]), self._x.dtype),
             inputs=inputs,
-            # unit after unit, as the losses take them
-            outputs=[*outputs, np.empty((batch, n_outputs), dtype, "F")],
-            gradients=[array.copy("F") for array in hidden],
+            outputs=[*outputs, logits],
+            gradients=gradients,
+            steps=steps,
         )
 
     def _gather(self, rows: NDArray[np.intp], buffers: _Buffers) -> FloatArray:
@@ -233,8 +241,8 @@ class NumpyEngine:
 
     def _loss_of(
         self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray], penalty: float
-    ) -> tuple[float, FloatArray]:
-        """Run a batch forward; return its loss, the penalty included, and the gradient for the logits."""
+    ) -> float:
+        """Run a batch forward; keep the gradient for the logits, return the loss with its penalty."""
         self._forward(rows, buffers, masks)
         weights = None if self._sample_weight is None else self._sample_weight[rows]
         # of labels .T is nothing
@@ -243,7 +251,8 @@ class NumpyEngine:
         )
         if penalty:
             loss += penalty / 2 * sum(float(np.vdot(layer[1:], layer[1:])) for layer in self._layers)
-        return loss, gradient.T
+        buffers.gradients[-1][:] = gradient.T
+        return loss
 
     def _forward(self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray]) -> None:
         """Fill every layer's inputs and outputs."""
@@ -259,7 +268,7 @@ class NumpyEngine:
                     buffers.inputs[number + 1][:, 1:] = outputs
 
     def _backward(
-        self, buffers: _Buffers, masks: list[FloatArray], gradient: FloatArray
+        self, buffers: _Buffers, masks: list[FloatArray]
     ) -> Iterator[tuple[int, FloatArray, FloatArray]]:
         """Carry the gradient from the logits to the first layer.
 
@@ -274,27 +283,24 @@ class NumpyEngine:
             The gradient for what the layer gives, before its activation.
         """
         for layer in range(len(self._layers) - 1, 0, -1):
-            of_outputs = gradient
-            gradient = buffers.gradients[layer - 1]
+            of_outputs, gradient = buffers.gradients[layer], buffers.gradients[layer - 1]
             np.matmul(of_outputs, self._layers[layer][1:].T, out=gradient)
             yield layer, buffers.inputs[layer], of_outputs
             if masks:
                 gradient *= masks[layer - 1]
             # last, since it overwrites the outputs
             self._activations[layer - 1].times_derivative(gradient, buffers.outputs[layer - 1])
-        yield 0, buffers.inputs[0][:, : self._width], gradient
+        yield 0, buffers.inputs[0][:, : self._width], buffers.gradients[0]
 
     def _step_down(
-        self, layer: int, inputs: FloatArray, of_outputs: FloatArray, learning_rate: float, penalty: float
+        self, layer: int, step: AddProduct, width: int, learning_rate: float, penalty: float
     ) -> None:
         """W ← (1 - η λ) w - η hᵀ d in one product: the gradient itself is never written down."""
-        assert self._add_product is not None
         own = self._layers[layer]
-        width = inputs.shape[1]
         keep = 1 - learning_rate * (self._task.recipe.weight_decay + penalty)
         # the penalty is on weights only
         of_bias = learning_rate * penalty * own[0] if penalty else 0.0
-        self._add_product(own[:width], inputs.T, of_outputs, -learning_rate, keep)
+        step(width, -learning_rate, keep)
         if keep != 1:
             own[width:] *= keep
             own[0] += of_bias
