@@ -13,7 +13,7 @@ from clearprop import scratch
 from clearprop.blas import _is_right, add_product
 from clearprop.data import Dataset
 from clearprop.engines import create_engine
-from clearprop.engines.base import Engine, Task
+from clearprop.engines.base import Engine, Task, dropout_masks
 from clearprop.errors import EngineUnavailable, InvalidArgument
 from clearprop.initialization import initial_parameters
 from clearprop.losses import LOSSES_OF_OUTPUT
@@ -103,12 +103,19 @@ def test_numpy_and_torch_take_the_same_path(
 
 @pytest.mark.parametrize("loss", LOSSES_OF_OUTPUT["softmax"])
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+@pytest.mark.parametrize(("dropout", "input_dropout"), [(0.2, 0.0), (0.0, 0.2), (0.2, 0.1)])
 def test_the_path_stays_the_same_with_weight_decay_dropout_and_label_smoothing(
-    digits: Dataset, optimizer: str, loss: str
+    digits: Dataset, optimizer: str, loss: str, dropout: float, input_dropout: float
 ) -> None:
     assert_same_trajectory(
         digits,
-        Network(SIZES, ("tanh", "sigmoid"), initialization="torch_default", dropout=0.2),
+        Network(
+            SIZES,
+            ("tanh", "sigmoid"),
+            initialization="torch_default",
+            dropout=dropout,
+            input_dropout=input_dropout,
+        ),
         recipe_of(optimizer=optimizer, loss=loss, weight_decay=0.01, label_smoothing=0.1),
         "float64",
     )
@@ -365,3 +372,20 @@ def test_the_module_is_the_published_one_with_its_output_function(digits: Datase
     outputs = engine.module(torch.from_numpy(digits.x[:5] / 255))
     sums_to_one = torch.allclose(outputs.sum(dim=1), torch.ones(5, dtype=torch.float64))
     assert sums_to_one == (loss == "double_softmax")
+
+
+def test_dropout_of_the_inputs_meets_the_columns_as_they_are_stored(mnist: Dataset) -> None:
+    rows = mnist.subset(slice(0, 300))
+    network = Network(SIZES, "tanh", input_dropout=0.3)
+    task = make_task(rows, network, recipe_of(optimizer="adam"))
+    assert create_engine("numpy", task)._columns is not None
+    assert_same_trajectory(rows, network, recipe_of(optimizer="adam"), "float64")
+
+
+def test_what_is_left_of_the_inputs_is_scaled_up(digits: Dataset) -> None:
+    network = Network((784, 8, 10), input_dropout=0.25)
+    mask, hidden = dropout_masks(np.random.default_rng(0), network, 500, np.dtype("float32"))
+    assert hidden is None
+    assert mask is not None
+    assert set(np.unique(mask)) == {np.float32(0), np.float32(1) / np.float32(0.75)}
+    assert mask.mean() == pytest.approx(1, abs=0.005)

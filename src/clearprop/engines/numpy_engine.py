@@ -219,7 +219,7 @@ class NumpyEngine:
             steps=steps,
         )
 
-    def _gather(self, rows: NDArray[np.intp], buffers: _Buffers) -> FloatArray:
+    def _gather(self, rows: NDArray[np.intp], buffers: _Buffers, mask: FloatArray | None) -> FloatArray:
         """Fetch the batch's rows and scale them; return the inputs as far as any of them is not zero."""
         take_rows(self._x, rows, buffers.rows)
         inputs = buffers.inputs[0]
@@ -229,18 +229,22 @@ class NumpyEngine:
             factor = self._factor[:width] if self._factor.ndim else self._factor
             np.multiply(buffers.rows[:, :width], factor, out=inputs[:, 1 : 1 + width])
             self._width = 1 + int(width)
-            return inputs[:, : self._width]
-        if self._shifted:
+            inputs = inputs[:, : self._width]
+            # drawn for the columns as they are stored
+            mask = None if mask is None else mask[:, self._columns.order[:width]]
+        elif self._shifted:
             np.subtract(buffers.rows, self._shift, out=inputs[:, 1:])
             inputs[:, 1:] *= self._factor
         elif self._scaled:
             np.multiply(buffers.rows, self._factor, out=inputs[:, 1:])
         else:
             inputs[:, 1:] = buffers.rows
+        if mask is not None:
+            inputs[:, 1:] *= mask
         return inputs
 
     def _loss_of(
-        self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray], penalty: float
+        self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray | None], penalty: float
     ) -> float:
         """Run a batch forward; keep the gradient for the logits, return the loss with its penalty."""
         self._forward(rows, buffers, masks)
@@ -254,21 +258,24 @@ class NumpyEngine:
         buffers.gradients[-1][:] = gradient.T
         return loss
 
-    def _forward(self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray]) -> None:
+    def _forward(self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray | None]) -> None:
         """Fill every layer's inputs and outputs."""
         for number, layer in enumerate(self._layers):
-            inputs = buffers.inputs[number] if number else self._gather(rows, buffers)
+            inputs = (
+                buffers.inputs[number] if number else self._gather(rows, buffers, masks[0] if masks else None)
+            )
             outputs = buffers.outputs[number]
             np.matmul(inputs, layer[: inputs.shape[1]], out=outputs)
             if number < len(self._activations):
                 self._activations[number].value(outputs)
-                if masks:
-                    np.multiply(outputs, masks[number], out=buffers.inputs[number + 1][:, 1:])
+                mask = masks[number + 1] if masks else None
+                if mask is not None:
+                    np.multiply(outputs, mask, out=buffers.inputs[number + 1][:, 1:])
                 elif self._task.network.dropout:
                     buffers.inputs[number + 1][:, 1:] = outputs
 
     def _backward(
-        self, buffers: _Buffers, masks: list[FloatArray]
+        self, buffers: _Buffers, masks: list[FloatArray | None]
     ) -> Iterator[tuple[int, FloatArray, FloatArray]]:
         """Carry the gradient from the logits to the first layer.
 
@@ -286,8 +293,9 @@ class NumpyEngine:
             of_outputs, gradient = buffers.gradients[layer], buffers.gradients[layer - 1]
             np.matmul(of_outputs, self._layers[layer][1:].T, out=gradient)
             yield layer, buffers.inputs[layer], of_outputs
-            if masks:
-                gradient *= masks[layer - 1]
+            mask = masks[layer] if masks else None
+            if mask is not None:
+                gradient *= mask
             # last, since it overwrites the outputs
             self._activations[layer - 1].times_derivative(gradient, buffers.outputs[layer - 1])
         yield 0, buffers.inputs[0][:, : self._width], buffers.gradients[0]
