@@ -24,7 +24,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
+import clearprop as cp
 from clearprop import Callback, MLPClassifier, MLPRegressor
+from clearprop.errors import InvalidArgument
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -272,3 +274,16 @@ def test_the_examples_of_the_docstring_run(estimator_class: Any) -> None:
             runner.run(test)
     assert runner.summarize(verbose=False) == (0, runner.tries)
     assert runner.tries >= 4
+
+
+class OneCallback(cp.Callback):
+    pass
+
+
+@pytest.mark.parametrize("callbacks", [[7], [print], [OneCallback]])
+def test_what_is_no_callback_is_refused_before_the_training(callbacks: list[object]) -> None:
+    with pytest.raises(InvalidArgument, match=r"callbacks\[0\] is .*, but must be an object of a subclass"):
+        cp.MLPClassifier(callbacks=callbacks).fit(np.eye(4), [0, 1, 0, 1])
+    train, _, _ = cp.load_data("digits").split(validation=0, seed=0)
+    with pytest.raises(InvalidArgument, match=r"callbacks\[0\] is "):
+        cp.train(cp.Network((784, 2, 10)), cp.Recipe(epochs=1), train, callbacks=callbacks)

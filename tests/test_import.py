@@ -402,21 +402,55 @@ def test_a_skops_file_with_another_type_is_not_trusted(
 
 
 @pytest.mark.parametrize("name", ["schema.json", "archive/data.pkl"])
-def test_an_archive_that_unpacks_to_very_much_is_not_unpacked(
+def test_a_compressed_archive_is_not_unpacked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     path = tmp_path / "bomb"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, bytes(10**7))
-    assert "but would unpack to 10,000,000; save it uncompressed" in refused(
-        capsys, path, "--out", tmp_path / "m"
-    )
+    sentence = refused(capsys, path, "--out", tmp_path / "m")
+    assert "is compressed, so it may unpack to any size; save it again without compression" in sentence
 
 
 def test_a_skops_file_tells_its_own_activation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     skops.io.dump(fitted(MLPClassifier((3,), max_iter=2), X, np.arange(40) % 2), tmp_path / "mlp.skops")
     message = refused(capsys, tmp_path / "mlp.skops", "--out", tmp_path / "m", "--activation", "relu")
     assert "tells its own activation; leave --activation out" in message
+
+
+def test_a_model_file_of_clearprop_needs_no_import(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = cp.from_torch(plain(6, 8, 3)).save(tmp_path / "model.safetensors")
+    sentence = refused(capsys, path, "--out", tmp_path / "again")
+    assert "is a model file of Clearprop already; use it as it is." in sentence
+
+
+def test_an_estimator_of_clearprop_in_a_skops_file_is_told_how_it_becomes_a_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mlp = cp.MLPClassifier((3,), max_iter=2)
+    skops.io.dump(fitted(mlp, X, np.arange(40) % 2), tmp_path / "mlp.skops")
+    sentence = refused(capsys, tmp_path / "mlp.skops", "--out", tmp_path / "m")
+    assert "clearprop.from_sklearn(estimator).save(path) makes a model file" in sentence
+
+
+def test_every_layout_and_type_that_torch_saves_is_read(tmp_path: Path) -> None:
+    network = plain(6, 8, 3)
+    states = [
+        dict(network.state_dict()),
+        dict(network.named_parameters()),
+        {name: tensor.t().contiguous().t() for name, tensor in network.state_dict().items()},
+        {name: tensor[..., :] for name, tensor in network.half().state_dict().items()},
+    ]
+    for state in states:
+        for archive in (True, False):
+            torch.save(state, tmp_path / "a.pt", _use_new_zipfile_serialization=archive)
+            out = tmp_path / "model.safetensors"
+            assert main(["import", str(tmp_path / "a.pt"), "--out", str(out), "--overwrite"]) == 0
+            for mine, theirs in zip(cp.load(out).parameters, cp.from_torch(state).parameters, strict=True):
+                assert (mine[0] == theirs[0]).all()
+                assert (mine[1] == theirs[1]).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" + b"x" * 100, b"\x80\x02", b"\x00" * 99])
@@ -461,7 +495,7 @@ def test_a_damaged_file_is_imported_or_one_sentence(
         (["network.pt", "--out", "a", "--activation", "gelu"], "activation is 'gelu', but must be one of"),
         (["network.pt", "--out", "a", "--activation", "relu,relu"], "activation names 2 functions"),
         (["network.pt", "--out", "a", "--factor", "1/0"], '--factor is "1/0", but must be a number'),
-        (["network.pt", "--out", "a", "--factor", "nan"], "--factor is nan"),
+        (["network.pt", "--out", "a", "--factor", "nan"], "--factor is nan, but must be a finite number."),
         (
             ["network.pt", "--out", "a", "--image-shape", "28"],
             '--image-shape is "28", but must be HEIGHTxWID',

@@ -54,7 +54,8 @@ def check_number(
         bounds.append(f"at most {maximum:g}")
         fits = fits and float(value) <= maximum  # type: ignore[arg-type]
     if not fits:
-        raise InvalidArgument(f"{field} is {value!r}, but must be a number {' and '.join(bounds)}.")
+        kind = f"number {' and '.join(bounds)}" if bounds else "finite number"
+        raise InvalidArgument(f"{field} is {value!r}, but must be a {kind}.")
     return float(value)  # type: ignore[arg-type]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, TypeGuard
 
 from clearprop.engines.base import Engine
+from clearprop.errors import InvalidArgument
 from clearprop.history import History
 from clearprop.network import Network
 from clearprop.parameters import Parameters
@@ -115,3 +116,25 @@ class EarlyStopping(Callback):
         self._best_loss, self._best_epoch = state["best_loss"], state["best_epoch"]
         arrays = [state[f"best.{index}"] for index in range(len(state) - 2)]
         self._best = list(zip(arrays[::2], arrays[1::2], strict=True))
+
+
+def check_callbacks(callbacks: object) -> None:
+    """Raise InvalidArgument unless it is a list or tuple of callbacks.
+
+    Seen before the training begins, since it would otherwise end in the middle of its first epoch.
+    """
+    if not _is_sequence(callbacks):
+        raise InvalidArgument(
+            f"callbacks is {callbacks!r}, but must be a list of clearprop.Callback objects."
+        )
+    for number, callback in enumerate(callbacks):
+        if not isinstance(callback, Callback):
+            made = "; make one of the class" if isinstance(callback, type) else ""
+            raise InvalidArgument(
+                f"callbacks[{number}] is {callback!r}, but must be an object of a subclass of "
+                f"clearprop.Callback{made}."
+            )
+
+
+def _is_sequence(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+    return isinstance(value, (list, tuple))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clearprop.errors import InvalidArgument
 from clearprop.model import Model
-from clearprop.model_files import name_counts
+from clearprop.model_files import MOST_LAYERS, name_counts
 from clearprop.network import Network
 from clearprop.parameters import Parameters
 from clearprop.scaling import Scaling
@@ -52,6 +52,11 @@ def make_model(
                 f"Layer {number} has {first.shape[1]} outputs, but layer {number + 1} has {second.shape[0]} "
                 "inputs, so they are no chain of layers; only a plain stack of them can be imported."
             )
+    if len(layers) > MOST_LAYERS:
+        raise InvalidArgument(
+            f"There are {len(layers):,} layers, but a model file holds {MOST_LAYERS:,} at most; import a "
+            "smaller network."
+        )
     sizes = (layers[0][0].shape[0], *(weight.shape[1] for weight, _ in layers))
     if output is None:
         if sizes[-1] < 2:
@@ -93,6 +98,12 @@ def _parameters(layers: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> Paramete
     for number, (weight, bias) in enumerate(layers):
         # copied, so that training the source further changes nothing here
         parameters.append((np.array(weight, dtype, order="C"), np.array(bias, dtype, order="C")))
-        if not all(np.isfinite(array).all() for array in parameters[-1]):
+        if not all(map(_is_finite, parameters[-1])):
             raise InvalidArgument(f"Layer {number} has NaN or infinite numbers; train the network again.")
     return parameters
+
+
+def _is_finite(array: NDArray[Any]) -> bool:
+    # a piece at a time, since the answers need memory too
+    flat = array.reshape(-1)
+    return all(bool(np.isfinite(flat[at : at + 2**15]).all()) for at in range(0, flat.size, 2**15))

@@ -70,10 +70,13 @@ class JsonReader:
         Writable; UTF-8.
     budget : Budget
         Charged for every object made.
+    most_nested : int
+        How many brackets may be open at once.
     """
 
-    def __init__(self, text: memoryview, budget: Budget) -> None:
+    def __init__(self, text: memoryview, budget: Budget, most_nested: int = MOST_NESTED) -> None:
         self._text = text
+        self._most_nested = most_nested
         self._budget = budget
         self._at = 0
         self._depth = 0
@@ -243,8 +246,8 @@ class JsonReader:
     def _enter(self, bracket: bytes) -> None:
         self._expect(bracket)
         self._depth += 1
-        if self._depth > MOST_NESTED:
-            raise self._error(f"a nesting of more than {MOST_NESTED} brackets")
+        if self._depth > self._most_nested:
+            raise self._error(f"a nesting of more than {self._most_nested} brackets")
 
     def _next_is(self, char: bytes) -> bool:
         if self._peek() != char:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 from clearprop.conversion import make_model
 from clearprop.errors import InvalidArgument, MissingExtra, ModelFileError
 from clearprop.model import Model
+from clearprop.model_files import METADATA_KEY
 from clearprop.scaling import Scaling
-from clearprop.tensor_files import clip, opened
+from clearprop.tensor_files import clip, opened, read_exactly, read_header, unreadable
+from clearprop.torch_pickles import check_state_dict
 
 if TYPE_CHECKING:
     import types
@@ -29,6 +32,8 @@ AFTER = {
     "exponential": "values = outputs.exp()",
     "identity": "values = outputs",
 }
+# of safetensors, and how many bytes each number has
+FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -173,10 +178,13 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Any]:
         If torch is not installed.
     """
     torch = import_torch()
-    with opened(path) as (file, _, place):
-        raw: Any = file
+    with opened(path) as (file, size, place):
+        check_state_dict(file, size, place)
+        file.seek(0)
+        # without a descriptor, for which torch would first see whether the file is a tar archive
+        stream: Any = _Stream(file)
         try:
-            state = torch.load(raw, map_location="cpu", weights_only=True)
+            state = torch.load(stream, map_location="cpu", weights_only=True)
         except MemoryError:
             raise
         # whatever torch says of a file it cannot read, and of one that it must not
@@ -201,16 +209,52 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
     ModelFileError
         If it is damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     with opened(path) as (file, size, place):
-        try:
-            return load(file.read(size))
-        except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelFileError(
-                f"{place} is not a readable safetensors file ({clip(str(error))[1:-1]}); save it again."
-            ) from None
+        header = read_header(file, size, place, METADATA_KEY)
+        if header.metadata is not None:
+            raise ModelFileError(f"{place} is a model file of Clearprop already; use it as it is.")
+        state = {}
+        for name, tensor in header.tensors.items():
+            item_size = FLOATS.get(tensor.dtype)
+            if item_size is None:
+                raise ModelFileError(
+                    f"{place} has numbers of type {clip(tensor.dtype)[1:-1]} in {clip(name)[1:-1]}, but a "
+                    "Linear has floats; only a stack of them can be imported."
+                )
+            if math.prod(tensor.shape) * item_size != tensor.end - tensor.begin:
+                raise unreadable(place, f"its tensor {clip(name)} has not the numbers it claims")
+            content = read_exactly(file, tensor.end - tensor.begin, place)
+            if tensor.dtype == "BF16":
+                # the upper half of a float32
+                array = np.frombuffer(content, "<u2").astype(np.uint32)
+                array <<= 16
+                array = array.view(np.float32)
+            else:
+                array = np.frombuffer(content, f"<f{item_size}")
+            state[name] = array.reshape(tensor.shape)
+        return state
+
+
+class _Stream(io.RawIOBase):
+    """A file of which nothing can be had but its bytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def readinto(self, buffer: Any) -> int:
+        return int(self._file.readinto(buffer))  # type: ignore[attr-defined]
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def _places(model: Model) -> list[int]:

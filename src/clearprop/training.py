@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.arguments import check_choice
-from clearprop.callbacks import Callback, EarlyStopping, TrainingState
+from clearprop.callbacks import Callback, EarlyStopping, TrainingState, check_callbacks
 from clearprop.checkpointing import Checkpointing
 from clearprop.checkpoints import Checkpoints
 from clearprop.data.dataset import Dataset
@@ -110,6 +110,7 @@ def train(
         scaling=train.scaling,
         dropout_rng=randomness.dropout,
     )
+    check_callbacks(callbacks)
     machine = create_engine(engine, task, device)
     state = TrainingState(
         network=network,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 # how torch.save began before it wrote zip archives; weights_only reads these too
 _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-MOST_UNPACKED = 50
 _WHAT_A_STATE_DICT_LACKS = ("--activation", "--output", "--class-names", "--shift", "--factor")
 
 
@@ -84,9 +82,9 @@ def import_model(
     else:
         from clearprop.torch_files import from_torch, read_safetensors, read_state_dict
 
-        state = read_state_dict(source) if kind == "torch" else read_safetensors(source)
         model = from_torch(
-            state,
+            # not kept, so that its numbers are gone before the file is written
+            read_state_dict(source) if kind == "torch" else read_safetensors(source),
             activation=_one_or_several(activation),
             output=output,
             scaling=_scaling(shift, factor),
@@ -99,23 +97,19 @@ def import_model(
 
 def _kind(source: Path) -> str:
     """Tell what a file is by how it begins; opening it for good is left to its reader."""
+    from clearprop.archives import ZIP_BEGIN, read_entries
+    from clearprop.json_reader import Budget, JsonError
+    from clearprop.skops_schema import RESERVE, SCHEMA
     from clearprop.tensor_files import opened
 
     with opened(source) as (file, size, place):
         begin = file.read(len(_LEGACY_TORCH))
-        if begin[:4] == b"PK\x03\x04":
+        if begin[:4] == ZIP_BEGIN:
             try:
-                with zipfile.ZipFile(file) as archive:
-                    names = archive.namelist()
-                    unpacked = sum(member.file_size for member in archive.infolist())
-            except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError) as error:
+                entries = read_entries(file, size, place, Budget(RESERVE))
+            except JsonError as error:
                 raise ModelFileError(f"{place} is damaged ({error}); save it again.") from None
-            # weights hardly compress, so what unpacks to so much more is made to fill the memory
-            if unpacked > MOST_UNPACKED * size:
-                raise ModelFileError(
-                    f"{place} has {size:,} bytes, but would unpack to {unpacked:,}; save it uncompressed."
-                )
-            return "skops" if "schema.json" in names else "torch"
+            return "skops" if SCHEMA in entries else "torch"
         if begin == _LEGACY_TORCH:
             return "torch"
         length = int.from_bytes(begin[:8], "little")

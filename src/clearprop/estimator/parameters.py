@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
+from clearprop.callbacks import check_callbacks
 from clearprop.engines import ENGINES
 from clearprop.errors import InvalidArgument
 from clearprop.initialization import INITIALIZATIONS
@@ -111,6 +112,7 @@ def check_parameters(estimator: Any) -> None:
     if any(not isinstance(size, Integral) or size <= 0 for size in sizes):
         raise InvalidArgument(f"hidden_layer_sizes must be > 0, got {sizes}.")
     _check_activations(values["activation"], sizes)
+    check_callbacks(values["callbacks"] or ())
     if values["solver"] == "lbfgs":
         for option, nothing in _NOT_WITH_LBFGS.items():
             if values[option] not in (nothing, [], ()):
