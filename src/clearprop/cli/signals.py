@@ -15,16 +15,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
 
 INTERRUPTED, TERMINATED = 130, 143
 #: Wrappers and terminals send a signal twice; who sends it again after so many seconds will not wait.
 PATIENCE = 1.0
 SECONDS_BETWEEN_ATTEMPTS = 0.02
 
-Handlers = dict[int, Any]
+#: What is done with each signal, as the module signal has it.
+Handlers = dict[int, Callable[[int, FrameType | None], object] | signal.Handlers]
 
 
 class Terminated(KeyboardInterrupt):
@@ -60,9 +60,9 @@ def listen() -> Handlers:
     _state.held = True
     if threading.current_thread() is not threading.main_thread():
         return {}
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    usual: Handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     # a shell that runs a command in the background has it ignore SIGINT, and so it shall
-    earlier: Handlers = {number: mine for number, mine in usual.items() if signal.getsignal(number) is mine}
+    earlier = {number: usual[number] for number in usual if signal.getsignal(number) is usual[number]}
     for number in earlier:
         signal.signal(number, _hear)
     return earlier
