@@ -294,6 +294,26 @@ def test_a_run_that_is_complete_is_called_so(
 
 
 @both
+def test_an_import_at_the_very_end_of_a_run_is_part_of_it(
+    tmp_path: Path,
+    sent: signal.Signals,
+    code: int,
+    word: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = f"sends_{sent.name.lower()}_late"
+    (tmp_path / f"{name}.py").write_text(f"import signal\nsignal.raise_signal({int(sent)})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    # so that the end of the block comes first
+    monkeypatch.setattr(signals, "SECONDS_BETWEEN_ATTEMPTS", 60.0)
+    monkeypatch.setattr("clearprop.evaluation.evaluate", lambda *_: __import__(name))
+    out = tmp_path / "out"
+    assert main(train(out)) == code
+    assert capsys.readouterr().err == f"{word}. The run is complete: {out / 'parameters.safetensors'}\n"
+
+
+@both
 def test_while_python_ends_nothing_is_heard_any_more(sent: signal.Signals, code: int, word: str) -> None:
     late = f"atexit.register(lambda: os.kill(os.getpid(), {int(sent)}))"
     ended = own_process(late, "--version")

@@ -86,8 +86,8 @@ def ignore(earlier: Handlers) -> None:
 def held(held: bool = True) -> Iterator[None]:
     """Let a signal wait for the end of the block, for ``raise_waiting``, or until somebody insists.
 
-    ``held=False`` is the other way round, in a block that is held: what waits is raised as it begins, and
-    what comes is raised where it comes.
+    ``held=False`` is the other way round, in a block that is held: what waits is raised as it begins, what
+    comes where it comes, and what came in an import as it ends at the latest.
     """
     before = _state.held
     _state.held = held
@@ -97,7 +97,7 @@ def held(held: bool = True) -> Iterator[None]:
         yield
     finally:
         _state.held = before
-    if not before:
+    if not (before and held):
         raise_waiting()
 
 
