@@ -15,7 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from clearprop import Model, load, train
 from clearprop.data import Dataset, load_data
+from clearprop.recipe_files import load_recipe
+from clearprop.settings import decide
 
 # two cores shared with other workers: a slow example is no defect, a random one would be
 settings.register_profile("clearprop", deadline=None, derandomize=True, max_examples=50)
@@ -53,6 +56,20 @@ def digits() -> Dataset:
 def mnist(mnist_folder: Path) -> Dataset:
     """Return the genuine MNIST: 60,000 rows and a test set of 10,000."""
     return load_data("mnist", data_dir=mnist_folder)
+
+
+@pytest.fixture(scope="session")
+def mnist_model(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """Return what the recipe fast makes of MNIST, trained once for all the processes of a test session."""
+    shared = tmp_path_factory.getbasetemp().parent / "mnist-fast.safetensors"
+    if shared.exists():
+        return load(shared)
+    decided = decide(load_recipe("fast").given(), mnist.n_features, mnist.n_classes, seed=0)
+    rows, _, _ = mnist.split(validation=0, seed=0)
+    model = train(decided.network, decided.recipe, rows, dtype=decided.dtype, progress=False).model
+    # written under another name first, so that no process reads half of it
+    model.save(shared)
+    return model
 
 
 @pytest.fixture

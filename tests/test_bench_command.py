@@ -194,6 +194,16 @@ def with_runs_by(does: Callable[[Job], Answer]) -> Callable[..., BenchResults]:
     return run
 
 
+@pytest.mark.parametrize("asked", [["--work", "predict,train"], ["--work", "predict", "--work", "train"]])
+def test_several_works_are_asked_for_with_commas_or_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(running, "workloads", lambda work, quick: seen.append(work) or [])
+    main(command(tmp_path, *asked, "--peers", "floor", "--quiet"))
+    assert seen == ["predict", "train"]
+
+
 def test_a_run_whose_check_fails_is_called_so_and_exits_1(
     tiny_workloads: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

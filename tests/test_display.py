@@ -80,6 +80,7 @@ def test_a_network_is_a_table_of_its_layers() -> None:
     assert "784–500–10" in shown.text
     assert "397,510 parameters" in shown.text
     assert "dropout 0.5" in shown.text
+    assert "0.2 of the inputs" in Shown(Network((9, 2), input_dropout=0.2)._repr_html_()).text
 
 
 def test_a_network_without_hidden_layers_has_its_output_alone() -> None:

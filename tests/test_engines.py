@@ -10,10 +10,10 @@ import pytest
 from scipy.sparse import csr_array
 
 from clearprop import scratch
+from clearprop.blas import _is_right, add_product
 from clearprop.data import Dataset
 from clearprop.engines import create_engine
-from clearprop.engines.base import Engine, Task
-from clearprop.engines.blas import _is_right, add_product
+from clearprop.engines.base import Engine, Task, dropout_masks
 from clearprop.errors import EngineUnavailable, InvalidArgument
 from clearprop.initialization import initial_parameters
 from clearprop.losses import LOSSES_OF_OUTPUT
@@ -103,12 +103,19 @@ def test_numpy_and_torch_take_the_same_path(
 
 @pytest.mark.parametrize("loss", LOSSES_OF_OUTPUT["softmax"])
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+@pytest.mark.parametrize(("dropout", "input_dropout"), [(0.2, 0.0), (0.0, 0.2), (0.2, 0.1)])
 def test_the_path_stays_the_same_with_weight_decay_dropout_and_label_smoothing(
-    digits: Dataset, optimizer: str, loss: str
+    digits: Dataset, optimizer: str, loss: str, dropout: float, input_dropout: float
 ) -> None:
     assert_same_trajectory(
         digits,
-        Network(SIZES, ("tanh", "sigmoid"), initialization="torch_default", dropout=0.2),
+        Network(
+            SIZES,
+            ("tanh", "sigmoid"),
+            initialization="torch_default",
+            dropout=dropout,
+            input_dropout=input_dropout,
+        ),
         recipe_of(optimizer=optimizer, loss=loss, weight_decay=0.01, label_smoothing=0.1),
         "float64",
     )
@@ -154,16 +161,6 @@ def test_leaving_out_columns_that_are_zero_changes_nothing(
         other.load_rows(mnist.x[1_000:1_500, ::-1].copy(), mnist.y[1_000:1_500])
         one_epoch(other, recipe, 500)
     assert distance(machine.parameters(), plain.parameters()) < 1e-10
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
-def test_the_path_is_the_same_however_the_arrays_lie(
-    digits: Dataset, optimizer: str, order: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("clearprop.engines.numpy_engine.memory_order", lambda: order)
-    network = Network(SIZES, ("tanh", "relu"), dropout=0.2)
-    assert_same_trajectory(digits, network, recipe_of(optimizer=optimizer, weight_decay=0.01), "float64")
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
@@ -263,17 +260,17 @@ def test_the_product_that_adds_is_found_in_the_numpy_of_pypi(dtype: str) -> None
     blas = np.show_config("dicts")["Build Dependencies"]["blas"]  # type: ignore[index,call-overload]
     if blas["name"] != "scipy-openblas":
         pytest.skip(f"this NumPy is built on {blas['name']}, so the plain way is taken")
-    product = add_product(dtype)
-    assert product is not None
+    prepare = add_product(dtype)
+    assert prepare is not None
     rng = np.random.default_rng(0)
     output, left, right = (rng.normal(size=shape).astype(dtype) for shape in ((7, 5), (7, 3), (3, 5)))
-    expected = 0.3 * output + 2.5 * left @ right
-    product(output, left, right, 2.5, 0.3)
+    expected = np.concatenate([0.3 * output[:6] + 2.5 * left[:6] @ right, output[6:]])
+    prepare(output, left, right)(6, 2.5, 0.3)
     np.testing.assert_allclose(output, expected, rtol=1e-5)
 
 
 def test_a_product_that_is_wrong_is_never_used() -> None:
-    assert not _is_right(lambda output, left, right, scale, keep: None, "float32")
+    assert not _is_right(lambda output, left, right: lambda rows, scale, keep: None, "float32")
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
@@ -375,3 +372,20 @@ def test_the_module_is_the_published_one_with_its_output_function(digits: Datase
     outputs = engine.module(torch.from_numpy(digits.x[:5] / 255))
     sums_to_one = torch.allclose(outputs.sum(dim=1), torch.ones(5, dtype=torch.float64))
     assert sums_to_one == (loss == "double_softmax")
+
+
+def test_dropout_of_the_inputs_meets_the_columns_as_they_are_stored(mnist: Dataset) -> None:
+    rows = mnist.subset(slice(0, 300))
+    network = Network(SIZES, "tanh", input_dropout=0.3)
+    task = make_task(rows, network, recipe_of(optimizer="adam"))
+    assert create_engine("numpy", task)._columns is not None
+    assert_same_trajectory(rows, network, recipe_of(optimizer="adam"), "float64")
+
+
+def test_what_is_left_of_the_inputs_is_scaled_up(digits: Dataset) -> None:
+    network = Network((784, 8, 10), input_dropout=0.25)
+    mask, hidden = dropout_masks(np.random.default_rng(0), network, 500, np.dtype("float32"))
+    assert hidden is None
+    assert mask is not None
+    assert set(np.unique(mask)) == {np.float32(0), np.float32(1) / np.float32(0.75)}
+    assert mask.mean() == pytest.approx(1, abs=0.005)

@@ -184,6 +184,15 @@ def test_a_schedule_runs_over_max_iter_epochs(schedule: str) -> None:
     assert rates(estimator) == pytest.approx(expected)
 
 
+@pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("schedule", sorted(SCHEDULES))
+def test_only_a_rate_without_an_end_warns_that_max_iter_ended_it(
+    schedule: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    MLPClassifier(**QUICK, schedule=schedule).fit(IRIS, SPECIES)
+    assert [warning.category for warning in recwarn] == [ConvergenceWarning] * (schedule == "constant")
+
+
 def test_label_smoothing_keeps_probabilities_from_the_ends() -> None:
     for targets in (SPECIES, SPECIES == 0):
         sharp, smooth = (

@@ -6,12 +6,16 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score, log_loss
 
 import clearprop as cp
 from clearprop.calibration import calibration_bins, expected_calibration_error
 from clearprop.data import Dataset, Scaling
 from clearprop.errors import DataError, InvalidArgument
+from clearprop.evaluation import _confusion, _report
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +44,46 @@ def test_the_figures_are_those_of_scikit_learn(model: cp.Model, digits: Dataset)
     assert evaluation.report["macro avg"]["f1"] == f1_score(test.y, predictions, average="macro")
     per_class = f1_score(test.y, predictions, average=None)
     assert [evaluation.report[name]["f1"] for name in digits.class_names] == per_class.tolist()
+
+
+@given(
+    st.integers(2, 6).flatmap(
+        lambda n: st.tuples(
+            st.just(n), st.lists(st.tuples(*(st.integers(0, n - 1),) * 2), min_size=1, max_size=60)
+        )
+    )
+)
+def test_the_report_is_that_of_scikit_learn_whatever_is_missing(
+    drawn: tuple[int, list[tuple[int, int]]],
+) -> None:
+    n_classes, pairs = drawn
+    labels, predictions = np.array(pairs, dtype=np.int64).T
+    names = tuple(f"class {number}" for number in range(n_classes))
+    confusion = _confusion(labels, predictions, n_classes)
+    assert (confusion == confusion_matrix(labels, predictions, labels=range(n_classes))).all()
+    expected = classification_report(
+        labels,
+        predictions,
+        labels=range(n_classes),
+        target_names=names,
+        output_dict=True,
+        zero_division=0.0,
+    )
+    report = _report(confusion, names)
+    assert list(report) == [*names, "macro avg", "weighted avg"]
+    for name, figures in report.items():
+        theirs = [expected[name][key] for key in ("precision", "recall", "f1-score", "support")]
+        assert list(figures.values()) == pytest.approx(theirs, rel=1e-14)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
+def test_the_bins_of_calibration_are_those_of_scikit_learn(drawn: list[tuple[float, bool]]) -> None:
+    confidence, correct = (np.array(values) for values in zip(*drawn, strict=True))
+    shares, means = calibration_curve(correct, confidence, n_bins=15, strategy="uniform")
+    bins = calibration_bins(confidence, correct)
+    assert [each.accuracy for each in bins] == pytest.approx(shares.tolist(), rel=1e-14)
+    assert [each.confidence for each in bins] == pytest.approx(means.tolist(), rel=1e-14)
+    assert sum(each.rows for each in bins) == len(drawn)
 
 
 def test_the_mistakes_are_all_of_them_the_most_confident_first(model: cp.Model, digits: Dataset) -> None:

@@ -23,13 +23,13 @@ def test_importing_clearprop_imports_nothing_heavy() -> None:
     assert imported_by("import clearprop").isdisjoint(HEAVY)
 
 
-def test_training_on_the_numpy_engine_imports_neither_torch_nor_scikit_learn() -> None:
+def test_training_and_evaluating_on_the_numpy_engine_imports_neither_torch_nor_scikit_learn() -> None:
     code = (
         "import clearprop as cp, numpy as np; from clearprop.data import from_arrays; "
         "x = np.random.default_rng(0).normal(size=(60, 3)); "
         "data = cp.Dataset('d', x.astype('float32'), np.arange(60) % 2, ('a', 'b'), None, cp.Scaling()); "
         "run = cp.train(cp.Network((3, 2)), cp.Recipe(epochs=1), data, progress=False); "
-        "run.model.predict(x)"
+        "cp.evaluate(run.model, data)"
     )
     assert imported_by(code).isdisjoint({"torch", "sklearn", "matplotlib", "pandas", "scipy"})
 

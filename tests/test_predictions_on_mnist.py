@@ -11,25 +11,9 @@ import rerendered
 import clearprop as cp
 from clearprop.data import Dataset
 from clearprop.preparation import prepare_image
-from clearprop.recipe_files import load_recipe
-from clearprop.settings import decide
 
 # tests/soak/predictions.py takes all 10,000
 N_REQUIRED, N_HARDER = 400, 100
-
-
-@pytest.fixture(scope="session")
-def mnist_model(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> cp.Model:
-    """Train the recipe fast on MNIST, once for all the processes of a test session."""
-    shared = tmp_path_factory.getbasetemp().parent / "mnist-fast.safetensors"
-    if shared.exists():
-        return cp.load(shared)
-    decided = decide(load_recipe("fast").given(), mnist.n_features, mnist.n_classes, seed=0)
-    train, _, _ = mnist.split(validation=0, seed=0)
-    model = cp.train(decided.network, decided.recipe, train, dtype=decided.dtype, progress=False).model
-    # written under another name first, so that no process reads half of it
-    model.save(shared)
-    return model
 
 
 @pytest.fixture(scope="module")

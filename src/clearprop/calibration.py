@@ -57,17 +57,23 @@ def calibration_bins(
     tuple of CalibrationBin
         Those that have rows, from the least confident to the most.
     """
-    from sklearn.calibration import calibration_curve
-
     # rounding in float32 can lift a sum of probabilities a little above 1
     confidence = np.clip(confidence.astype(np.float64), 0, 1)
-    accuracies, confidences = calibration_curve(correct, confidence, n_bins=n_bins, strategy="uniform")
     edges = np.linspace(0, 1, n_bins + 1)
-    # as scikit-learn has them: the lower end of an interval belongs to the one before
-    counts = np.bincount(np.searchsorted(edges[1:-1], confidence), minlength=n_bins)
+    # as scikit-learn's calibration_curve has them: the lower end of an interval belongs to the one before
+    bins = np.searchsorted(edges[1:-1], confidence)
+    counts, confidences, hits = (
+        np.bincount(bins, weights=weights, minlength=n_bins) for weights in (None, confidence, correct)
+    )
     return tuple(
-        CalibrationBin(float(edges[m]), float(edges[m + 1]), int(counts[m]), float(mean), float(share))
-        for m, mean, share in zip(np.flatnonzero(counts), confidences, accuracies, strict=True)
+        CalibrationBin(
+            float(edges[m]),
+            float(edges[m + 1]),
+            int(counts[m]),
+            float(confidences[m] / counts[m]),
+            float(hits[m] / counts[m]),
+        )
+        for m in np.flatnonzero(counts)
     )
 
 

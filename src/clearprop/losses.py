@@ -63,15 +63,16 @@ def cross_entropy(
         (softmax(z) - t) / batch.
     """
     n_classes, batch = logits.shape
-    shifted = logits - np.maximum.reduce(logits, axis=0)
+    # row after row, so that a class of a column has one number to find it by in all the arrays
+    shifted = np.subtract(logits, np.maximum.reduce(logits, axis=0), order="C")
+    truth = labels * batch + np.arange(batch)
     gradient: Array = np.exp(shifted)
     total = np.add.reduce(gradient, axis=0)
-    columns = np.arange(batch)
     # log softmax(z) = z - log Σ exp(z): taking the log of a rounded probability would lose the tail
     log_total = np.log(total)
-    loss = _mean(log_total - shifted[labels, columns], sample_weight)
+    loss = _mean(log_total - shifted.ravel()[truth], sample_weight)
     gradient /= total
-    gradient[labels, columns] -= 1 - label_smoothing
+    gradient.ravel()[truth] -= 1 - label_smoothing
     if label_smoothing:
         smooth_loss = _mean(log_total - shifted.mean(axis=0), sample_weight)
         loss = (1 - label_smoothing) * loss + label_smoothing * smooth_loss

@@ -14,6 +14,7 @@ from clearprop.errors import DataError, InvalidArgument
 from clearprop.inference import OUTPUT_FUNCTIONS, logits
 from clearprop.network import Network
 from clearprop.parameters import Parameters
+from clearprop.refinement import close_rows, refine
 from clearprop.scaling import Scaling
 
 
@@ -62,19 +63,14 @@ class Model:
         DataError
             If the rows do not have the features the network was trained on.
         """
-        rows = np.asarray(x)
-        features = self.network.layer_sizes[0]
-        if rows.ndim != 2 or rows.shape[1] != features or rows.dtype.kind not in "uif":
-            raise DataError(
-                f"x is an array of shape {rows.shape} and type {rows.dtype}, but the model takes rows of "
-                f"{features} numbers; give it an array of shape (n, {features})."
-            )
-        return logits(self.parameters, self.network.activations, self.scaling, rows)
+        return self._logits(self._checked(x))
 
     def predict_proba(self, x: NDArray[Any]) -> NDArray[np.floating[Any]]:
         """Return the probability of each output, ``(n, n_outputs)``, for rows ``(n, features)``.
 
         With a softmax they are those of the classes and sum to one; with sigmoid outputs each stands alone.
+        Rows that float32 would round by more than some 1e-7 are computed in float64, whatever the parameters
+        are; the result has their type.
 
         Raises
         ------
@@ -88,7 +84,8 @@ class Model:
                 f'The model has output="{self.network.output}" and predicts values, not probabilities; '
                 "use predict."
             )
-        return self._outputs(x)
+        rows = self._checked(x)
+        return self._probabilities(rows, self._logits(rows))
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
         """Return what the network predicts for rows ``(n, features)``.
@@ -100,18 +97,44 @@ class Model:
             0..n_classes-1; with sigmoid outputs 1 where an output is more probable than not and else 0,
             ``(n, n_outputs)`` of int64; else the values, ``(n, n_outputs)`` of float.
         """
-        if self.network.output == "softmax":
-            classes: NDArray[np.int64] = self.logits(x).argmax(axis=1)
-            return classes
-        if self.network.output == "sigmoid":
-            return (self.logits(x) > 0).astype(np.int64)
-        return self._outputs(x)
+        rows, output = self._checked(x), self.network.output
+        values = self._logits(rows)
+        if output not in ("softmax", "sigmoid"):
+            return np.ascontiguousarray(self._outputs(values).T)
+        predicted = values.argmax(axis=1) if output == "softmax" else (values > 0).astype(np.int64)
+        # only where probabilities are refined, and as they are, so that they never name another class
+        if values.dtype != np.float64 and (close := close_rows(values, output)).size:
+            probabilities = self._probabilities(rows[close], values[close])
+            predicted[close] = probabilities.argmax(axis=1) if output == "softmax" else probabilities > 0.5
+        return predicted
 
-    def _outputs(self, x: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    def _checked(self, x: NDArray[Any]) -> NDArray[Any]:
+        rows = np.asarray(x)
+        features = self.network.layer_sizes[0]
+        if rows.ndim != 2 or rows.shape[1] != features or rows.dtype.kind not in "uif":
+            raise DataError(
+                f"x is an array of shape {rows.shape} and type {rows.dtype}, but the model takes rows of "
+                f"{features} numbers; give it an array of shape (n, {features})."
+            )
+        return rows
+
+    def _logits(self, rows: NDArray[Any]) -> NDArray[np.floating[Any]]:
+        return logits(self.parameters, self.network.activations, self.scaling, rows)
+
+    def _probabilities(
+        self, rows: NDArray[Any], values: NDArray[np.floating[Any]]
+    ) -> NDArray[np.floating[Any]]:
+        """Return the probabilities of rows whose logits are known."""
+        outputs = self._outputs(values)
+        if outputs.dtype != np.float64:
+            refine(outputs, values.T, self.network, self.parameters, self.scaling, rows)
+        return np.ascontiguousarray(outputs.T)
+
+    def _outputs(self, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Return the outputs ``(n_outputs, n)`` of logits ``(n, n_outputs)``."""
         # a network that predicts too much overflows here; whoever asked sees it in the result
         with np.errstate(over="ignore"):
-            outputs = OUTPUT_FUNCTIONS[self.network.output](self.logits(x).T)
-        return np.ascontiguousarray(outputs.T)
+            return OUTPUT_FUNCTIONS[self.network.output](values.T)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model as one safetensors file; ``clearprop.load`` reads it."""

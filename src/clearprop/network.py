@@ -36,6 +36,8 @@ class Network:
         What turns the last layer's logits into the prediction: ``"softmax"`` into the probability of each
         of several classes, ``"sigmoid"`` into a probability for each output by itself (two classes, or
         several labels at once), ``"identity"`` into any numbers, ``"exponential"`` into positive ones.
+    input_dropout : float, default 0.0
+        The share of inputs left out in a training step, from 0 up to but not including 1.
 
     Raises
     ------
@@ -48,6 +50,7 @@ class Network:
     initialization: str = "glorot_uniform"
     dropout: float = 0.0
     output: str = "softmax"
+    input_dropout: float = 0.0
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Network:
         initialization: str = "glorot_uniform",
         dropout: float = 0.0,
         output: str = "softmax",
+        input_dropout: float = 0.0,
     ) -> None:
         if isinstance(layer_sizes, str) or not isinstance(layer_sizes, Sequence) or len(layer_sizes) < 2:
             raise InvalidArgument(
@@ -94,6 +98,7 @@ class Network:
             ("initialization", initialization),
             ("dropout", check_number("dropout", dropout, minimum=0.0, below=1.0)),
             ("output", output),
+            ("input_dropout", check_number("input_dropout", input_dropout, minimum=0.0, below=1.0)),
         ):
             object.__setattr__(self, field, value)
 
@@ -111,9 +116,11 @@ class Network:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values; ``Network(**d)`` makes the network again."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
-        }
+        fields = asdict(self)
+        # files of a time before it are without it, and so are those they could read
+        if not self.input_dropout:
+            del fields["input_dropout"]
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
     def _repr_html_(self) -> str:
         from clearprop.display import network_html

@@ -42,7 +42,9 @@ class Scaling:
         ndarray (n, features) of dtype
         """
         factor = np.asarray(self.factor, dtype=dtype)
-        if not np.any(self.shift):
+        # a number is compared as one: np.any would cost a single row as much as its output layer
+        shifted = np.any(self.shift) if isinstance(self.shift, np.ndarray) else self.shift != 0
+        if not shifted:
             # the type is named, since numbers in the rows' own type could overflow before they are scaled
             scaled: NDArray[Any] = np.multiply(rows, factor, out=out, dtype=dtype, casting="same_kind")
             return scaled

@@ -20,19 +20,22 @@ def bench(
         bool, typer.Option("--quick", help="Fewer rows, epochs and runs: minutes instead of an hour.")
     ] = False,
     work: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             help="train, grid (layer and batch sizes), predict, cold-start, estimator (MLPClassifier.fit) "
-            "or scaling (how cost grows); or several, with commas."
-        ),
-    ] = "train,grid,predict,cold-start,estimator",
-    peers: Annotated[
-        str,
-        typer.Option(
-            help="jax, torch, scikit-learn, floor; or several, with commas; all if not given.",
+            "or scaling (how cost grows); several with commas, or one after the other; all but scaling if "
+            "not given.",
             show_default=False,
         ),
-    ] = "",
+    ] = None,
+    peers: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="jax, torch, scikit-learn, floor; several with commas, or one after the other; all if not "
+            "given.",
+            show_default=False,
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(help="For everyone; one for each core if not given.", show_default=False)
     ] = None,
@@ -97,8 +100,8 @@ def bench(
         raise typer.Exit(1)
 
 
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
+def _parts(texts: list[str] | None) -> list[str]:
+    return [part.strip() for text in texts or () for part in text.split(",") if part.strip()]
 
 
 def _print(results: BenchResults) -> None:

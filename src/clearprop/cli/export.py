@@ -29,6 +29,13 @@ def export(
             show_default=False,
         ),
     ] = None,
+    arithmetic: Annotated[
+        str,
+        typer.Option(
+            help="float64: within 1e-6 of what the model predicts; or float32, for programs without float64: "
+            "what the ONNX graph computes in."
+        ),
+    ] = "float64",
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model for other programs.
@@ -44,6 +51,8 @@ def export(
         raise InvalidArgument("There is nothing to write; name a file with --onnx or --torch.")
     if input_type is not None and onnx is None:
         raise InvalidArgument("--input says what an ONNX graph takes; name the file with --onnx.")
+    if arithmetic != "float64" and onnx is None:
+        raise InvalidArgument("--arithmetic says what an ONNX graph computes in; name the file with --onnx.")
     source = model / PARAMETERS_FILE if model.is_dir() else model
     check_free("--onnx", onnx, overwrite, source)
     check_free("--torch", torch, overwrite, source)
@@ -51,11 +60,11 @@ def export(
         raise InvalidArgument(f"--onnx and --torch both name {onnx}; choose two files.")
     loaded = load_model(source)
     # both are made before one is written, so that a failure leaves nothing behind
-    graph = None if onnx is None else onnx_bytes(loaded, input_type)
+    graph = None if onnx is None else onnx_bytes(loaded, input_type, arithmetic)
     state = None if torch is None else state_dict_bytes(loaded)
     if onnx is not None and graph is not None:
         print(write_atomic(onnx, graph))
-        print(onnx_signature(loaded, input_type))
+        print(onnx_signature(loaded, input_type, arithmetic))
     if torch is not None and state is not None:
         print(write_atomic(torch, state))
         print()

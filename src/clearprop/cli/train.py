@@ -50,6 +50,7 @@ def train(
         _setting("glorot_uniform (the default), glorot_normal, he_uniform, he_normal or torch_default."),
     ] = None,
     dropout: Annotated[float | None, _setting("Share of hidden units left out in a step; 0.")] = None,
+    input_dropout: Annotated[float | None, _setting("Share of inputs left out in a step; 0.")] = None,
     optimizer: Annotated[
         str | None, _setting("sgd (the default), momentum, nesterov, adam, adam_hat or adamw.")
     ] = None,
@@ -97,6 +98,7 @@ def train(
         else activation,
         "initialization": initialization,
         "dropout": dropout,
+        "input_dropout": input_dropout,
         "optimizer": optimizer,
         "learning_rate": learning_rate,
         "schedule": schedule,

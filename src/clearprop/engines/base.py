@@ -165,8 +165,8 @@ def take_rows(x: Any, rows: NDArray[np.intp], out: NDArray[Any]) -> None:
 
 def dropout_masks(
     rng: np.random.Generator, network: Network, batch: int, dtype: np.dtype[Any]
-) -> list[FloatArray]:
-    """Draw what the hidden outputs of one batch are multiplied by.
+) -> list[FloatArray | None]:
+    """Draw what the inputs of every layer are multiplied by in one batch.
 
     Parameters
     ----------
@@ -179,14 +179,17 @@ def dropout_masks(
 
     Returns
     -------
-    list of ndarray (batch, units)
-        For each hidden layer 0 where a unit is left out, else 1 / (1 - dropout), so that the expected
-        output is the same with and without (Srivastava et al. 2014). Empty without dropout.
+    list of ndarray (batch, fan_in) or None
+        For each layer 0 where one of its inputs is left out, else 1 / (1 - dropout), so that what is
+        expected of the layer is the same with and without (Srivastava et al. 2014); None where nothing is
+        left out. Empty if that is so everywhere.
     """
-    if not network.dropout:
+    if not (network.dropout or network.input_dropout):
         return []
-    keep = 1 - network.dropout
+    shares = (network.input_dropout, *(network.dropout,) * (len(network.layer_sizes) - 2))
     return [
-        (rng.random((batch, units), dtype=np.float32) >= network.dropout).astype(dtype) / dtype.type(keep)
-        for units in network.layer_sizes[1:-1]
+        (rng.random((batch, units), dtype=np.float32) >= share).astype(dtype) / dtype.type(1 - share)
+        if share
+        else None
+        for units, share in zip(network.layer_sizes, shares, strict=False)
     ]

@@ -1,7 +1,8 @@
 """The arithmetic in NumPy, in place, batch by batch; no step allocates anything of a batch's size.
 
-Arrays of a batch are ``(batch, units)``. How they lie in memory, row after row or unit after unit, is for the
-matrix products: which is faster, by up to two times for small batches, depends on the processor.
+Arrays of a batch are ``(batch, units)``. The inputs of the first layer lie row after row, as they are stored;
+all that hidden units give lies unit after unit, which the matrix products like best: for small batches, by up
+to two times, depending on the processor.
 
 A layer's bias lies before its weight as one more row, and a column of ones before its inputs: so the products
 carry the bias along, forward and back, and no pass over the outputs is spent on it.
@@ -18,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
+from clearprop.blas import AddProduct, add_product
 from clearprop.engines.base import FloatArray, Task, dropout_masks, take_rows
-from clearprop.engines.blas import add_product, memory_order
 from clearprop.engines.zero_columns import ColumnOrder, column_order
 from clearprop.inference import logits
 from clearprop.losses import LOSSES
@@ -37,7 +38,8 @@ class _Buffers:
     rows: NDArray[Any]  # (batch, features), as stored
     inputs: list[FloatArray]  # (batch, 1 + fan_in) for every layer: a column of ones, then what it is given
     outputs: list[FloatArray]  # (batch, units) for every layer; without dropout they lie in the inputs
-    gradients: list[FloatArray]  # (batch, units) for every hidden layer
+    gradients: list[FloatArray]  # (batch, units) for what every layer gives, before its activation
+    steps: list[AddProduct]  # takes a layer down its gradient, where the update rides on the product
 
 
 class NumpyEngine:
@@ -52,7 +54,6 @@ class NumpyEngine:
         self._loss = LOSSES[task.recipe.loss]
         self._optimizer = with_coefficients(task.recipe.optimizer, task.recipe.to_dict())
         self._add_product = add_product(task.dtype.name) if task.recipe.optimizer == "sgd" else None
-        self._order = memory_order()
         size = task.network.n_parameters
         self._flat = np.empty(size, task.dtype)
         self._flat_gradient = np.empty(0 if self._add_product else size, task.dtype)
@@ -76,13 +77,13 @@ class NumpyEngine:
             return 0.0
         # a training that diverges overflows here; the loop sees it in the loss
         with np.errstate(over="ignore", invalid="ignore"):
-            loss, of_logits = self._loss_of(rows, buffers, masks, penalty)
+            loss = self._loss_of(rows, buffers, masks, penalty)
             self._step += 1
-            for layer, inputs, of_outputs in self._backward(buffers, masks, of_logits):
+            for layer, inputs, of_outputs in self._backward(buffers, masks):
                 if self._add_product is None:
                     _write_gradient(self._gradient[layer], inputs, of_outputs)
                 else:
-                    self._step_down(layer, inputs, of_outputs, learning_rate, penalty)
+                    self._step_down(layer, buffers.steps[layer], inputs.shape[1], learning_rate, penalty)
             if self._add_product is None:
                 self._update(learning_rate, penalty)
         return loss
@@ -95,8 +96,8 @@ class NumpyEngine:
         buffers = self._buffers_of(len(rows))
         gradient = [np.empty_like(layer) for layer in self._layers]
         with np.errstate(over="ignore", invalid="ignore"):
-            loss, of_logits = self._loss_of(rows, buffers, [], penalty)
-            for layer, inputs, of_outputs in self._backward(buffers, [], of_logits):
+            loss = self._loss_of(rows, buffers, [], penalty)
+            for layer, inputs, of_outputs in self._backward(buffers, []):
                 _write_gradient(gradient[layer], inputs, of_outputs)
                 if penalty:
                     gradient[layer][1:] += penalty * self._layers[layer][1:]
@@ -196,20 +197,29 @@ class NumpyEngine:
 
     def _make_buffers(self, batch: int) -> _Buffers:
         *before, n_outputs = self._sizes
-        dtype, order = self._task.dtype, self._order
-        inputs = [np.ones((batch, 1 + units), dtype, order) for units in before]
+        dtype = self._task.dtype
+        inputs = [
+            np.ones((batch, 1 + units), dtype, "F" if layer else "C") for layer, units in enumerate(before)
+        ]
         hidden = [array[:, 1:] for array in inputs[1:]]
         # what dropout leaves of the outputs is what the next layer is given; their derivative needs the whole
-        outputs = [array.copy(order) for array in hidden] if self._task.network.dropout else hidden
+        outputs = [array.copy("F") for array in hidden] if self._task.network.dropout else hidden
+        # unit after unit, as the losses take them
+        logits = np.empty((batch, n_outputs), dtype, "F")
+        gradients = [*(array.copy("F") for array in hidden), logits.copy("F")]
+        steps = []
+        if self._add_product is not None:
+            factors = zip(self._layers, inputs, gradients, strict=True)
+            steps = [self._add_product(layer, array.T, gradient) for layer, array, gradient in factors]
         return _Buffers(
             rows=np.empty((batch, before[0]), self._x.dtype),
             inputs=inputs,
-            # unit after unit, as the losses take them
-            outputs=[*outputs, np.empty((batch, n_outputs), dtype, "F")],
-            gradients=[array.copy(order) for array in hidden],
+            outputs=[*outputs, logits],
+            gradients=gradients,
+            steps=steps,
         )
 
-    def _gather(self, rows: NDArray[np.intp], buffers: _Buffers) -> FloatArray:
+    def _gather(self, rows: NDArray[np.intp], buffers: _Buffers, mask: FloatArray | None) -> FloatArray:
         """Fetch the batch's rows and scale them; return the inputs as far as any of them is not zero."""
         take_rows(self._x, rows, buffers.rows)
         inputs = buffers.inputs[0]
@@ -219,20 +229,24 @@ class NumpyEngine:
             factor = self._factor[:width] if self._factor.ndim else self._factor
             np.multiply(buffers.rows[:, :width], factor, out=inputs[:, 1 : 1 + width])
             self._width = 1 + int(width)
-            return inputs[:, : self._width]
-        if self._shifted:
+            inputs = inputs[:, : self._width]
+            # drawn for the columns as they are stored
+            mask = None if mask is None else mask[:, self._columns.order[:width]]
+        elif self._shifted:
             np.subtract(buffers.rows, self._shift, out=inputs[:, 1:])
             inputs[:, 1:] *= self._factor
         elif self._scaled:
             np.multiply(buffers.rows, self._factor, out=inputs[:, 1:])
         else:
             inputs[:, 1:] = buffers.rows
+        if mask is not None:
+            inputs[:, 1:] *= mask
         return inputs
 
     def _loss_of(
-        self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray], penalty: float
-    ) -> tuple[float, FloatArray]:
-        """Run a batch forward; return its loss, the penalty included, and the gradient for the logits."""
+        self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray | None], penalty: float
+    ) -> float:
+        """Run a batch forward; keep the gradient for the logits, return the loss with its penalty."""
         self._forward(rows, buffers, masks)
         weights = None if self._sample_weight is None else self._sample_weight[rows]
         # of labels .T is nothing
@@ -241,23 +255,27 @@ class NumpyEngine:
         )
         if penalty:
             loss += penalty / 2 * sum(float(np.vdot(layer[1:], layer[1:])) for layer in self._layers)
-        return loss, gradient.T
+        buffers.gradients[-1][:] = gradient.T
+        return loss
 
-    def _forward(self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray]) -> None:
+    def _forward(self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray | None]) -> None:
         """Fill every layer's inputs and outputs."""
         for number, layer in enumerate(self._layers):
-            inputs = buffers.inputs[number] if number else self._gather(rows, buffers)
+            inputs = (
+                buffers.inputs[number] if number else self._gather(rows, buffers, masks[0] if masks else None)
+            )
             outputs = buffers.outputs[number]
             np.matmul(inputs, layer[: inputs.shape[1]], out=outputs)
             if number < len(self._activations):
                 self._activations[number].value(outputs)
-                if masks:
-                    np.multiply(outputs, masks[number], out=buffers.inputs[number + 1][:, 1:])
+                mask = masks[number + 1] if masks else None
+                if mask is not None:
+                    np.multiply(outputs, mask, out=buffers.inputs[number + 1][:, 1:])
                 elif self._task.network.dropout:
                     buffers.inputs[number + 1][:, 1:] = outputs
 
     def _backward(
-        self, buffers: _Buffers, masks: list[FloatArray], gradient: FloatArray
+        self, buffers: _Buffers, masks: list[FloatArray | None]
     ) -> Iterator[tuple[int, FloatArray, FloatArray]]:
         """Carry the gradient from the logits to the first layer.
 
@@ -272,27 +290,25 @@ class NumpyEngine:
             The gradient for what the layer gives, before its activation.
         """
         for layer in range(len(self._layers) - 1, 0, -1):
-            of_outputs = gradient
-            gradient = buffers.gradients[layer - 1]
+            of_outputs, gradient = buffers.gradients[layer], buffers.gradients[layer - 1]
             np.matmul(of_outputs, self._layers[layer][1:].T, out=gradient)
             yield layer, buffers.inputs[layer], of_outputs
-            if masks:
-                gradient *= masks[layer - 1]
+            mask = masks[layer] if masks else None
+            if mask is not None:
+                gradient *= mask
             # last, since it overwrites the outputs
             self._activations[layer - 1].times_derivative(gradient, buffers.outputs[layer - 1])
-        yield 0, buffers.inputs[0][:, : self._width], gradient
+        yield 0, buffers.inputs[0][:, : self._width], buffers.gradients[0]
 
     def _step_down(
-        self, layer: int, inputs: FloatArray, of_outputs: FloatArray, learning_rate: float, penalty: float
+        self, layer: int, step: AddProduct, width: int, learning_rate: float, penalty: float
     ) -> None:
         """W ← (1 - η λ) w - η hᵀ d in one product: the gradient itself is never written down."""
-        assert self._add_product is not None
         own = self._layers[layer]
-        width = inputs.shape[1]
         keep = 1 - learning_rate * (self._task.recipe.weight_decay + penalty)
         # the penalty is on weights only
         of_bias = learning_rate * penalty * own[0] if penalty else 0.0
-        self._add_product(own[:width], inputs.T, of_outputs, -learning_rate, keep)
+        step(width, -learning_rate, keep)
         if keep != 1:
             own[width:] *= keep
             own[0] += of_bias

@@ -58,19 +58,19 @@ class FeedForwardNN(nn.Module):
         self.activations = nn.ModuleList(hidden)
         self.output_function = output_function or nn.Identity()
 
-    def logits(self, x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+    def logits(self, x: Tensor, masks: Sequence[Tensor | None] = ()) -> Tensor:
         """Return the last layer's pre-activations ``(n, n_outputs)`` for inputs ``(n, features)``.
 
-        ``masks``, one ``(n, units)`` a hidden layer, multiply the hidden outputs: dropout.
+        ``masks``, one ``(n, fan_in)`` or None a layer, multiply what the layer is given: dropout.
         """
-        for index, (layer, activation) in enumerate(zip(self.layers, self.activations, strict=False)):
-            x = activation(layer(x))
-            if masks:
-                x = x * masks[index]
-        logits: Tensor = self.layers[-1](x)
-        return logits
+        for index, layer in enumerate(self.layers):
+            mask = masks[index] if masks else None
+            x = layer(x if mask is None else x * mask)
+            if index < len(self.activations):
+                x = self.activations[index](x)
+        return x
 
-    def forward(self, x: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
+    def forward(self, x: Tensor, masks: Sequence[Tensor | None] = ()) -> Tensor:
         """Return the outputs ``(n, n_outputs)`` for inputs ``(n, features)``."""
         outputs: Tensor = self.output_function(self.logits(x, masks))
         return outputs
@@ -179,7 +179,7 @@ class TorchEngine:
         """Take one step down the gradient of a batch; see ``Engine.train_step``."""
         task = self._task
         masks = [
-            torch.from_numpy(mask).to(self._device)
+            None if mask is None else torch.from_numpy(mask).to(self._device)
             for mask in dropout_masks(task.dropout_rng, task.network, len(rows), task.dtype)
         ]
         index = torch.from_numpy(rows).to(self._device)
@@ -267,7 +267,7 @@ class TorchEngine:
         """Return how much the rows of a batch count together."""
         return len(index) if self._sample_weight is None else float(self._sample_weight[index].sum())
 
-    def _loss(self, index: Tensor, masks: Sequence[Tensor], total: float) -> Tensor:
+    def _loss(self, index: Tensor, masks: Sequence[Tensor | None], total: float) -> Tensor:
         """Return the loss of a batch, the L2 penalty included."""
         recipe = self._task.recipe
         outputs = self.module(self._rows(index), masks)

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from clearprop.callbacks import Callback, TrainingState
 from clearprop.estimator.parameters import SGD_SOLVERS
 from clearprop.parameters import Parameters
+from clearprop.schedules import ENDLESS
 
 #: What an adaptive learning rate is divided by, and the rate at which it gives up.
 ADAPTIVE_STEP, ADAPTIVE_END = 5.0, 1e-6
@@ -63,7 +64,9 @@ class Convergence(Callback):
             self._scale(state, 1 / (estimator.t_ + 1) ** estimator.power_t)
         if estimator._no_improvement_count > estimator.n_iter_no_change:
             self._no_better(state)
-        if not (state.stop or self._incremental) and estimator.n_iter_ == estimator.max_iter:
+        # a schedule runs over max_iter epochs: to reach them is what was asked for
+        endless = state.recipe.schedule in ENDLESS
+        if endless and not (state.stop or self._incremental) and estimator.n_iter_ == estimator.max_iter:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
                 "reached and the optimization hasn't converged yet.",

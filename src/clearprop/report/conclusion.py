@@ -113,6 +113,7 @@ WORDS = {
     "layer_sizes": "layer sizes",
     "initialization": "initialization",
     "dropout": "dropout",
+    "input_dropout": "dropout of the inputs",
     "optimizer": "optimizer",
     "learning_rate": "learning rate",
     "schedule": "schedule",
@@ -167,7 +168,8 @@ def _differences(first: ExperimentResult, second: ExperimentResult) -> list[str]
 
 def _settings(experiment: ExperimentResult) -> dict[str, Any]:
     """Return every setting; one that results of an earlier version do not name had its default."""
-    return {**Recipe().to_dict(), **experiment.network, **experiment.recipe, "engine": experiment.engine}
+    defaults = {**Recipe().to_dict(), "input_dropout": 0.0}
+    return {**defaults, **experiment.network, **experiment.recipe, "engine": experiment.engine}
 
 
 def _setting(experiment: ExperimentResult, field: str) -> str:

@@ -138,6 +138,8 @@ def _configuration(experiment: ExperimentResult, run: SeedResult) -> Iterator[tu
     yield "Initialization", network["initialization"].replace("_", " ")
     if network["dropout"]:
         yield "Dropout", f"{network['dropout']:g}"
+    if network.get("input_dropout"):
+        yield "Dropout of the inputs", f"{network['input_dropout']:g}"
     yield "Optimizer", recipe["optimizer"]
     rate = f"{recipe['learning_rate']:g}"
     yield (

@@ -18,7 +18,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 #: Adam has no schedule in scikit-learn, so `warm_start` goes on with a lower rate: one epoch each.
-RATES = (0.005, 0.002, 0.0003)
+#: Three of them reach 98% with some seeds only.
+RATES = (0.004, 0.003, 0.001, 0.0002)
 BATCH_SIZE = 160
 
 

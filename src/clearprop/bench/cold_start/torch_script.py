@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: Two epochs reach 98% with some seeds only, and larger batches need a fourth.
-EPOCHS = 3
-BATCH_SIZE = 256
-HIGHEST_RATE = 0.012
-WARM_UP = 0.2
+#: With smoothed labels two epochs are enough; larger batches reach 98% with some seeds only, or need a third.
+EPOCHS = 2
+BATCH_SIZE = 128
+HIGHEST_RATE = 0.01
+WEIGHT_DECAY = 0.03
+LABEL_SMOOTHING = 0.1
 
 
 def read(path: str, header: int) -> Tensor:
@@ -50,14 +51,14 @@ def main() -> None:
     x, x_test = (read(path, 16).view(-1, 784).float().div_(255) for path in paths[::2])
     y, y_test = (read(path, 8).long() for path in paths[1::2])
     module = network([784, *map(int, hidden.split(",")), 10])
-    optimizer = torch.optim.Adam(module.parameters(), lr=HIGHEST_RATE, fused=True)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=HIGHEST_RATE, weight_decay=WEIGHT_DECAY, fused=True)
     steps = -(-len(x) // BATCH_SIZE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, HIGHEST_RATE, epochs=EPOCHS, steps_per_epoch=steps, pct_start=WARM_UP
+        optimizer, HIGHEST_RATE, epochs=EPOCHS, steps_per_epoch=steps
     )
     for _ in range(EPOCHS):
         for rows in torch.split(torch.randperm(len(x)), BATCH_SIZE):
-            loss: Any = functional.cross_entropy(module(x[rows]), y[rows])
+            loss: Any = functional.cross_entropy(module(x[rows]), y[rows], label_smoothing=LABEL_SMOOTHING)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

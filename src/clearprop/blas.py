@@ -1,0 +1,131 @@
+"""What NumPy's own BLAS can do beyond NumPy: add to what a product's output holds, and share its cores.
+
+With the first a plain gradient step needs no gradient array at all: w ← β w - η hᵀ d is a single product.
+The second is for work that falls into independent parts: each part on a core of its own, with all that lies
+between its products, instead of every product on all cores and the rest on one. Of two BLAS libraries in one
+process each slows the other down, so this calls the very library NumPy itself uses, where it is within reach
+(the OpenBLAS of the wheels on PyPI). Elsewhere everything takes the plain way.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import threading
+from collections.abc import Callable
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+
+#: ``add(rows, scale, keep)`` does output ← keep · output + scale · left @ right for the first rows of output
+#: and left.
+AddProduct = Callable[[int, float, float], None]
+#: ``prepare(output, left, right)`` makes that of arrays that its caller keeps, and where they are. All are
+#: of one type; the output lies row after row, the others so or column after column.
+PrepareProduct = Callable[[FloatArray, FloatArray, FloatArray], AddProduct]
+
+_ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
+_cores = threading.Lock()
+_KINDS: dict[str, tuple[str, Any]] = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
+
+
+@cache
+def add_product(dtype: str) -> PrepareProduct | None:
+    """Return what adds products of "float32" or "float64", or None where that BLAS is out of reach."""
+    letter, scalar = _KINDS[dtype]
+    gemm = _function(f"cblas_{letter}gemm64_")
+    if gemm is None:
+        return None
+    whole, pointer, flag = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int
+    gemm.argtypes = [
+        *(flag, flag, flag, whole, whole, whole),
+        *(scalar, pointer, whole, pointer, whole, scalar, pointer, whole),
+    ]
+    gemm.restype = None
+
+    def prepare(output: FloatArray, left: FloatArray, right: FloatArray) -> AddProduct:
+        of_left, *left_at = _operand(left)
+        of_right, *right_at = _operand(right)
+        columns, inner = right.shape[1], left.shape[1]
+        output_at = output.ctypes.data, output.strides[0] // output.itemsize
+
+        def add(rows: int, scale: float, keep: float) -> None:
+            gemm(
+                *(_ROW_MAJOR, of_left, of_right, rows, columns, inner),
+                *(scale, *left_at, *right_at, keep, *output_at),
+            )
+
+        return add
+
+    return prepare if _is_right(prepare, dtype) else None
+
+
+def on_every_core(work: Callable[[int, int], None], n: int, at_least: int) -> None:
+    """Call ``work(start, stop)`` for equal parts of ``range(n)``, each on a core of its own.
+
+    Parameters
+    ----------
+    work : callable
+        Independent of other parts. It runs in threads, and its products on one thread each meanwhile.
+    n : int
+    at_least : int
+        A part is no smaller than this. With less work, or one core, or while another thread of the program
+        is in here, all is one part, and its products run on all threads of the BLAS.
+    """
+    count, change = _function("openblas_get_num_threads64_"), _function("openblas_set_num_threads64_")
+    threads = count() if count and change else 1
+    parts = min(threads, n // at_least)
+    # how many threads a product has is the whole process's to say, so one at a time may say it
+    if parts < 2 or not _cores.acquire(blocking=False):
+        work(0, n)
+        return
+    # it takes longer to import than a small prediction
+    from concurrent.futures import ThreadPoolExecutor
+
+    ends = [n * part // parts for part in range(1, parts + 1)]
+    try:
+        change(1)
+        with ThreadPoolExecutor(parts - 1) as pool:
+            others = [pool.submit(work, *part) for part in pairwise(ends)]
+            work(0, ends[0])
+        for other in others:
+            other.result()
+    finally:
+        change(threads)
+        _cores.release()
+
+
+def _operand(array: FloatArray) -> tuple[int, int, int]:
+    """Return how a factor lies, where, and how far apart its rows or columns are."""
+    by_row, by_column = array.strides
+    if by_column == array.itemsize:
+        return _PLAIN, array.ctypes.data, max(by_row // array.itemsize, array.shape[1])
+    return _TRANSPOSED, array.ctypes.data, max(by_column // array.itemsize, array.shape[0])
+
+
+@cache
+def _function(name: str) -> Any:
+    """Return a function of the BLAS that NumPy's own core is linked with, or None."""
+    try:
+        core = importlib.import_module("numpy._core._multiarray_umath")
+        # looking a name up in a library looks in those it is linked with, too
+        library = ctypes.CDLL(core.__file__)
+    except (ImportError, OSError):
+        return None
+    # the wheels on PyPI prefix the names of their OpenBLAS; the suffix promises 64-bit integers
+    return getattr(library, f"scipy_{name}", None) or getattr(library, name, None)
+
+
+def _is_right(prepare: PrepareProduct, dtype: str) -> bool:
+    """Tell whether the function found does what its name says; a wrong one must never train anything."""
+    left = np.arange(6, dtype=dtype).reshape(3, 2)
+    right = np.arange(8, dtype=dtype).reshape(4, 2).T
+    output = np.ones((3, 4), dtype=dtype)
+    expected = 0.5 * output - 2 * (left @ right)
+    prepare(output, left, right)(3, -2.0, 0.5)
+    return bool((output == expected).all())
