@@ -299,22 +299,28 @@ def test_however_it_is_ended_no_child_is_left(how: signal.Signals, tmp_path: Pat
         assert not _runs(child)
 
 
-def test_ctrl_c_keeps_the_works_that_are_complete(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("sent", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
+)
+def test_a_signal_keeps_the_works_that_are_complete(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    sent: signal.Signals,
+    code: int,
+    word: str,
 ) -> None:
     def run(job: Job) -> Answer:
         if job.workload.name == "second":
-            raise KeyboardInterrupt
+            signal.raise_signal(sent)
         return Answer(seconds=1.0)
 
     planned = [TINY, dataclasses.replace(TINY, name="second", title="Another epoch")]
     monkeypatch.setattr(running, "workloads", lambda work, quick: planned)
     monkeypatch.setattr("clearprop.bench.running.run_bench", with_runs_by(run))
-    assert main(command(tmp_path, "--work", "train", "--runs", "1", "--threads", "1", "--quiet")) == 130
+    assert main(command(tmp_path, "--work", "train", "--runs", "1", "--threads", "1", "--quiet")) == code
     out, err = capsys.readouterr()
-    assert (
-        err.splitlines()[-1] == f"Interrupted. The works that were complete are kept in {tmp_path / 'out'}."
-    )
+    assert err.splitlines()[-1] == f"{word}. The works that were complete are kept in {tmp_path / 'out'}."
     text = (tmp_path / "out" / "bench.md").read_text()
     assert "A tiny epoch" in out
     assert "## A tiny epoch" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 
@@ -329,6 +330,36 @@ def test_ctrl_c_keeps_what_was_learned() -> None:
         estimator = MLPClassifier(**QUICK, callbacks=[Interrupt()]).fit(IRIS, SPECIES)
     three = MLPClassifier(**{**QUICK, "max_iter": 3}).fit(IRIS, SPECIES)
     assert (weights(estimator) == weights(three)).all()
+
+
+@pytest.mark.parametrize(("engine", "name"), [("numpy", "NumpyEngine"), ("torch", "TorchEngine")])
+def test_ctrl_c_in_the_middle_of_a_step_keeps_the_finished_epochs_only(
+    engine: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {**QUICK, "max_iter": 2, "engine": engine}
+    two = MLPClassifier(**few).fit(IRIS, SPECIES)
+    kind = getattr(importlib.import_module(f"clearprop.engines.{engine}_engine"), name)
+    whole, steps = kind.train_step, len(two.history_.batch_losses)
+
+    def cut(self: Any, rows: Any, learning_rate: float) -> float:
+        nonlocal steps
+        steps -= 1
+        loss = whole(self, rows, learning_rate)
+        if steps < 0:
+            # it has changed the parameters already
+            raise KeyboardInterrupt
+        return loss
+
+    monkeypatch.setattr(kind, "train_step", cut)
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        estimator = MLPClassifier(**{**few, "max_iter": 9}).fit(IRIS, SPECIES)
+    assert (weights(estimator) == weights(two)).all()
+    assert estimator.n_iter_ == len(estimator.loss_curve_) == 2
+    # before the first epoch is finished there is where it began
+    steps = 0
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        again = MLPClassifier(**few).fit(IRIS, SPECIES)
+    assert again.n_iter_ == 0
 
 
 def test_no_hidden_layer_is_a_linear_model() -> None:

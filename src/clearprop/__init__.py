@@ -6,8 +6,10 @@ The public names are imported when they are first used: ``import clearprop`` its
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
 
+# of the same name and meaning as in typing, which takes longer to import than all else that the command needs
+# before it hears signals
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from clearprop import scratch as scratch
     from clearprop.callbacks import Callback as Callback

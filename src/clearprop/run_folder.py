@@ -109,7 +109,7 @@ class RunRecorder(Callback):
         self._training = training
         self._config = config
         self._network: Network | None = None
-        self._began = False
+        self._began = self._complete = False
 
     def on_train_begin(self, state: TrainingState) -> None:
         """See whether the training goes on from a checkpoint: then what the folder holds is its own."""
@@ -134,6 +134,9 @@ class RunRecorder(Callback):
     def keep_unfinished(self) -> int:
         """Write history and parameters of a training that was cut off, as its checkpoint has them.
 
+        They are never the engine's, which may be in the middle of a step. What a training wrote that was
+        complete stays.
+
         Returns
         -------
         int
@@ -142,14 +145,16 @@ class RunRecorder(Callback):
         checkpoint = self._run_folder.checkpoints.latest() if self._began else None
         if checkpoint is None or self._network is None:
             return 0
-        history = checkpoint.history
-        self._write(self._network, checkpoint.parameters, history, history.metrics())
+        if not self._complete:
+            history = checkpoint.history
+            self._write(self._network, checkpoint.parameters, history, history.metrics())
         return checkpoint.epoch
 
     def on_train_end(self, state: TrainingState) -> None:
         """Write the final parameters, which early stopping may have changed."""
         metrics = state.history.metrics(best=state.recipe.early_stopping is not None)
         self._write(state.network, state.engine.parameters(), state.history, metrics)
+        self._complete = True
 
     def _begin(self, network: Network, recipe: Recipe) -> None:
         self._run_folder.forget()

@@ -59,24 +59,15 @@ optimizer = "adamw"
 schedule = "one_cycle"
 """
 TRAIN = [
-    *(
-        "train",
-        "--hidden",
-        "500,250,100",
-        "--dropout",
-        "0.2",
-        "--optimizer",
-        "adam",
-        "--learning-rate",
-        "0.001",
-    ),
+    *("train", "--dropout", "0.2", "--optimizer", "adam", "--learning-rate", "0.001"),
     *("--schedule", "one_cycle", "--early-stopping", "100", "--epochs", "40"),
 ]
+HIDDEN = "500,250,100"
 KILLS_A_RUN = 8
 GENTLE = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
 
 
-def kill_scenario(name: str, kills: int, seed: int, folder: Path) -> None:
+def kill_scenario(name: str, kills: int, seed: int, hidden: str, folder: Path) -> None:
     """Kill one command until it was killed often enough, each run compared with one left alone."""
     rng = random.Random(f"{name} {seed}")
     if name == "study":
@@ -85,7 +76,7 @@ def kill_scenario(name: str, kills: int, seed: int, folder: Path) -> None:
         fixed, more = ["study", str(study)], []
     else:
         engine = name.removesuffix("-signals")
-        fixed, more = [*TRAIN, "--engine", engine], ["--resume"]
+        fixed, more = [*TRAIN, "--hidden", hidden, "--engine", engine], ["--resume"]
     whole = folder / "whole"
     seconds = run_to_the_end([*fixed, "--out", str(whole)], folder / "whole.log")
     expected = contents(whole)
@@ -107,8 +98,10 @@ def kill_scenario(name: str, kills: int, seed: int, folder: Path) -> None:
     signals = ", ".join(f"{number} {name}" for name, number in sorted(total.signals.items()))
     print(
         f"{name}: {total.kills} kills ({signals}) of {runs} runs of {len(epochs_in(folder / 'whole.log'))} "
-        f"epochs, {total.before_training} before the first epoch, {total.while_writing} in the middle of "
-        f"writing a file, {total.epochs_repeated} printed epochs repeated; all {runs} ended bit-identical "
+        f"epochs, {total.before_training} before the first epoch ({total.before_hearing} while Python itself "
+        f"started), {total.while_writing} in the middle of writing a file, {total.twice} followed by another"
+        f" signal, {total.too_late} more when its work was done; {total.epochs_repeated} printed epochs "
+        f"repeated; all {runs} ended bit-identical "
         f"({time.monotonic() - began:.0f} s)",
         flush=True,
     )
@@ -117,7 +110,7 @@ def kill_scenario(name: str, kills: int, seed: int, folder: Path) -> None:
 def full_disk(seed: int, folder: Path, rounds: int) -> None:
     """Train on a small disk of its own that fills up at a random moment; then make room, and go on."""
     rng = random.Random(f"disk {seed}")
-    fixed = [*TRAIN, "--engine", "numpy"]
+    fixed = [*TRAIN, "--hidden", HIDDEN, "--engine", "numpy"]
     run_to_the_end([*fixed, "--out", str(folder / "whole")], folder / "whole.log")
     expected = contents(folder / "whole")
     disk = folder / "disk"
@@ -175,6 +168,7 @@ def main() -> None:
     parser.add_argument("scenario", nargs="*", default=[*scenarios, "full-disk"], metavar="SCENARIO")
     parser.add_argument("--kills", type=int, default=24, help="of each scenario")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--hidden", default=HIDDEN, help="of the trainings; a small network is killed sooner")
     arguments = parser.parse_args()
     use_one_thread()
     # a checkpoint that is damaged after a kill would be one
@@ -186,7 +180,7 @@ def main() -> None:
         if name == "full-disk":
             full_disk(arguments.seed, folder, max(1, arguments.kills // 4))
         else:
-            kill_scenario(name, arguments.kills, arguments.seed, folder)
+            kill_scenario(name, arguments.kills, arguments.seed, arguments.hidden, folder)
         # kept where something went wrong, to be looked at
         shutil.rmtree(folder)
 

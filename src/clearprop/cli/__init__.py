@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from clearprop.cli.main import main
+from clearprop.cli.entry import main
 
 __all__ = ["main"]

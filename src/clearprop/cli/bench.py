@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clearprop.cli import signals
 from clearprop.cli.options import DataDir, Quiet, command_line
 
 if TYPE_CHECKING:
@@ -80,9 +81,10 @@ def bench(
         command=command_line(),
         report=(lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True)),
     )
+    word, code = signals.ending() if results.interrupted else ("", 0)
     if results.interrupted and not results.results:
-        print("Interrupted before the first work was complete; nothing was written.", file=sys.stderr)
-        raise typer.Exit(130)
+        print(f"{word} before the first work was complete; nothing was written.", file=sys.stderr)
+        raise typer.Exit(code)
     _print(results)
     paths = _write(results, folder)
     if json_file is not None:
@@ -92,8 +94,8 @@ def bench(
     for path in paths:
         print(path)
     if results.interrupted:
-        print(f"Interrupted. The works that were complete are kept in {folder}.", file=sys.stderr)
-        raise typer.Exit(130)
+        print(f"{word}. The works that were complete are kept in {folder}.", file=sys.stderr)
+        raise typer.Exit(code)
     if results.problems:
         raise typer.Exit(1)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clearprop.cli import signals
 from clearprop.cli.options import DataDir, Device, Quiet, command_line
-from clearprop.cli.signals import exit_code, word
 
 if TYPE_CHECKING:
     from clearprop.callbacks import Callback
@@ -61,34 +61,42 @@ def study(
     dataset = load_data(data or definition.data, data_dir=data_dir, progress=not quiet)
     folder = out or Path("results") / f"{definition.name}-{dataset.name}"
     try:
-        results = run_study(
-            definition,
-            dataset,
-            folder,
-            seeds=seeds,
-            epochs=epochs,
-            engine=engine,
-            device=device,
-            fresh=not resume,
-            command=command_line(),
-            progress_for=None if quiet else _progress,
-        )
+        with signals.held():
+            results = run_study(
+                definition,
+                dataset,
+                folder,
+                seeds=seeds,
+                epochs=epochs,
+                engine=engine,
+                device=device,
+                fresh=not resume,
+                command=command_line(),
+                progress_for=_unseen if quiet else _progress,
+            )
+        path = write_report(folder)
     except KeyboardInterrupt as error:
+        word, code = signals.ending(error)
         print(
-            f"{word(error)}. What is complete is kept in {folder}, single epochs included; the same command "
+            f"{word}. What is complete is kept in {folder}, single epochs included; the same command "
             "goes on from there.",
             file=sys.stderr,
         )
-        raise typer.Exit(exit_code(error)) from None
-    path = write_report(folder)
+        raise typer.Exit(code) from None
     _print_summary(results)
     print(path)
+
+
+def _unseen(*_: object) -> Sequence[Callback]:
+    from clearprop.cli.safe_points import BetweenBatches
+
+    return [BetweenBatches()]
 
 
 def _progress(name: str, seed: int, number: int, total: int) -> Sequence[Callback]:
     from clearprop.progress import progress_callback
 
-    return [progress_callback(f"[{number}/{total}] {name}, seed {seed}")]
+    return [progress_callback(f"[{number}/{total}] {name}, seed {seed}"), *_unseen()]
 
 
 def _print_summary(results: StudyResults) -> None:

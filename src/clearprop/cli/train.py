@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clearprop.cli import signals
 from clearprop.cli.options import DataDir, Device, Quiet, resume_command
-from clearprop.cli.signals import exit_code, word
 from clearprop.errors import CheckpointError, InvalidArgument, TrainingDiverged
 
 if TYPE_CHECKING:
@@ -120,12 +120,19 @@ def train(
     dataset = load_data(data, data_dir=data_dir, progress=not quiet)
     decided = decide(settings, dataset.n_features, dataset.n_classes, seed)
     parts = dataset.split(validation=decided.validation, seed=seed)
-    with contextlib.ExitStack() as stack:
-        run_folder = _hold_run_folder(stack, out, dataset, overwrite, resume)
-        run = _train(run_folder, parts, decided, data, device, overwrite, resume, quiet)
-    if parts.test is not None:
-        print(evaluate(run.model, parts.test))
-    print(run_folder.parameters_file)
+    with signals.held():
+        with contextlib.ExitStack() as stack:
+            run_folder = _hold_run_folder(stack, out, dataset, overwrite, resume)
+            run = _train(run_folder, parts, decided, data, device, overwrite, resume, quiet)
+        try:
+            with signals.held(False):
+                if parts.test is not None:
+                    print(evaluate(run.model, parts.test))
+                print(run_folder.parameters_file)
+        except KeyboardInterrupt as error:
+            word, code = signals.ending(error)
+            print(f"{word}. The run is complete: {run_folder.parameters_file}", file=sys.stderr)
+            raise typer.Exit(code) from None
 
 
 def _train(
@@ -139,6 +146,7 @@ def _train(
     quiet: bool,
 ) -> Run:
     """Train into a folder, and keep what there is however it ends."""
+    from clearprop.cli.safe_points import BetweenBatches
     from clearprop.data.loading import preparation_of
     from clearprop.progress import ResumeNotice
     from clearprop.run_folder import RunRecorder
@@ -174,24 +182,25 @@ def _train(
     )
     try:
         try:
-            return begin(callbacks=[recorder, *notices], resume=resume)
+            return begin(callbacks=[recorder, *notices, BetweenBatches()], resume=resume)
         except CheckpointError as error:
             if not (resume and overwrite):
                 raise
             print(f"{error} --overwrite was given, so the run there is replaced.", file=sys.stderr)
-            return begin(callbacks=[recorder])
+            return begin(callbacks=[recorder, BetweenBatches()])
     except TrainingDiverged as error:
         recorder.keep_diverged(decided.network, decided.recipe, error.history)
         raise
     except KeyboardInterrupt as error:
+        word, code = signals.ending(error)
         epoch = recorder.keep_unfinished()
         kept = (
             f"{run_folder.folder} keeps the first {epoch} of {decided.recipe.epochs} epochs; go on with"
             if epoch
             else "No epoch was complete yet; start again with"
         )
-        print(f"{word(error)}. {kept}: {resume_command(run_folder.folder)}", file=sys.stderr)
-        raise typer.Exit(exit_code(error)) from None
+        print(f"{word}. {kept}: {resume_command(run_folder.folder)}", file=sys.stderr)
+        raise typer.Exit(code) from None
 
 
 def _hold_run_folder(

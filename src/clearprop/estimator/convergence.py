@@ -19,7 +19,7 @@ ADAPTIVE_STEP, ADAPTIVE_END = 5.0, 1e-6
 
 
 class Convergence(Callback):
-    """Keeps the estimator's fitted attributes after every epoch, and says when it is enough.
+    """Keeps the estimator's fitted attributes and parameters after every epoch, and says when it is enough.
 
     Parameters
     ----------
@@ -31,13 +31,19 @@ class Convergence(Callback):
         Whether to keep the parameters of the best epoch.
     start : Parameters
         The best ones, as long as no epoch was any good.
+
+    Attributes
+    ----------
+    best, latest : Parameters
+        Those of the best epoch, if they are to be kept, and those of the latest that was finished: where
+        training is cut off, the engine may be in the middle of a step.
     """
 
     def __init__(self, estimator: Any, *, incremental: bool, restore_best: bool, start: Parameters) -> None:
         self._estimator = estimator
         self._incremental = incremental
         self._restore_best = restore_best
-        self.best = start
+        self.best = self.latest = start
         self._rule = estimator.learning_rate if estimator.solver in SGD_SOLVERS else "constant"
 
     def on_train_begin(self, state: TrainingState) -> None:
@@ -47,6 +53,7 @@ class Convergence(Callback):
     def on_epoch_end(self, state: TrainingState) -> None:
         """Keep what was measured, see whether it got better, and set the next learning rate."""
         estimator, record = self._estimator, state.history.epochs[-1]
+        self.latest = state.engine.parameters()
         estimator.n_iter_ += 1
         estimator.t_ += state.n_rows
         estimator.loss_ = estimator._reported_loss(record["train_loss"], state)
@@ -102,7 +109,7 @@ class Convergence(Callback):
             better = better if score is not None else better_loss
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if stuck else 0
         if better and self._restore_best:
-            self.best = state.engine.parameters()
+            self.best = self.latest
 
     def _no_better(self, state: TrainingState) -> None:
         """Stop, or take a smaller learning rate where it is adaptive."""

@@ -135,6 +135,11 @@ def fit_stochastic(
         )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
+        estimator.history_ = state.history
+        if state.history.epochs:
+            # the engine may be in the middle of a step; only parameters are kept after every epoch
+            estimator._optimizer_memory = (None, None)
+        return convergence.best if restore_best else convergence.latest
     except TrainingDiverged as error:
         if not restore_best:
             raise not_finite() from error

@@ -1,4 +1,4 @@
-"""The command `clearprop`: its verbs, and what each way of ending means."""
+"""The verbs of the command, and what each way of ending means."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ import typer
 from typer.core import TyperGroup
 
 import clearprop
-from clearprop.cli import data
+from clearprop.cli import data, signals
 from clearprop.cli.bench import bench
 from clearprop.cli.evaluate import evaluate
 from clearprop.cli.export import export
 from clearprop.cli.import_model import import_model
 from clearprop.cli.predict import predict
 from clearprop.cli.report import report
-from clearprop.cli.signals import exit_code, terminable, word
 from clearprop.cli.study import study
 from clearprop.cli.train import train
 from clearprop.errors import ClearpropError, ClearpropWarning
@@ -35,12 +34,13 @@ class _Interruption(Exception):
 
 
 class _Verbs(TyperGroup):
-    """The verbs, from which an interruption comes out as what it is."""
+    """The verbs, in which a signal is raised, and from which it comes out as what it is."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb that was asked for."""
         try:
-            return super().invoke(ctx)
+            with signals.held(False):
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise _Interruption from error
 
@@ -103,54 +103,54 @@ def _plain_warnings() -> Iterator[None]:
         yield
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Parameters
-    ----------
-    arguments : sequence of str or None
-        What follows the command's name; None takes it from ``sys.argv``.
-
-    Returns
-    -------
-    int
-        0; 2 for a user's mistake; 1 for a defect of Clearprop; 130 after Ctrl-C, 143 after SIGTERM.
-    """
+def run(arguments: Sequence[str] | None) -> int:
+    """Run the command line; see ``clearprop.cli.main``."""
     command = typer.main.get_command(app)
     try:
-        with terminable(), _plain_warnings():
+        with signals.quiet_when_lost(), _plain_warnings():
             code = command.main(args=arguments, prog_name="clearprop", standalone_mode=False)
-    except ClearpropError as error:
+            # what a pipe does not take is told here, and not when Python ends
+            print(end="", flush=True)
+        # one that was lost on the way
+        signals.raise_waiting()
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        return _end(error)
+    return code if isinstance(code, int) else 0
+
+
+def _end(error: BaseException) -> int:
+    """Say what ended the command, and return its exit code."""
+    interruption = error.__cause__ if isinstance(error, _Interruption) else error
+    # of an import that a signal cut in two may come any error; but one of saving what there was is to be told
+    if isinstance(interruption, KeyboardInterrupt) or (signals.came() and not signals.is_ending()):
+        word, code = signals.ending(interruption)
+        print(f"{word}.", file=sys.stderr)
+        return code
+    if isinstance(error, ClearpropError):
         # a name out of a file must not move the cursor of a terminal
         sentence = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
         print(f"Error: {sentence}", file=sys.stderr)
         return USER_MISTAKE
-    except MemoryError as error:
+    if isinstance(error, MemoryError):
         print(
             f"Error: Not enough memory ({error or 'none left'}); choose smaller layers, a smaller batch or "
             "less data.",
             file=sys.stderr,
         )
         return USER_MISTAKE
-    except (_Interruption, KeyboardInterrupt, typer.Abort) as error:
-        interruption = error if isinstance(error, KeyboardInterrupt) else error.__cause__
-        print(f"{word(interruption)}.", file=sys.stderr)
-        return exit_code(interruption)
-    except (BrokenPipeError, SystemExit):
+    if isinstance(error, (BrokenPipeError, SystemExit)):
         # rich turns the first into the second: the reader of a pipe has seen enough, and nothing more
         # is to be said to it, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        # what the parser of the command line raises: newer releases of typer carry click inside, so its
-        # classes have no public name that holds for all of them
-        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-            _say(error.format_message(), getattr(error, "ctx", None))
-            return USER_MISTAKE
-        traceback.print_exc()
-        print(
-            "This is a defect of Clearprop, not of your input; please report it with the text above.",
-            file=sys.stderr,
-        )
-        return DEFECT
-    return code if isinstance(code, int) else 0
+        return signals.ending()[1] if signals.came() else 0
+    # what the parser of the command line raises: newer releases of typer carry click inside, so its
+    # classes have no public name that holds for all of them
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        _say(error.format_message(), getattr(error, "ctx", None))
+        return USER_MISTAKE
+    traceback.print_exception(error)
+    print(
+        "This is a defect of Clearprop, not of your input; please report it with the text above.",
+        file=sys.stderr,
+    )
+    return DEFECT
