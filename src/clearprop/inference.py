@@ -1,4 +1,4 @@
-"""The forward pass over many rows: a chunk at a time, so that memory stays small, and on every core."""
+"""The forward pass over many rows, a chunk at a time, so that memory stays small."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
-from clearprop.blas import on_every_core
 from clearprop.losses import softmax
 from clearprop.parameters import Parameters
 from clearprop.scaling import Scaling
@@ -53,23 +52,19 @@ def logits(
     ndarray (n, n_outputs)
     """
     dtype = parameters[0][0].dtype
-    result = np.empty((len(x), parameters[-1][1].size), dtype=dtype)
-
-    def predict(first: int, last: int) -> None:
-        # used again for every chunk: fresh memory would cost more than the arithmetic on it
-        layers = [np.empty((min(last - first, CHUNK), len(weight)), dtype=dtype) for weight, _ in parameters]
-        # a network that has diverged overflows here; whoever asked sees it in the result
-        with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(first, last, CHUNK):
-                rows = slice(start, min(start + CHUNK, last))
-                n = rows.stop - start
-                chunk = [*(layer[:n] for layer in layers), result[rows]]
-                scaling.apply(x[rows], dtype, out=chunk[0])
-                for number, (weight, bias) in enumerate(parameters):
-                    outputs = np.matmul(chunk[number], weight, out=chunk[number + 1])
-                    outputs += bias
-                    if number < len(activations):
-                        ACTIVATIONS[activations[number]].value(outputs)
-
-    on_every_core(predict, len(x), at_least=CHUNK)
+    n = len(x)
+    result = np.empty((n, parameters[-1][1].size), dtype=dtype)
+    # used again for every chunk: fresh memory would cost more than the arithmetic on it
+    layers = [np.empty((min(n, CHUNK), len(weight)), dtype=dtype) for weight, _ in parameters]
+    # a network that has diverged overflows here; whoever asked sees it in the result
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, n, CHUNK):
+            rows = x[start : start + CHUNK]
+            chunk = [*(layer[: len(rows)] for layer in layers), result[start : start + CHUNK]]
+            scaling.apply(rows, dtype, out=chunk[0])
+            for number, (weight, bias) in enumerate(parameters):
+                outputs = np.matmul(chunk[number], weight, out=chunk[number + 1])
+                outputs += bias
+                if number < len(activations):
+                    ACTIVATIONS[activations[number]].value(outputs)
     return result

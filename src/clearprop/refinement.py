@@ -23,8 +23,10 @@ Rows = NDArray[np.intp]
 VISIBLE = 0.5
 # logits may be small because large terms cancel, whose rounding stays; smaller ones are taken for this large
 LEAST = 10
-# far more than δ, unless logits run in the tens of thousands
-CLOSE = 0.01
+# of the largest logit: twenty times δ. More would look again at much of what an untrained network says
+CLOSE = 1e-5
+# no less than that for logits up to a thousand, and quick to see
+MAYBE_CLOSE = 0.01
 # taken at a time, so that memory stays small where a network is unsure of most rows
 ROWS = 8192
 
@@ -82,9 +84,16 @@ def close_rows(values: FloatArray, output: str) -> Rows:
     # features first, since reducing along rows of a few numbers is slow
     columns = np.ascontiguousarray(values.T)
     if output == "sigmoid":
-        return np.flatnonzero((np.abs(columns) < CLOSE).any(axis=0))
-    near = columns > np.maximum.reduce(columns) - columns.dtype.type(CLOSE)
-    # counting all at once is quicker than by row, and mostly enough: each row has its own best
-    if np.count_nonzero(near) <= len(values):
-        return np.empty(0, np.intp)
-    return np.flatnonzero(np.add.reduce(near, dtype=np.intp) > 1)
+        near = np.abs(columns) < MAYBE_CLOSE
+        rows = np.flatnonzero(near.any(axis=0))
+        distances = np.abs(columns[:, rows]).min(axis=0)
+    else:
+        near = columns > np.maximum.reduce(columns) - columns.dtype.type(MAYBE_CLOSE)
+        # counting all at once is quicker than by row, and mostly enough: each row has its own best
+        if np.count_nonzero(near) <= len(values):
+            return np.empty(0, np.intp)
+        rows = np.flatnonzero(np.add.reduce(near, dtype=np.intp) > 1)
+        second, best = np.partition(columns[:, rows], (-2, -1), axis=0)[-2:]
+        distances = best - second
+    closest: Rows = rows[distances < CLOSE * np.maximum(np.abs(columns[:, rows]).max(axis=0), LEAST)]
+    return closest

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
-from clearprop.blas import AddProduct, add_product
 from clearprop.engines.base import FloatArray, Task, dropout_masks, take_rows
+from clearprop.engines.blas import AddProduct, add_product
 from clearprop.engines.zero_columns import ColumnOrder, column_order
 from clearprop.inference import logits
 from clearprop.losses import LOSSES

@@ -1,20 +1,16 @@
-"""What NumPy's own BLAS can do beyond NumPy: add to what a product's output holds, and share its cores.
+"""The one thing NumPy's matrix product cannot do: add to what its output already holds.
 
-With the first a plain gradient step needs no gradient array at all: w ← β w - η hᵀ d is a single product.
-The second is for work that falls into independent parts: each part on a core of its own, with all that lies
-between its products, instead of every product on all cores and the rest on one. Of two BLAS libraries in one
-process each slows the other down, so this calls the very library NumPy itself uses, where it is within reach
-(the OpenBLAS of the wheels on PyPI). Elsewhere everything takes the plain way.
+With it a plain gradient step needs no gradient array at all: w ← β w - η hᵀ d is a single product. Of two
+BLAS libraries in one process each slows the other down, so this calls the very library NumPy itself uses,
+where it is within reach (the OpenBLAS of the wheels on PyPI). Elsewhere the engine takes the plain way.
 """
 
 from __future__ import annotations
 
 import ctypes
 import importlib
-import threading
 from collections.abc import Callable
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,7 +26,6 @@ AddProduct = Callable[[int, float, float], None]
 PrepareProduct = Callable[[FloatArray, FloatArray, FloatArray], AddProduct]
 
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
-_cores = threading.Lock()
 _KINDS: dict[str, tuple[str, Any]] = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
 
 
@@ -63,41 +58,6 @@ def add_product(dtype: str) -> PrepareProduct | None:
         return add
 
     return prepare if _is_right(prepare, dtype) else None
-
-
-def on_every_core(work: Callable[[int, int], None], n: int, at_least: int) -> None:
-    """Call ``work(start, stop)`` for equal parts of ``range(n)``, each on a core of its own.
-
-    Parameters
-    ----------
-    work : callable
-        Independent of other parts. It runs in threads, and its products on one thread each meanwhile.
-    n : int
-    at_least : int
-        A part is no smaller than this. With less work, or one core, or while another thread of the program
-        is in here, all is one part, and its products run on all threads of the BLAS.
-    """
-    count, change = _function("openblas_get_num_threads64_"), _function("openblas_set_num_threads64_")
-    threads = count() if count and change else 1
-    parts = min(threads, n // at_least)
-    # how many threads a product has is the whole process's to say, so one at a time may say it
-    if parts < 2 or not _cores.acquire(blocking=False):
-        work(0, n)
-        return
-    # it takes longer to import than a small prediction
-    from concurrent.futures import ThreadPoolExecutor
-
-    ends = [n * part // parts for part in range(1, parts + 1)]
-    try:
-        change(1)
-        with ThreadPoolExecutor(parts - 1) as pool:
-            others = [pool.submit(work, *part) for part in pairwise(ends)]
-            work(0, ends[0])
-        for other in others:
-            other.result()
-    finally:
-        change(threads)
-        _cores.release()
 
 
 def _operand(array: FloatArray) -> tuple[int, int, int]:
