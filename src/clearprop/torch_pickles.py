@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from clearprop.archives import Entry, read_entries, read_entry
+from clearprop.archives import ZIP_BEGIN, Entry, read_entries, read_entry
 from clearprop.errors import ModelFileError
 from clearprop.json_reader import Budget, JsonError
 from clearprop.tensor_files import MOST_TENSORS, clip, read_exactly
@@ -82,7 +82,7 @@ def check_state_dict(file: IO[bytes], size: int, place: Path) -> None:
     file.seek(0)
     budget = Budget(RESERVE)
     try:
-        if read_exactly(file, min(4, size), place) == b"PK\x03\x04":
+        if read_exactly(file, min(len(ZIP_BEGIN), size), place) == ZIP_BEGIN:
             state, sizes = _of_archive(file, size, place, budget)
         else:
             state, sizes = _of_legacy(file, size, place, budget)
