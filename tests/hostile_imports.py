@@ -334,6 +334,12 @@ SAFETENSORS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: safetensors({"weight": tensor("F16", (2**20, 2**20), 0, N_BYTES)}, N_BYTES),
         "has not the numbers it claims",
     ),
+    "halves that end in infinity": (
+        lambda: (
+            safetensors({"weight": tensor("BF16", (2**10, 2**11), 0, N_BYTES)}, N_BYTES - 2) + b"\x80\x7f"
+        ),
+        "Layer 0 has NaN or infinite numbers",
+    ),
     "floats that are not there": (
         lambda: safetensors({"weight": tensor("F32", (2**20, 2**20), 0, N_BYTES)}, N_BYTES),
         "claims 4,194,304 bytes",

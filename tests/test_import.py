@@ -146,6 +146,20 @@ def test_bfloat16_becomes_float32() -> None:
     same_as_torch(model, network.float(), X)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_bfloat16_that_is_not_finite_is_refused_as_float32_is(value: float) -> None:
+    state = plain(6, 5, 3).to(torch.bfloat16).state_dict()
+    state["2.bias"][-1] = value
+    with pytest.raises(InvalidArgument, match="Layer 1 has NaN or infinite numbers"):
+        cp.from_torch(state)
+
+
+def test_numbers_too_large_for_float32_are_refused() -> None:
+    wide = np.full((3, 2), np.float64(1e300)).astype(np.longdouble)
+    with pytest.raises(InvalidArgument, match="Layer 0 has NaN or infinite numbers"):
+        cp.from_torch({"weight": wide})
+
+
 def test_the_numbers_are_copied() -> None:
     network = plain(6, 5, 3)
     model = cp.from_torch(network)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,68 @@ from clearprop.network import Network
 from clearprop.parameters import Parameters
 from clearprop.scaling import Scaling
 
+# numbers looked at in one go, since the answers need memory too
+_PIECE = 2**15
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BFloat16:
+    """Numbers of a type that NumPy has not: like an array, but kept in 16 bits until one is made of them.
+
+    Parameters
+    ----------
+    words : ndarray of uint16
+        The upper halves of float32 numbers.
+    """
+
+    words: NDArray[np.uint16]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that they become."""
+        return np.dtype(np.float32)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of an array."""
+        return self.words.shape
+
+    @property
+    def ndim(self) -> int:
+        """As of an array."""
+        return self.words.ndim
+
+    @property
+    def size(self) -> int:
+        """As of an array."""
+        return self.words.size
+
+    @property
+    def T(self) -> BFloat16:  # noqa: N802
+        """As of an array."""
+        return BFloat16(self.words.T)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __getitem__(self, key: slice) -> BFloat16:
+        return BFloat16(self.words[key])
+
+    def ravel(self, order: Literal["K"]) -> BFloat16:
+        """As of an array."""
+        return BFloat16(self.words.ravel(order))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        wide = self.words.astype(np.uint32, order="C")
+        wide <<= 16
+        return wide.view(np.float32).astype(dtype or np.float32, copy=False)
+
+
+Floats = NDArray[np.floating[Any]] | BFloat16
+
 
 def make_model(
-    layers: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    layers: Sequence[tuple[Floats, Floats]],
     activation: str | Sequence[str],
     output: str | None,
     scaling: Scaling,
@@ -29,7 +89,7 @@ def make_model(
 
     Parameters
     ----------
-    layers : sequence of (ndarray (fan_in, fan_out), ndarray (fan_out,))
+    layers : sequence of (ndarray or BFloat16 (fan_in, fan_out), ndarray or BFloat16 (fan_out,))
         float64 stays, every other type becomes float32.
     activation : str or sequence of str
     output : str or None
@@ -66,7 +126,6 @@ def make_model(
             )
         output = "softmax"
     network = Network(sizes, activation, output=output)
-    parameters = _parameters(layers)
     allowed = name_counts(network)
     names = tuple(map(str, range(sizes[-1]) if output == "softmax" else ())) if class_names is None else None
     if names is None:
@@ -88,22 +147,25 @@ def make_model(
                 f"scaling has a {field} of shape {values.shape}, but must have one finite number, or one for "
                 f"each of {sizes[0]} inputs."
             )
-    return Model(network, parameters, scaling, names, image_shape)
+    # last, since only here memory is taken
+    return Model(network, _parameters(layers), scaling, names, image_shape)
 
 
-def _parameters(layers: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> Parameters:
+def _parameters(layers: Sequence[tuple[Floats, Floats]]) -> Parameters:
     is_double = any(array.dtype == np.float64 for layer in layers for array in layer)
-    dtype = np.float64 if is_double else np.float32
-    parameters: Parameters = []
-    for number, (weight, bias) in enumerate(layers):
-        # copied, so that training the source further changes nothing here
-        parameters.append((np.array(weight, dtype, order="C"), np.array(bias, dtype, order="C")))
-        if not all(map(_is_finite, parameters[-1])):
+    dtype: np.dtype[Any] = np.dtype(np.float64 if is_double else np.float32)
+    # all of them before the first is copied, so that a file that is refused takes no more than itself
+    for number, layer in enumerate(layers):
+        if not all(_is_finite(array, dtype) for array in layer):
             raise InvalidArgument(f"Layer {number} has NaN or infinite numbers; train the network again.")
-    return parameters
+    # copied, so that training the source further changes nothing here
+    return [(np.array(weight, dtype, order="C"), np.array(bias, dtype, order="C")) for weight, bias in layers]
 
 
-def _is_finite(array: NDArray[Any]) -> bool:
-    # a piece at a time, since the answers need memory too
-    flat = array.reshape(-1)
-    return all(bool(np.isfinite(flat[at : at + 2**15]).all()) for at in range(0, flat.size, 2**15))
+def _is_finite(array: Floats, dtype: np.dtype[Any]) -> bool:
+    # as they lie, so that transposed numbers need not be moved
+    flat = array.ravel("K")
+    # numbers wider than float64 may become infinite
+    with np.errstate(over="ignore"):
+        pieces = (np.asarray(flat[at : at + _PIECE], dtype) for at in range(0, flat.size, _PIECE))
+        return all(bool(np.isfinite(piece).all()) for piece in pieces)

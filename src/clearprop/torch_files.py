@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from clearprop.conversion import make_model
+from clearprop.conversion import BFloat16, Floats, make_model
 from clearprop.errors import InvalidArgument, MissingExtra, ModelFileError
 from clearprop.model import Model
 from clearprop.model_files import METADATA_KEY
@@ -224,14 +223,9 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
             if math.prod(tensor.shape) * item_size != tensor.end - tensor.begin:
                 raise unreadable(place, f"its tensor {clip(name)} has not the numbers it claims")
             content = read_exactly(file, tensor.end - tensor.begin, place)
-            if tensor.dtype == "BF16":
-                # the upper half of a float32
-                array = np.frombuffer(content, "<u2").astype(np.uint32)
-                array <<= 16
-                array = array.view(np.float32)
-            else:
-                array = np.frombuffer(content, f"<f{item_size}")
-            state[name] = array.reshape(tensor.shape)
+            array = np.frombuffer(content, "<u2" if tensor.dtype == "BF16" else f"<f{item_size}")
+            array = array.reshape(tensor.shape)
+            state[name] = BFloat16(array) if tensor.dtype == "BF16" else array
         return state
 
 
@@ -266,7 +260,7 @@ def _places(model: Model) -> list[int]:
     return places
 
 
-def _linears(state: Mapping[str, Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+def _linears(state: Mapping[str, Any]) -> list[tuple[Floats, Floats]]:
     """Return the layers of a state_dict: every name that ends in .weight, and its bias if there is one."""
     names = [str(name) for name in state]
     # safetensors sorts names as text, so that layer 10 comes before layer 2
@@ -302,13 +296,15 @@ def _linears(state: Mapping[str, Any]) -> list[tuple[NDArray[Any], NDArray[Any]]
     return layers
 
 
-def _array(name: str, tensor: Any) -> NDArray[Any]:
-    if isinstance(tensor, np.ndarray):
+def _array(name: str, tensor: Any) -> Floats:
+    array: Floats
+    if isinstance(tensor, (np.ndarray, BFloat16)):
         array = tensor
     elif hasattr(tensor, "detach"):
         values = tensor.detach().cpu()
-        # NumPy has no bfloat16; float32 holds each of its numbers
-        array = (values if str(values.dtype) == "torch.float64" else values.float()).numpy()
+        if str(values.dtype) == "torch.bfloat16":
+            return BFloat16(values.view(import_torch().int16).numpy().view(np.uint16))
+        array = values.numpy()
     else:
         raise InvalidArgument(f"{clip(name)} is {clip(tensor)}, but must be a tensor.")
     if array.dtype.kind != "f":
@@ -318,7 +314,7 @@ def _array(name: str, tensor: Any) -> NDArray[Any]:
 
 def _modules(
     module: torch.nn.Module,
-) -> tuple[list[tuple[NDArray[Any], NDArray[Any]]], list[str], str | None]:
+) -> tuple[list[tuple[Floats, Floats]], list[str], str | None]:
     """Return the layers of a module, the activations between them, and its output if it says one."""
     torch = import_torch()
     nn = torch.nn
