@@ -21,8 +21,9 @@ Rows = NDArray[np.intp]
 
 # 2 p (1 - p) δ reaches 5e-7 here; the other half of 1e-6 is for float32's softmax and for whoever compares
 VISIBLE = 0.5
-# logits may be small because large terms cancel, whose rounding stays; smaller ones are taken for this large
-LEAST = 10
+# logits may be small because large terms cancel, whose rounding stays; smaller ones are taken for this large.
+# With 10, nine rows of ten are looked at again after label smoothing, and the result is the same
+LEAST = 4
 # of the largest logit: twenty times δ. More would look again at much of what an untrained network says
 CLOSE = 1e-5
 # no less than that for logits up to a thousand, and quick to see
