@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -13,7 +14,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import skops.io
@@ -43,49 +44,68 @@ def most():
         if line.startswith("VmHWM"):
             return 1024 * int(line.split()[1])
 
-warm, paths = json.loads(sys.stdin.readline())
-for path in warm:
+for path in json.loads(sys.stdin.readline()):
     # what is imported only when it is needed
     assert imported(path)[0] == 0, imported(path)
-for path in paths:
+for line in sys.stdin:
+    path = json.loads(line)
     read, write = os.pipe()
     if os.fork():
         os.close(write)
-        text = open(read).read()
+        with open(read) as answer:
+            text = answer.read()
         os.wait()
-        print(text or json.dumps([path, -1, "", "the process died", 0]), flush=True)
+        print(text or json.dumps([-1, "", "the process died", 0]), flush=True)
         continue
     # the most that was ever taken counts from now on
     open("/proc/self/clear_refs", "w").write("5")
     before = most()
     code, out, err = imported(path)
-    os.write(write, json.dumps([path, code, out, err, most() - before]).encode())
+    os.write(write, json.dumps([code, out, err, most() - before]).encode())
     os._exit(0)
 """
 
 
-def measured(warm: Sequence[Path], paths: Sequence[Path]) -> Iterator[tuple[Path, int, str, str, int]]:
-    """Import files, each in a process of its own that has the libraries already.
+class Imported(NamedTuple):
+    """How an import ended, and by how many bytes the most resident memory grew."""
 
-    Yields
-    ------
-    tuple of (path, exit code, stdout, stderr, memory in bytes)
-        The memory is by how much the most resident memory grew.
+    code: int
+    out: str
+    err: str
+    memory: int
+
+
+@contextlib.contextmanager
+def importing(warm: Sequence[Path]) -> Iterator[Callable[[Path], Imported]]:
+    """Give what imports a file in a process of its own that has the libraries already.
+
+    Parameters
+    ----------
+    warm : sequence of pathlib.Path
+        Good files, imported before any other.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    given = json.dumps([list(map(str, warm)), list(map(str, paths))])
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-c", _MEASURE],
-        input=given + "\n",
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=600,
         env=environment,
-    )
-    assert done.returncode == 0, done.stderr
-    for line in done.stdout.splitlines():
-        path, code, out, err, memory = json.loads(line)
-        yield Path(path), code, out, err, memory
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def say(values: Any) -> None:
+            print(json.dumps(values), file=process.stdin, flush=True)
+
+        def imported(path: Path) -> Imported:
+            say(str(path))
+            assert process.stdout is not None
+            return Imported(*json.loads(process.stdout.readline()))
+
+        say([str(path) for path in warm])
+        yield imported
+        process.stdin.close()
 
 
 # --- what is good, to warm up and to compare with ---

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import skops.io
 import torch
-from hostile_imports import KINDS, good_files, measured, mlp
+from hostile_imports import KINDS, Imported, good_files, importing, mlp
 from safetensors.torch import save_file
 from torch import nn
 
@@ -37,21 +37,21 @@ def main() -> None:
             for number, (title, (content, _)) in enumerate(each.items()):
                 hostile[f"{title} ({kind})"] = folder / f"hostile-{number}.{kind}"
                 hostile[f"{title} ({kind})"].write_bytes(content())
-        paths = [*files.values(), *hostile.values()]
-        found = {path: (code, memory) for path, code, _, _, memory in measured(good_files(folder), paths)}
+        with importing(good_files(folder)) as imported:
+            found = {path: imported(path) for path in (*files.values(), *hostile.values())}
         for title, path in files.items():
-            show(title, path, *found[path])
-        by_memory = sorted(hostile, key=lambda title: found[hostile[title]][1], reverse=True)
+            show(title, path, found[path])
+        by_memory = sorted(hostile, key=lambda title: found[hostile[title]].memory, reverse=True)
         for title in by_memory[:MOST_SHOWN]:
-            show(title, hostile[title], *found[hostile[title]])
+            show(title, hostile[title], found[hostile[title]])
         rest = [hostile[title] for title in by_memory[MOST_SHOWN:]]
-        size, memory = max(path.stat().st_size for path in rest), max(found[path][1] for path in rest)
+        size, memory = max(path.stat().st_size for path in rest), max(found[path].memory for path in rest)
         print(f"the other {len(rest)}: sizes up to {size / MIB:.1f} MiB, memory up to {memory / MIB:.0f} MiB")
 
 
-def show(title: str, path: Path, code: int, memory: int) -> None:
-    size = path.stat().st_size
-    end = "accepted" if code == 0 else "refused"
+def show(title: str, path: Path, told: Imported) -> None:
+    size, memory = path.stat().st_size, told.memory
+    end = "accepted" if told.code == 0 else "refused"
     print(
         f"{title:44} {size / MIB:7.1f} MiB  {memory / MIB:5.0f} MiB  {memory / size:6.1f} times  {end}",
         flush=True,
