@@ -7,6 +7,7 @@ over the batch, or with ``sample_weight`` the weighted mean Σ wᵢ lossᵢ / Σ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -65,19 +66,20 @@ def cross_entropy(
     n_classes, batch = logits.shape
     # row after row, so that a class of a column has one number to find it by in all the arrays
     shifted = np.subtract(logits, np.maximum.reduce(logits, axis=0), order="C")
-    truth = labels * batch + np.arange(batch)
+    truth = labels * batch + _places(batch)
     gradient: Array = np.exp(shifted)
     total = np.add.reduce(gradient, axis=0)
     # log softmax(z) = z - log Σ exp(z): taking the log of a rounded probability would lose the tail
     log_total = np.log(total)
     loss = _mean(log_total - shifted.ravel()[truth], sample_weight)
-    gradient /= total
-    gradient.ravel()[truth] -= 1 - label_smoothing
+    # the part of each column in the mean goes into the numbers of a column, not into all of the gradient
+    share = 1 / batch if sample_weight is None else sample_weight / sample_weight.sum()
+    gradient *= share / total
+    gradient.ravel()[truth] -= (1 - label_smoothing) * share
     if label_smoothing:
         smooth_loss = _mean(log_total - shifted.mean(axis=0), sample_weight)
         loss = (1 - label_smoothing) * loss + label_smoothing * smooth_loss
-        gradient -= label_smoothing / n_classes
-    _share(gradient, sample_weight)
+        gradient -= label_smoothing / n_classes * share
     return loss, gradient
 
 
@@ -197,6 +199,14 @@ def poisson(
     gradient -= targets
     _share(gradient, sample_weight)
     return loss, gradient
+
+
+@lru_cache(maxsize=64)
+def _places(batch: int) -> NDArray[np.intp]:
+    """Return the number of each column, kept since the sizes of batches are few."""
+    places = np.arange(batch)
+    places.flags.writeable = False
+    return places
 
 
 def _mean(losses: Array, sample_weight: Array | None) -> float:

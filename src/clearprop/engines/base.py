@@ -159,7 +159,7 @@ def take_rows(x: Any, rows: NDArray[np.intp], out: NDArray[Any]) -> None:
     """Copy rows of a dense array or a SciPy CSR matrix into a dense array ``(batch, features)``."""
     if isinstance(x, np.ndarray):
         # "clip" skips the check of every index; the loop draws them from a permutation
-        np.take(x, rows, axis=0, out=out, mode="clip")
+        x.take(rows, axis=0, out=out, mode="clip")
     else:
         x[rows].toarray(out=out)
 
