@@ -415,3 +415,59 @@ def test_both_types_are_given_the_same_noise() -> None:
     assert single is not None
     assert double is not None
     np.testing.assert_allclose(single, double, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_both_engines_take_the_same_path_with_sharpness_aware_minimization(
+    digits: Dataset, optimizer: str, dtype: str
+) -> None:
+    assert_same_trajectory(
+        digits,
+        Network(SIZES, "tanh", dropout=0.2, input_dropout=0.1),
+        recipe_of(optimizer=optimizer, sam_rho=0.1, l2_penalty=0.5, weight_decay=0.01, label_smoothing=0.1),
+        dtype,
+    )
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_sharpness_aware_minimization_goes_down_the_gradient_from_uphill(
+    digits: Dataset, engine: str
+) -> None:
+    recipe = recipe_of(sam_rho=0.3, l2_penalty=0.5)
+    machine = create_engine(engine, make_task(digits, Network(SIZES), recipe), "cpu")
+    rows = np.arange(64)
+    before = machine.parameters()
+    loss, gradient = machine.loss_and_gradient(rows)
+    length = np.sqrt(sum(np.vdot(array, array) for layer in gradient for array in layer))
+    uphill = moved(before, gradient, 0.3 / length)
+    machine.load_parameters(uphill)
+    higher, there = machine.loss_and_gradient(rows)
+    assert higher > loss
+    machine.load_parameters(before)
+    assert machine.train_step(rows, 0.2) == pytest.approx(loss, rel=1e-12)
+    assert distance(machine.parameters(), moved(before, there, -0.2)) < 1e-12
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_where_there_is_no_gradient_sharpness_aware_minimization_stands_still(engine: str) -> None:
+    network = Network((3, 2), output="identity")
+    task = Task(
+        network=network,
+        recipe=Recipe(loss="squared_error", sam_rho=0.1),
+        parameters=[(np.zeros((3, 2)), np.zeros(2))],
+        x=np.ones((4, 3)),
+        y=np.zeros((4, 2)),
+        scaling=Scaling(),
+        dropout_rng=np.random.default_rng(0),
+    )
+    machine = create_engine(engine, task, "cpu")
+    assert machine.train_step(np.arange(4), 0.1) == 0
+    assert not any(array.any() for layer in machine.parameters() for array in layer)
+
+
+def moved(parameters: Parameters, by: Parameters, factor: float) -> Parameters:
+    return [
+        (weight + factor * of_weight, bias + factor * of_bias)
+        for (weight, bias), (of_weight, of_bias) in zip(parameters, by, strict=True)
+    ]

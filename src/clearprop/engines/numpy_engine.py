@@ -53,7 +53,8 @@ class NumpyEngine:
         self._activations = [ACTIVATIONS[name] for name in task.network.activations]
         self._loss = LOSSES[task.recipe.loss]
         self._optimizer = with_coefficients(task.recipe.optimizer, task.recipe.to_dict())
-        self._add_product = add_product(task.dtype.name) if task.recipe.optimizer == "sgd" else None
+        plain = task.recipe.optimizer == "sgd" and not task.recipe.sam_rho
+        self._add_product = add_product(task.dtype.name) if plain else None
         size = task.network.n_parameters
         self._flat = np.empty(size, task.dtype)
         self._flat_gradient = np.empty(0 if self._add_product else size, task.dtype)
@@ -61,6 +62,7 @@ class NumpyEngine:
         self._layers = _layers(self._flat, self._sizes)
         self._gradient = [] if self._add_product else _layers(self._flat_gradient, self._sizes)
         self._workspace = np.empty(min(BLOCK, size), task.dtype)
+        self._home = np.empty(size if task.recipe.sam_rho else 0, task.dtype)
         self._step = 0
         self._n_moving = size
         self._columns: ColumnOrder | None = None
@@ -79,13 +81,17 @@ class NumpyEngine:
         with np.errstate(over="ignore", invalid="ignore"):
             loss = self._loss_of(rows, buffers, masks, penalty)
             self._step += 1
-            for layer, inputs, of_outputs in self._backward(buffers, masks):
-                if self._add_product is None:
-                    _write_gradient(self._gradient[layer], inputs, of_outputs)
-                else:
+            if self._add_product is not None:
+                for layer, inputs, _ in self._backward(buffers, masks):
                     self._step_down(layer, buffers.steps[layer], inputs.shape[1], learning_rate, penalty)
-            if self._add_product is None:
-                self._update(learning_rate, penalty)
+                return loss
+            self._write_gradient(self._gradient, buffers, masks, penalty)
+            if self._home.size:
+                self._climb()
+                self._loss_of(rows, buffers, masks, penalty)
+                self._write_gradient(self._gradient, buffers, masks, penalty)
+                self._flat[:] = self._home
+            self._update(learning_rate)
         return loss
 
     def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, Parameters]:
@@ -97,10 +103,7 @@ class NumpyEngine:
         gradient = [np.empty_like(layer) for layer in self._layers]
         with np.errstate(over="ignore", invalid="ignore"):
             loss = self._loss_of(rows, buffers, [], penalty)
-            for layer, inputs, of_outputs in self._backward(buffers, []):
-                _write_gradient(gradient[layer], inputs, of_outputs)
-                if penalty:
-                    gradient[layer][1:] += penalty * self._layers[layer][1:]
+            self._write_gradient(gradient, buffers, [], penalty)
         return loss, self._as_parameters(gradient)
 
     def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
@@ -313,11 +316,27 @@ class NumpyEngine:
             own[width:] *= keep
             own[0] += of_bias
 
-    def _update(self, learning_rate: float, penalty: float) -> None:
+    def _write_gradient(
+        self, gradient: list[FloatArray], buffers: _Buffers, masks: list[FloatArray | None], penalty: float
+    ) -> None:
+        """Write down the gradient of a batch that has been run forward, that of its penalty included."""
+        for layer, inputs, of_outputs in self._backward(buffers, masks):
+            width = inputs.shape[1]
+            np.matmul(inputs.T, of_outputs, out=gradient[layer][:width])
+            gradient[layer][width:] = 0
+            if penalty:
+                gradient[layer][1:] += penalty * self._layers[layer][1:]
+
+    def _climb(self) -> None:
+        """W ← w + ρ g / |g|, the sharpness that the step then goes down from; remember w."""
+        self._home[:] = self._flat
+        length = float(np.linalg.norm(self._flat_gradient))
+        if length:
+            self._flat_gradient *= self._task.recipe.sam_rho / length
+            self._flat += self._flat_gradient
+
+    def _update(self, learning_rate: float) -> None:
         """Apply the update rule."""
-        if penalty:
-            for layer, gradient in zip(self._layers, self._gradient, strict=True):
-                gradient[1:] += penalty * layer[1:]
         decay = self._task.recipe.weight_decay
         # a block at a time, so that the many passes stay in the cache
         for start in range(0, self._n_moving, BLOCK):
@@ -331,12 +350,6 @@ class NumpyEngine:
                 gradient += workspace
             slots = [slot[block] for slot in self._slots]
             self._optimizer.update(array, gradient, slots, learning_rate, self._step, workspace)
-
-
-def _write_gradient(of_layer: FloatArray, inputs: FloatArray, of_outputs: FloatArray) -> None:
-    width = inputs.shape[1]
-    np.matmul(inputs.T, of_outputs, out=of_layer[:width])
-    of_layer[width:] = 0
 
 
 def _layers(flat: NDArray[Any], layer_sizes: tuple[int, ...]) -> list[NDArray[Any]]:

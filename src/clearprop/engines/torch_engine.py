@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -193,6 +194,10 @@ class TorchEngine:
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._loss(index, masks, total)
         torch.autograd.backward(loss)
+        if task.recipe.sam_rho:
+            with self._climbed():
+                self._optimizer.zero_grad(set_to_none=True)
+                torch.autograd.backward(self._loss(index, masks, total))
         self._optimizer.step()
         return float(loss.detach())
 
@@ -277,6 +282,23 @@ class TorchEngine:
             squares = torch.stack([layer.weight.square().sum() for layer in self._linear()])
             loss = loss + recipe.l2_penalty / 2 / total * squares.sum()
         return loss
+
+    @contextlib.contextmanager
+    def _climbed(self) -> Iterator[None]:
+        """Be at w + ρ g / |g| for a while, where sharpness-aware minimization takes its gradient."""
+        parameters = list(self.module.parameters())
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        home = [parameter.detach().clone() for parameter in parameters]
+        norms = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
+        length = float(torch.linalg.vector_norm(norms))
+        with torch.no_grad():
+            if length:
+                for parameter, gradient in zip(parameters, gradients, strict=True):
+                    parameter.add_(gradient, alpha=self._task.recipe.sam_rho / length)
+        yield
+        with torch.no_grad():
+            for parameter, value in zip(parameters, home, strict=True):
+                parameter.copy_(value)
 
     def _next_step(self) -> int:
         """Return which step comes next, from 1, as an optimizer of the kind of Adam counts them."""
