@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from clearprop.cli.options import DataDir
+from clearprop.cli.runs import model_file
 from clearprop.errors import InvalidArgument
 
 
@@ -32,17 +33,12 @@ def evaluate(
     Example: clearprop evaluate runs/relu --data mnist --split test
     """
     from clearprop.arguments import check_choice
-    from clearprop.checkpoints import Checkpoints
     from clearprop.data import load_data
     from clearprop.evaluation import evaluate as evaluate_model
-    from clearprop.model_files import PARAMETERS_FILE, load_model, read_training
+    from clearprop.model_files import load_model, read_training
 
     check_choice("--split", split, ("train", "validation", "test"))
-    path = model / PARAMETERS_FILE if model.is_dir() else model
-    if model.is_dir() and not path.exists() and Checkpoints(model).present():
-        raise InvalidArgument(
-            f"The run in {model} is not finished; go on with it with clearprop train --resume first."
-        )
+    path = model_file(model)
     trained = load_model(path)
     training = read_training(path)
     source = data or training.get("data")

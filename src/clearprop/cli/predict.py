@@ -12,6 +12,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from clearprop.cli.runs import model_file
 from clearprop.errors import DataError, InvalidArgument
 
 USER_MISTAKE = 2
@@ -49,13 +50,13 @@ def predict(
     from clearprop.arguments import check_choice, check_whole
     from clearprop.data.loading import preparation_of
     from clearprop.images import shade_text
-    from clearprop.model_files import PARAMETERS_FILE, load_model, read_training
+    from clearprop.model_files import load_model, read_training
     from clearprop.preparation import PREPARATIONS, prepare_image
 
     check_whole("--top", top, minimum=1)
-    path = model / PARAMETERS_FILE if model.is_dir() else model
     if prepare is not None:
         check_choice("--prepare", prepare, PREPARATIONS)
+    path = model_file(model)
     trained = load_model(path)
     if trained.image_shape is None:
         raise InvalidArgument(
