@@ -374,11 +374,16 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown solver": ({"solver": "adagrad"}, "The 'solver' parameter of MLPClassifier must be a str"),
     "a size of zero": ({"hidden_layer_sizes": (5, 0)}, r"hidden_layer_sizes must be > 0, got \[5, 0\]\."),
     "an unknown activation": ({"activation": ["swish"]}, "activation names 'swish', but must name only"),
+    "an activation that is no name": ({"activation": [["relu"]]}, r"activation names \['relu'\], but must"),
     "too many activations": (
         {"activation": ["relu", "tanh"]},
         "activation names 2 functions, but hidden_layer_sizes has 1 layers",
     ),
     "dropout for lbfgs": ({"solver": "lbfgs", "dropout": 0.5}, 'dropout is 0.5, but solver="lbfgs" looks'),
+    "a schedule for lbfgs": (
+        {"solver": "lbfgs", "schedule": "cosine"},
+        "schedule is 'cosine', but solver=\"lbfgs\" looks at all rows at once and has no use for it",
+    ),
     "callbacks for lbfgs": ({"solver": "lbfgs", "callbacks": [Callback()]}, 'but solver="lbfgs" looks at'),
     "a device NumPy has not": ({"device": "cuda"}, 'but the NumPy engine runs on "cpu" only'),
     "a class that is not there": (
@@ -393,6 +398,22 @@ def test_a_mistake_is_told_in_one_sentence(mistake: str) -> None:
     options, words = MISTAKES[mistake]
     with pytest.raises(ValueError, match=words):
         MLPClassifier(**options).fit(IRIS, SPECIES)
+
+
+def test_lbfgs_takes_all_options_that_it_can_honour(recwarn: pytest.WarningsRecorder) -> None:
+    options = {"initialization": "he_normal", "label_smoothing": 0.2, "class_weight": "balanced"}
+    plain = MLPClassifier(solver="lbfgs", max_iter=5, random_state=0).fit(IRIS, SPECIES[::-1] // 2)
+    for name, value in options.items():
+        estimator = MLPClassifier(solver="lbfgs", max_iter=5, random_state=0, **{name: value})
+        assert (weights(estimator.fit(IRIS, SPECIES[::-1] // 2)) != weights(plain)).any(), name
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_partial_fit_has_no_schedule(kind: Any) -> None:
+    with pytest.raises(ValueError, match=r"schedule is 'step', but partial_fit trains one epoch"):
+        kind(schedule="step").partial_fit(
+            IRIS, SPECIES, **({"classes": [0, 1, 2]} if kind is MLPClassifier else {})
+        )
 
 
 def test_mistakes_of_parameters_are_clearprops_errors_too() -> None:

@@ -82,6 +82,11 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
     ) -> Self:
         if incremental and self.early_stopping:
             raise InvalidArgument("partial_fit does not support early_stopping=True")
+        if incremental and self.schedule != "constant":
+            raise InvalidArgument(
+                f"schedule is {self.schedule!r}, but partial_fit trains one epoch and does not know how many "
+                "will follow; leave schedule out, or train with fit."
+            )
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         x, y = self._checked(x, y, reset=first)
         targets = self._learned_targets(y, incremental=incremental)
