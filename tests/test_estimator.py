@@ -305,6 +305,37 @@ def test_validation_data_takes_the_place_of_rows_set_aside() -> None:
     assert estimator.score(DIGITS[200:], DIGIT[200:]) == estimator.best_validation_score_
 
 
+@pytest.mark.parametrize(
+    ("learned", "validated", "named"),
+    [
+        (SPECIES, SPECIES + 1, "3"),
+        (SPECIES // 2, SPECIES, "2"),
+        (SPECIES, SPECIES.astype(str), "'0', '1', '2'"),
+        (SPECIES.astype(str), np.char.add("iris ", SPECIES.astype(str)), "'iris 0', 'iris 1', 'iris 2'"),
+        (SPECIES, np.arange(150), "3, 4, 5 and 144 more"),
+        (SPECIES, SPECIES / 4, "0.25, 0.5"),
+    ],
+    ids=["several classes", "two classes", "numbers as text", "names", "many", "no whole numbers"],
+)
+def test_labels_of_validation_data_that_were_not_learned_are_named(
+    learned: Any, validated: Any, named: str
+) -> None:
+    with pytest.raises(ValueError, match=f"validation_data has labels that y has not: {named}; leave their"):
+        MLPClassifier(**QUICK).fit(IRIS, learned, validation_data=(IRIS, validated))
+
+
+def test_validation_data_need_not_hold_every_class() -> None:
+    estimator = MLPClassifier(**QUICK).fit(IRIS, SPECIES, validation_data=(IRIS[:60], SPECIES[:60]))
+    assert estimator.validation_scores_[-1] == estimator.score(IRIS[:60], SPECIES[:60])
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_validation_data_must_have_the_columns_that_were_learned(kind: Any) -> None:
+    indicators = np.eye(3, dtype=int)[SPECIES]
+    with pytest.raises(ValueError, match="A row of y is 3 wide, but one of validation_data's y 2"):
+        kind(**QUICK).fit(IRIS, indicators, validation_data=(IRIS, indicators[:, :2]))
+
+
 def test_a_score_weighs_rows_as_they_were_given_not_their_classes() -> None:
     estimator = MLPClassifier(**QUICK, class_weight={0: 100.0, 1: 1.0, 2: 1.0})
     estimator.fit(IRIS, SPECIES, validation_data=(IRIS, SPECIES))
