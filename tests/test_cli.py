@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from terminal import on_a_terminal
 
 from clearprop.cli import main
 
@@ -160,6 +161,20 @@ def test_a_trained_run_is_kept_and_can_be_evaluated(
         measured = json.loads(capsys.readouterr().out)
         assert measured["split"] == split
         assert sum(map(sum, measured["confusion"])) == rows
+
+
+def test_a_narrow_terminal_gets_what_fits_it_and_a_pipe_what_it_always_got(tmp_path: Path) -> None:
+    narrow = on_a_terminal(
+        "train", "--out", str(tmp_path), "--hidden", "8", "--epochs", "1", "--quiet", columns=40
+    )
+    shown = on_a_terminal("evaluate", str(tmp_path), columns=40)
+    # the path that train ends with is for a program to read
+    assert max(map(len, [*narrow.splitlines()[:-1], *shown.splitlines()])) <= 40
+    assert on_a_terminal("evaluate", str(tmp_path)) == run("evaluate", str(tmp_path)).stdout.replace(
+        "\n", "\r\n"
+    )
+    piped = run("evaluate", str(tmp_path), COLUMNS="40").stdout
+    assert "              precision  recall     f1  support" in piped
 
 
 def test_train_writes_every_option_into_the_run(tmp_path: Path) -> None:

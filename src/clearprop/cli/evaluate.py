@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from clearprop.cli.options import DataDir
+from clearprop.cli.options import DataDir, terminal_columns
 from clearprop.cli.runs import model_file
 from clearprop.errors import InvalidArgument
 
@@ -62,8 +62,9 @@ def evaluate(
     if as_json:
         print(json.dumps({"split": split, **evaluation.to_dict()}, allow_nan=False))
         return
-    print(evaluation)
+    columns = terminal_columns()
+    print(evaluation.report_text(columns))
     print()
     print(evaluation.confusion_text(shutil.get_terminal_size().columns))
     print()
-    print(evaluation.calibration_text())
+    print(evaluation.calibration_text(columns))

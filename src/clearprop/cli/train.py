@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clearprop.cli import signals
-from clearprop.cli.options import DataDir, Device, Quiet, resume_command
+from clearprop.cli.options import DataDir, Device, Quiet, resume_command, terminal_columns
 from clearprop.errors import CheckpointError, InvalidArgument, TrainingDiverged
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def train(
         try:
             with signals.held(False):
                 if parts.test is not None:
-                    print(evaluate(run.model, parts.test))
+                    print(evaluate(run.model, parts.test).report_text(terminal_columns()))
                 print(run_folder.parameters_file)
         except KeyboardInterrupt as error:
             word, code = signals.ending(error)
