@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from clearprop.cli.options import DataDir, terminal_columns
-from clearprop.cli.runs import model_file
+from clearprop.cli.runs import model_file, settings_beside
 from clearprop.errors import InvalidArgument
 
 
@@ -34,6 +34,7 @@ def evaluate(
     """
     from clearprop.arguments import check_choice
     from clearprop.data import load_data
+    from clearprop.data.loading import load_again, remembered_folder
     from clearprop.evaluation import evaluate as evaluate_model
     from clearprop.model_files import load_model, read_training
 
@@ -41,11 +42,15 @@ def evaluate(
     path = model_file(model)
     trained = load_model(path)
     training = read_training(path)
-    source = data or training.get("data")
+    source = training.get("data") if data is None else data
     # what a file says of itself may be anything
     if not isinstance(source, str):
         raise InvalidArgument(f"{path} does not say what it was trained on; name the data with --data.")
-    dataset = load_data(source, data_dir=data_dir)
+    origin = settings_beside(path)
+    if data is None:
+        dataset = load_again(source, origin, data_dir)
+    else:
+        dataset = load_data(source, data_dir or remembered_folder(source, origin))
     if split == "test":
         part = dataset.test
     else:

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from clearprop.cli.runs import model_file
+from clearprop.cli.runs import model_file, settings_beside
 from clearprop.errors import DataError, InvalidArgument
 
 USER_MISTAKE = 2
@@ -70,7 +70,11 @@ def predict(
     if prepare is None:
         training = read_training(path)
         recorded = training.get("preparation")
-        prepare = recorded if recorded in PREPARATIONS else preparation_of(str(training.get("data")))
+        prepare = (
+            recorded
+            if recorded in PREPARATIONS
+            else preparation_of(str(settings_beside(path).get("data_path") or training.get("data")))
+        )
     rows, read = [], []
     for image in images:
         try:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 from clearprop.errors import InvalidArgument
+
+
+def settings_beside(model_file: Path) -> dict[str, Any]:
+    """Return the settings that a run's folder keeps beside its model; none for one alone."""
+    from clearprop.model_files import PARAMETERS_FILE
+    from clearprop.run_folder import CONFIG_FILE
+
+    if model_file.name != PARAMETERS_FILE:
+        return {}
+    try:
+        settings = json.loads((model_file.parent / CONFIG_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        # the model can be used without them
+        return {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def model_file(place: Path) -> Path:
