@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import clearprop as cp
 from clearprop.calibration import calibration_bins, expected_calibration_error
 from clearprop.data import Dataset, Scaling
 from clearprop.data.catalog import CATALOG
-from clearprop.errors import DataError, InvalidArgument
+from clearprop.errors import ClearpropWarning, DataError, InvalidArgument
 from clearprop.evaluation import _confusion, _report
 from clearprop.text_tables import table_lines
 
@@ -241,6 +242,33 @@ def test_data_of_another_kind_is_refused(model: cp.Model) -> None:
     narrow = Dataset("narrow", x[:, :5].copy(), y, tuple("0123456789"), None, Scaling())
     with pytest.raises(DataError, match="the model takes rows of 784 numbers"):
         cp.evaluate(model, narrow)
+
+
+def test_classes_of_other_names_are_told(
+    model: cp.Model, digits: Dataset, recwarn: pytest.WarningsRecorder
+) -> None:
+    words = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    swapped = (*words[:3], "four", "three", *words[5:])
+    named = replace(digits, class_names=swapped, test=None)
+    with pytest.warns(
+        ClearpropWarning, match="Class 3 of digits is 'four', but the model was trained with 'three'"
+    ):
+        cp.evaluate(replace(model, class_names=words), named)
+    recwarn.clear()
+    # numbers say nothing of what they stand for
+    cp.evaluate(model, named)
+    cp.evaluate(replace(model, class_names=words), digits)
+    assert not recwarn.list
+
+
+def test_names_cannot_speak_to_the_terminal() -> None:
+    names = ("a\x1b[31m", "b\n")
+    confusion = np.array([[3, 0], [2, 0]])
+    report = _report(confusion, names)
+    evaluation = cp.Evaluation("any\r", names, None, 0.6, 1.0, report, confusion, [], ())
+    for text in (str(evaluation), evaluation.confusion_text(), evaluation.confusion_text(10)):
+        assert all(line.isprintable() for line in text.split("\n"))
+    assert "Every row is predicted as a\\x1b[31m" in str(evaluation)
 
 
 def test_mistakes_of_rows_that_are_no_images_cannot_be_drawn(model: cp.Model) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from clearprop.calibration import (
     expected_calibration_error,
 )
 from clearprop.data.dataset import Dataset
-from clearprop.errors import InvalidArgument
+from clearprop.errors import ClearpropWarning, InvalidArgument
 from clearprop.evaluation_text import confusion_text, report_text
 from clearprop.model import Model
 
@@ -225,6 +226,7 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
             f"{dataset.name} has {dataset.n_classes} classes, but the model tells {n_classes} apart; "
             "evaluate it on the kind of data it was trained on."
         )
+    _check_names(model, dataset)
     if len(dataset) == 0:
         raise InvalidArgument(f"{dataset.name} has no rows to evaluate.")
     probabilities = model.predict_proba(dataset.x)
@@ -257,6 +259,23 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
         ],
         calibration=calibration_bins(confidence, predictions == dataset.y),
     )
+
+
+def _check_names(model: Model, dataset: Dataset) -> None:
+    """Warn where a class has one name in the data and another in the model."""
+    numbers = tuple(map(str, range(dataset.n_classes)))
+    # numbers stand for any names, and a model from elsewhere may have none
+    if numbers in (model.class_names, dataset.class_names):
+        return
+    for label, (here, there) in enumerate(zip(dataset.class_names, model.class_names, strict=False)):
+        if here != there:
+            warnings.warn(
+                f"Class {label} of {dataset.name} is {here!r}, but the model was trained with {there!r} in "
+                "its place; classes are compared by their places, so see that they mean the same.",
+                ClearpropWarning,
+                stacklevel=3,
+            )
+            return
 
 
 def _confusion(

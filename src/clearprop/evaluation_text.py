@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from clearprop.text_tables import folded, table_lines
+from clearprop.text_tables import folded, printable, table_lines
 
 if TYPE_CHECKING:
     from clearprop.evaluation import Evaluation
@@ -29,16 +29,16 @@ def report_text(evaluation: Evaluation, width: int | None) -> str:
         if name == "macro avg":
             rows.append(None)
         shares = f"{figures['precision']:9.2f}  {figures['recall']:6.2f}  {figures['f1']:5.2f}"
-        rows.append((name, f"{shares}  {figures['support']:7,.0f}"))
+        rows.append((printable(name), f"{shares}  {figures['support']:7,.0f}"))
+    name = printable(evaluation.dataset_name)
     lines = [
-        *folded(f"{evaluation.dataset_name}: accuracy {evaluation.accuracy:.4f} on {n_rows:,} rows", width),
+        *folded(f"{name}: accuracy {evaluation.accuracy:.4f} on {n_rows:,} rows", width),
         "",
         *table_lines(rows, width),
     ]
-    if evaluation.only_prediction is not None:
-        sentence = (
-            f"Every row is predicted as {evaluation.only_prediction}: the network has collapsed to one class."
-        )
+    only = evaluation.only_prediction
+    if only is not None:
+        sentence = f"Every row is predicted as {printable(only)}: the network has collapsed to one class."
         lines += ["", *folded(sentence, width)]
     return "\n".join(lines)
 
@@ -52,7 +52,7 @@ def confusion_text(evaluation: Evaluation, width: int) -> str:
     width : int
         Columns there are.
     """
-    names = evaluation.class_names
+    names = [printable(name) for name in evaluation.class_names]
     columns = [
         [name, *(str(count) if count else "." for count in counts)]
         for name, counts in zip(names, evaluation.confusion.T.tolist(), strict=True)
@@ -70,7 +70,7 @@ def confusion_text(evaluation: Evaluation, width: int) -> str:
 
 def _confusion_lines(evaluation: Evaluation, width: int) -> str:
     lines = folded("Confusion matrix (true class: rows right, then what the others were taken for)", width)
-    names = evaluation.class_names
+    names = [printable(name) for name in evaluation.class_names]
     digits = len(str(evaluation.confusion.sum(axis=1).max()))
     # what stands before the other classes is of one length, unless they would have less than half the room
     before = max(map(len, names)) + len(": ") + 2 * digits + len(" of   ")

@@ -1,9 +1,17 @@
-"""Tables and sentences as plain text, folded where a terminal is narrow."""
+"""Text for terminals: tables and sentences that fold where it is narrow, and nothing that it would obey."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+
+
+def printable(text: str) -> str:
+    """Return text with an escape for each character that cannot be seen.
+
+    The name of a file or a class can hold anything: a line break, or what makes a terminal change colour.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def folded(sentence: str, width: int | None) -> list[str]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from clearprop.cli.runs import model_file, settings_beside
 from clearprop.errors import DataError, InvalidArgument
+from clearprop.text_tables import printable
 
 USER_MISTAKE = 2
 
@@ -93,14 +94,6 @@ def predict(
         _print(read, probabilities, trained.class_names, top, pictures)
     if len(read) < len(images):
         raise typer.Exit(USER_MISTAKE)
-
-
-def printable(text: str) -> str:
-    """Return text with an escape for each character that cannot be seen.
-
-    The name of a file can hold anything: a line break, or what makes a terminal change its colours.
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _print_json(images: list[Path], probabilities: NDArray[Any], class_names: tuple[str, ...]) -> None:

@@ -62,9 +62,10 @@ def load_data(
     """
     if isinstance(name_or_path, str) and name_or_path in CATALOG:
         return load_entry(CATALOG[name_or_path], data_folder(data_dir), progress=progress)
-    # these two leave what cannot be a path alone, where those of pathlib raise
-    path = Path(os.path.expanduser(name_or_path))
-    if not os.path.exists(path):
+    # these two leave what cannot be a path alone, where those of pathlib raise; of "" Path makes "."
+    expanded = os.path.expanduser(name_or_path)
+    path = Path(expanded)
+    if not os.path.exists(expanded):
         names = listed(CATALOG)
         raise DataError(
             f'There is no data set "{name_or_path}", and no file or folder of that name; give {names}, or a '
