@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from terminal import on_a_terminal
 
 from clearprop.cli import main
+from clearprop.errors import FetchError
 
 # a study small enough to run in a test
 STUDY = """
@@ -160,6 +162,110 @@ def test_a_trained_run_is_kept_and_can_be_evaluated(
         measured = json.loads(capsys.readouterr().out)
         assert measured["split"] == split
         assert sum(map(sum, measured["confusion"])) == rows
+
+
+def test_a_narrow_terminal_gets_what_fits_it_and_a_pipe_what_it_always_got(tmp_path: Path) -> None:
+    narrow = on_a_terminal(
+        "train", "--out", str(tmp_path), "--hidden", "8", "--epochs", "1", "--quiet", columns=40
+    )
+    shown = on_a_terminal("evaluate", str(tmp_path), columns=40)
+    # the path that train ends with is for a program to read
+    assert max(map(len, [*narrow.splitlines()[:-1], *shown.splitlines()])) <= 40
+    assert on_a_terminal("evaluate", str(tmp_path)) == run("evaluate", str(tmp_path)).stdout.replace(
+        "\n", "\r\n"
+    )
+    piped = run("evaluate", str(tmp_path), COLUMNS="40").stdout
+    assert "              precision  recall     f1  support" in piped
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Return a file with 200 rows of 3 classes."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "data" / "letters.npz"
+    path.parent.mkdir()
+    np.savez(path, x=rng.normal(size=(200, 4)), y=np.arange(200) % 3)
+    return path
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_run_remembers_the_file_it_was_trained_on(
+    table: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    absolute: bool,
+) -> None:
+    monkeypatch.chdir(table.parent)
+    data = str(table) if absolute else table.name
+    out = tmp_path / "run"
+    assert (
+        main(["train", "--data", data, "--out", str(out), "--hidden", "4", "--epochs", "1", "--quiet"]) == 0
+    )
+    printed = capsys.readouterr().out.splitlines()[0]
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == printed
+    # a model file travels, and leads to nowhere of this machine
+    assert str(tmp_path).encode() not in (out / "parameters.safetensors").read_bytes()
+    # on another machine the data is named, or lies where one is
+    table.rename(tmp_path / "moved.npz")
+    message = refused(capsys, "evaluate", str(out))
+    assert f"The data that the model was trained on, {table}, is not there; name it with --data." in message
+    (tmp_path / "moved.npz").rename(tmp_path / table.name)
+    assert main(["evaluate", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == printed
+
+
+def test_a_run_remembers_the_folder_of_its_data(
+    mnist_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_download(*_: object) -> None:
+        raise FetchError("downloading")
+
+    monkeypatch.setattr("clearprop.data.fetching._fetch", no_download)
+    monkeypatch.setattr("clearprop.data.fetching.cache_folder", lambda entry: tmp_path / "cache")
+    monkeypatch.delenv("CLEARPROP_DATA", raising=False)
+    monkeypatch.chdir(mnist_folder.parent)
+    out = tmp_path / "run"
+    asked = ["--data", "mnist", "--data-dir", mnist_folder.name, "--hidden", "", "--epochs", "1", "--quiet"]
+    assert main(["train", "--out", str(out), *asked]) == 0
+    printed = capsys.readouterr().out.splitlines()[0]
+    monkeypatch.chdir(tmp_path)
+    for more in ([], ["--data", "mnist"]):
+        assert main(["evaluate", str(out), *more]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == printed
+    assert str(mnist_folder).encode() not in (out / "parameters.safetensors").read_bytes()
+    # one that is gone is not missed where another has the files
+    config = json.loads((out / "config.json").read_text())
+    assert config["data_dir"] == str(mnist_folder.resolve())
+    (out / "config.json").write_text(json.dumps({**config, "data_dir": str(tmp_path / "gone")}))
+    assert "downloading" in refused(capsys, "evaluate", str(out))
+    monkeypatch.setenv("CLEARPROP_DATA", str(mnist_folder))
+    assert main(["evaluate", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == printed
+
+
+@pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, '{"data_path": 3, "data_dir": ["a"]}'])
+def test_a_run_whose_settings_are_damaged_is_evaluated_by_its_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    main(["train", "--out", str(tmp_path), "--hidden", "", "--epochs", "1", "--quiet"])
+    (tmp_path / "config.json").write_text(content)
+    assert main(["evaluate", str(tmp_path)]) == 0
+    (tmp_path / "config.json").unlink()
+    assert main(["evaluate", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_the_runs_of_a_study_remember_their_data(
+    study_file: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(["study", str(study_file), "--data", str(table), "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    )
+    assert main(["evaluate", str(tmp_path / "out" / "runs" / "only" / "0")]) == 0
+    assert "letters: accuracy" in capsys.readouterr().out
 
 
 def test_train_writes_every_option_into_the_run(tmp_path: Path) -> None:

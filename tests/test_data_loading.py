@@ -113,6 +113,7 @@ def test_mnist_is_not_taken_for_fashion_mnist(mnist_folder):
         ("~nobody-of-this-name/data.csv", "or a path.$"),
         ("x" * 5000, "or a path.$"),
         ("nul\0byte", "or a path.$"),
+        ("", "or a path.$"),
     ],
 )
 def test_an_unknown_name_is_met_with_the_nearest_names_and_the_hint_at_paths(name, suggestion):

@@ -305,6 +305,37 @@ def test_validation_data_takes_the_place_of_rows_set_aside() -> None:
     assert estimator.score(DIGITS[200:], DIGIT[200:]) == estimator.best_validation_score_
 
 
+@pytest.mark.parametrize(
+    ("learned", "validated", "named"),
+    [
+        (SPECIES, SPECIES + 1, "3"),
+        (SPECIES // 2, SPECIES, "2"),
+        (SPECIES, SPECIES.astype(str), "'0', '1', '2'"),
+        (SPECIES.astype(str), np.char.add("iris ", SPECIES.astype(str)), "'iris 0', 'iris 1', 'iris 2'"),
+        (SPECIES, np.arange(150), "3, 4, 5 and 144 more"),
+        (SPECIES, SPECIES / 4, "0.25, 0.5"),
+    ],
+    ids=["several classes", "two classes", "numbers as text", "names", "many", "no whole numbers"],
+)
+def test_labels_of_validation_data_that_were_not_learned_are_named(
+    learned: Any, validated: Any, named: str
+) -> None:
+    with pytest.raises(ValueError, match=f"validation_data has labels that y has not: {named}; leave their"):
+        MLPClassifier(**QUICK).fit(IRIS, learned, validation_data=(IRIS, validated))
+
+
+def test_validation_data_need_not_hold_every_class() -> None:
+    estimator = MLPClassifier(**QUICK).fit(IRIS, SPECIES, validation_data=(IRIS[:60], SPECIES[:60]))
+    assert estimator.validation_scores_[-1] == estimator.score(IRIS[:60], SPECIES[:60])
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_validation_data_must_have_the_columns_that_were_learned(kind: Any) -> None:
+    indicators = np.eye(3, dtype=int)[SPECIES]
+    with pytest.raises(ValueError, match="A row of y is 3 wide, but one of validation_data's y 2"):
+        kind(**QUICK).fit(IRIS, indicators, validation_data=(IRIS, indicators[:, :2]))
+
+
 def test_a_score_weighs_rows_as_they_were_given_not_their_classes() -> None:
     estimator = MLPClassifier(**QUICK, class_weight={0: 100.0, 1: 1.0, 2: 1.0})
     estimator.fit(IRIS, SPECIES, validation_data=(IRIS, SPECIES))
@@ -374,11 +405,16 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown solver": ({"solver": "adagrad"}, "The 'solver' parameter of MLPClassifier must be a str"),
     "a size of zero": ({"hidden_layer_sizes": (5, 0)}, r"hidden_layer_sizes must be > 0, got \[5, 0\]\."),
     "an unknown activation": ({"activation": ["swish"]}, "activation names 'swish', but must name only"),
+    "an activation that is no name": ({"activation": [["relu"]]}, r"activation names \['relu'\], but must"),
     "too many activations": (
         {"activation": ["relu", "tanh"]},
         "activation names 2 functions, but hidden_layer_sizes has 1 layers",
     ),
     "dropout for lbfgs": ({"solver": "lbfgs", "dropout": 0.5}, 'dropout is 0.5, but solver="lbfgs" looks'),
+    "a schedule for lbfgs": (
+        {"solver": "lbfgs", "schedule": "cosine"},
+        "schedule is 'cosine', but solver=\"lbfgs\" looks at all rows at once and has no use for it",
+    ),
     "callbacks for lbfgs": ({"solver": "lbfgs", "callbacks": [Callback()]}, 'but solver="lbfgs" looks at'),
     "a device NumPy has not": ({"device": "cuda"}, 'but the NumPy engine runs on "cpu" only'),
     "a class that is not there": (
@@ -393,6 +429,22 @@ def test_a_mistake_is_told_in_one_sentence(mistake: str) -> None:
     options, words = MISTAKES[mistake]
     with pytest.raises(ValueError, match=words):
         MLPClassifier(**options).fit(IRIS, SPECIES)
+
+
+def test_lbfgs_takes_all_options_that_it_can_honour(recwarn: pytest.WarningsRecorder) -> None:
+    options = {"initialization": "he_normal", "label_smoothing": 0.2, "class_weight": "balanced"}
+    plain = MLPClassifier(solver="lbfgs", max_iter=5, random_state=0).fit(IRIS, SPECIES[::-1] // 2)
+    for name, value in options.items():
+        estimator = MLPClassifier(solver="lbfgs", max_iter=5, random_state=0, **{name: value})
+        assert (weights(estimator.fit(IRIS, SPECIES[::-1] // 2)) != weights(plain)).any(), name
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_partial_fit_has_no_schedule(kind: Any) -> None:
+    with pytest.raises(ValueError, match=r"schedule is 'step', but partial_fit trains one epoch"):
+        kind(schedule="step").partial_fit(
+            IRIS, SPECIES, **({"classes": [0, 1, 2]} if kind is MLPClassifier else {})
+        )
 
 
 def test_mistakes_of_parameters_are_clearprops_errors_too() -> None:

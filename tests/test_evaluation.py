@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from sklearn.metrics import accuracy_score, classification_report, confusion_mat
 import clearprop as cp
 from clearprop.calibration import calibration_bins, expected_calibration_error
 from clearprop.data import Dataset, Scaling
-from clearprop.errors import DataError, InvalidArgument
+from clearprop.data.catalog import CATALOG
+from clearprop.errors import ClearpropWarning, DataError, InvalidArgument
 from clearprop.evaluation import _confusion, _report
+from clearprop.text_tables import table_lines
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +155,48 @@ def test_the_confusion_matrix_of_any_number_of_classes_fits_the_terminal(
             assert line.startswith(taken)
 
 
+@pytest.fixture
+def clothes(rng: np.random.Generator) -> cp.Evaluation:
+    """An evaluation whose names, calibration and numbers take much room."""
+    names = tuple(CATALOG["fashion-mnist"].class_names)
+    confusion = rng.integers(1, 40, (10, 10)) + 1000 * np.eye(10, dtype=int)
+    bins = calibration_bins(confidence := rng.uniform(0.1, 1, 10_000), rng.random(10_000) < confidence)
+    report = _report(confusion, names)
+    return cp.Evaluation("fashion-mnist", names, None, 0.88, 1.0, report, confusion, [], bins)
+
+
+def test_everything_fits_a_terminal_of_40_columns(clothes: cp.Evaluation) -> None:
+    texts = clothes.report_text(40), clothes.confusion_text(40), clothes.calibration_text(40)
+    lines = "\n".join(texts).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_a_folded_report_says_what_the_wide_one_says(clothes: cp.Evaluation) -> None:
+    for text in (clothes.report_text, clothes.calibration_text):
+        assert text(40).split() == text().split()
+        assert text(80) == text()
+    assert clothes.report_text() == str(clothes)
+
+
+def test_a_label_without_room_stands_on_the_line_before_its_figures() -> None:
+    rows = [("", "rows"), ("a", "   1"), None, ("a longer one", "  12")]
+    assert table_lines(rows, 80) == [
+        "              rows",
+        "           a     1",
+        "",
+        "a longer one    12",
+    ]
+    assert table_lines(rows, 17) == ["   rows", "a     1", "", "a longer one", "     12"]
+
+
+def test_a_count_is_never_parted_from_its_class(clothes: cp.Evaluation) -> None:
+    lines = clothes.confusion_text(40).splitlines()
+    for line in lines[3:]:
+        assert line.endswith(",") or line[-1].isdigit()
+        assert not line.lstrip()[0].isdigit()
+
+
 def test_long_names_of_classes_fit_the_terminal_too() -> None:
     names = ("x" * 100, "a short one", "another")
     text = evaluated(np.arange(9).reshape(3, 3), names).confusion_text(40)
@@ -197,6 +242,33 @@ def test_data_of_another_kind_is_refused(model: cp.Model) -> None:
     narrow = Dataset("narrow", x[:, :5].copy(), y, tuple("0123456789"), None, Scaling())
     with pytest.raises(DataError, match="the model takes rows of 784 numbers"):
         cp.evaluate(model, narrow)
+
+
+def test_classes_of_other_names_are_told(
+    model: cp.Model, digits: Dataset, recwarn: pytest.WarningsRecorder
+) -> None:
+    words = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    swapped = (*words[:3], "four", "three", *words[5:])
+    named = replace(digits, class_names=swapped, test=None)
+    with pytest.warns(
+        ClearpropWarning, match="Class 3 of digits is 'four', but the model was trained with 'three'"
+    ):
+        cp.evaluate(replace(model, class_names=words), named)
+    recwarn.clear()
+    # numbers say nothing of what they stand for
+    cp.evaluate(model, named)
+    cp.evaluate(replace(model, class_names=words), digits)
+    assert not recwarn.list
+
+
+def test_names_cannot_speak_to_the_terminal() -> None:
+    names = ("a\x1b[31m", "b\n")
+    confusion = np.array([[3, 0], [2, 0]])
+    report = _report(confusion, names)
+    evaluation = cp.Evaluation("any\r", names, None, 0.6, 1.0, report, confusion, [], ())
+    for text in (str(evaluation), evaluation.confusion_text(), evaluation.confusion_text(10)):
+        assert all(line.isprintable() for line in text.split("\n"))
+    assert "Every row is predicted as a\\x1b[31m" in str(evaluation)
 
 
 def test_mistakes_of_rows_that_are_no_images_cannot_be_drawn(model: cp.Model) -> None:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from terminal import on_a_terminal
 
 import clearprop as cp
 from clearprop.cli import main
 from clearprop.data import Dataset
 from clearprop.images import shade_text
 from clearprop.model_files import PARAMETERS_FILE, save_model
-
-PROGRAM = "import sys; from clearprop.cli import main; sys.exit(main())"
 
 
 @pytest.fixture(scope="module")
@@ -67,28 +63,6 @@ def test_json_has_every_class_of_every_image(
         assert list(each["probabilities"]) == list(model.class_names)
         assert list(each["probabilities"].values()) == pytest.approx(probabilities.tolist())
         assert each["class"] == model.class_names[probabilities.argmax()]
-
-
-def on_a_terminal(*arguments: str, columns: int = 80) -> str:
-    master, slave = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color"}
-    environment.pop("NO_COLOR", None)
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments], stdout=slave, stderr=slave, env=environment
-    ) as process:
-        os.close(slave)
-        shown = b""
-        while True:
-            try:
-                part = os.read(master, 65536)
-            except OSError:
-                break
-            if not part:
-                break
-            shown += part
-    os.close(master)
-    assert process.returncode == 0
-    return shown.decode()
 
 
 def test_a_terminal_gets_a_table(run: Path, pictures: list[str]) -> None:

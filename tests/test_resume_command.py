@@ -325,11 +325,24 @@ def test_a_signal_is_heard_before_the_training_too(
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_an_unfinished_run_is_not_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(small(tmp_path))
-    (tmp_path / "parameters.safetensors").unlink()
-    message = sentence(capsys, "evaluate", str(tmp_path))
-    assert f"The run in {tmp_path} is not finished; go on with it with clearprop train --resume" in message
+@pytest.mark.parametrize(
+    ("verb", "more"), [("evaluate", []), ("predict", ["seven.png"]), ("export", ["--onnx", "a.onnx"])]
+)
+def test_a_run_without_a_model_says_why_and_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, more: list[str]
+) -> None:
+    unfinished, diverged, begun = (tmp_path / name for name in ("my run", "diverged", "begun"))
+    main(small(unfinished))
+    (unfinished / "parameters.safetensors").unlink()
+    said = sentence(capsys, verb, str(unfinished), *more)
+    assert f"The run in {unfinished} is not finished and has no model yet; repeat the command" in said
+    assert f"(clearprop train goes on with --out '{unfinished}' --resume)" in said
+    main(small(diverged, "--activation", "identity", "--learning-rate", "1e9"))
+    assert f"The run in {diverged} diverged and has no model" in sentence(capsys, verb, str(diverged), *more)
+    begun.mkdir()
+    (begun / "run.lock").touch()
+    assert f"The run in {begun} is not finished" in sentence(capsys, verb, str(begun), *more)
+    assert f"There is no run in {tmp_path};" in sentence(capsys, verb, str(tmp_path), *more)
 
 
 def test_a_study_clears_up_after_a_run_that_was_killed_when_it_was_complete(

@@ -338,6 +338,21 @@ def test_seeds_must_be_a_whole_number(tmp_path: Path, digits: Dataset) -> None:
         run_study(small(tmp_path), digits, tmp_path / "out", seeds=0)
 
 
+def test_a_study_without_a_complete_run_has_no_results_but_says_how_to_go_on(
+    tmp_path: Path, digits: Dataset
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_study(small(tmp_path), digits, tmp_path / "out", progress_for=lambda *_: [Interrupt()])
+    with pytest.raises(StudyError, match=r"The study in .*out has no results yet, .*; repeat the command"):
+        read_results(tmp_path / "out")
+    # the runs of clearprop train lie in a folder of the same name
+    run = tmp_path / "runs" / "digits-1"
+    run.mkdir(parents=True)
+    (run / "config.json").touch()
+    with pytest.raises(StudyError, match=r"Cannot read .*results\.json"):
+        read_results(tmp_path)
+
+
 def test_damaged_results_are_refused_in_one_sentence(tmp_path: Path, digits: Dataset) -> None:
     out = tmp_path / "out"
     with pytest.raises(StudyError, match=r"Cannot read .*results\.json"):

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.text_tables import folded, table_lines
+
 N_BINS = 15
 
 
@@ -94,23 +96,31 @@ def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float:
     return sum(each.rows * abs(each.accuracy - each.confidence) for each in bins) / n_rows
 
 
-def calibration_text(bins: Sequence[CalibrationBin]) -> str:
+def calibration_text(bins: Sequence[CalibrationBin], width: int | None = None) -> str:
     """Return the bins as a table, and the expected calibration error over it.
 
     Parameters
     ----------
     bins : sequence of CalibrationBin
+    width : int or None
+        Columns there are; None is no limit.
     """
     error = expected_calibration_error(bins)
     rows = [
-        f"{f'{each.low:.2f} to {each.high:.2f}':>12}  {each.rows:7,}  {each.confidence:6.3f}  "
-        f"{each.accuracy:8.3f}  {each.accuracy - each.confidence:+6.3f}"
+        (
+            f"{each.low:.2f} to {each.high:.2f}",
+            f"{each.rows:7,}  {each.confidence:6.3f}  {each.accuracy:8.3f}  "
+            f"{each.accuracy - each.confidence:+6.3f}",
+        )
         for each in bins
     ]
     return "\n".join(
         [
-            f"Calibration: expected calibration error {error:.4f}, the mean gap over all rows",
-            f"{'confidence':>12}  {'rows':>7}  {'mean':>6}  {'accuracy':>8}  {'gap':>6}",
-            *rows,
+            *folded(
+                f"Calibration: expected calibration error {error:.4f}, the mean gap over all rows", width
+            ),
+            *table_lines(
+                [("confidence", f"{'rows':>7}  {'mean':>6}  {'accuracy':>8}  {'gap':>6}"), *rows], width
+            ),
         ]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from clearprop.calibration import (
     expected_calibration_error,
 )
 from clearprop.data.dataset import Dataset
-from clearprop.errors import InvalidArgument
+from clearprop.errors import ClearpropWarning, InvalidArgument
+from clearprop.evaluation_text import confusion_text, report_text
 from clearprop.model import Model
 
 if TYPE_CHECKING:
@@ -143,9 +144,15 @@ class Evaluation:
             ],
         }
 
-    def calibration_text(self) -> str:
-        """Return the calibration as a table: how often predictions of each confidence are right."""
-        return calibration_text(self.calibration)
+    def report_text(self, width: int | None = None) -> str:
+        """Return accuracy and the figures of each class as text, as ``str()`` does.
+
+        Parameters
+        ----------
+        width : int or None
+            Columns there are; None is no limit.
+        """
+        return report_text(self, width)
 
     def confusion_text(self, width: int = 80) -> str:
         """Return the confusion matrix as text.
@@ -156,55 +163,20 @@ class Evaluation:
             Columns there are. A matrix that is wider has a line for each true class instead, with what its
             rows were taken for.
         """
-        names = self.class_names
-        columns = [
-            [name, *(str(count) if count else "." for count in counts)]
-            for name, counts in zip(names, self.confusion.T.tolist(), strict=True)
-        ]
-        table = [["", *names], *columns]
-        widths = [max(map(len, column)) for column in table]
-        if sum(widths) + 2 * (len(widths) - 1) > width:
-            return self._confusion_lines(width)
-        lines = [
-            "  ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True))
-            for row in zip(*table, strict=True)
-        ]
-        return "\n".join(["Confusion matrix (rows: true class, columns: prediction)", *lines])
+        return confusion_text(self, width)
 
-    def _confusion_lines(self, width: int) -> str:
-        lines = ["Confusion matrix (true class: rows right, then what the others were taken for)"]
-        names = self.class_names
-        longest = max(map(len, names))
-        digits = len(str(self.confusion.sum(axis=1).max()))
-        for label, (name, counts) in enumerate(zip(names, self.confusion.tolist(), strict=True)):
-            others = sorted(set(range(len(names))) - {label}, key=lambda other: (-counts[other], other))
-            start = f"{name:>{longest}}: {counts[label]:>{digits}} of {sum(counts):>{digits}}  "
-            taken = ", ".join(f"{names[other]} {counts[other]}" for other in others if counts[other])
-            indent = " " * min(len(start), width // 2)
-            lines += textwrap.wrap(start + taken, width, subsequent_indent=indent)
-        return "\n".join(lines)
+    def calibration_text(self, width: int | None = None) -> str:
+        """Return the calibration as a table: how often predictions of each confidence are right.
+
+        Parameters
+        ----------
+        width : int or None
+            Columns there are; None is no limit.
+        """
+        return calibration_text(self.calibration, width)
 
     def __str__(self) -> str:
-        width = max(len("weighted avg"), *(len(name) for name in self.report))
-        n_rows = int(self.confusion.sum())
-        lines = [
-            f"{self.dataset_name}: accuracy {self.accuracy:.4f} on {n_rows:,} rows",
-            "",
-            f"{'':>{width}}  precision  recall     f1  support",
-        ]
-        for name, figures in self.report.items():
-            if name == "macro avg":
-                lines.append("")
-            lines.append(
-                f"{name:>{width}}  {figures['precision']:9.2f}  {figures['recall']:6.2f}  "
-                f"{figures['f1']:5.2f}  {figures['support']:7,.0f}"
-            )
-        if self.only_prediction is not None:
-            lines += [
-                "",
-                f"Every row is predicted as {self.only_prediction}: the network has collapsed to one class.",
-            ]
-        return "\n".join(lines)
+        return self.report_text()
 
     def __repr__(self) -> str:
         return (
@@ -254,6 +226,7 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
             f"{dataset.name} has {dataset.n_classes} classes, but the model tells {n_classes} apart; "
             "evaluate it on the kind of data it was trained on."
         )
+    _check_names(model, dataset)
     if len(dataset) == 0:
         raise InvalidArgument(f"{dataset.name} has no rows to evaluate.")
     probabilities = model.predict_proba(dataset.x)
@@ -286,6 +259,23 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
         ],
         calibration=calibration_bins(confidence, predictions == dataset.y),
     )
+
+
+def _check_names(model: Model, dataset: Dataset) -> None:
+    """Warn where a class has one name in the data and another in the model."""
+    numbers = tuple(map(str, range(dataset.n_classes)))
+    # numbers stand for any names, and a model from elsewhere may have none
+    if numbers in (model.class_names, dataset.class_names):
+        return
+    for label, (here, there) in enumerate(zip(dataset.class_names, model.class_names, strict=False)):
+        if here != there:
+            warnings.warn(
+                f"Class {label} of {dataset.name} is {here!r}, but the model was trained with {there!r} in "
+                "its place; classes are compared by their places, so see that they mean the same.",
+                ClearpropWarning,
+                stacklevel=3,
+            )
+            return
 
 
 def _confusion(

@@ -24,6 +24,7 @@ from clearprop.cli.report import report
 from clearprop.cli.study import study
 from clearprop.cli.train import train
 from clearprop.errors import ClearpropError, ClearpropWarning
+from clearprop.text_tables import printable
 
 USER_MISTAKE = 2
 DEFECT = 1
@@ -127,9 +128,7 @@ def _end(error: BaseException) -> int:
         print(f"{word}.", file=sys.stderr)
         return code
     if isinstance(error, ClearpropError):
-        # a name out of a file must not move the cursor of a terminal
-        sentence = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error))
-        print(f"Error: {sentence}", file=sys.stderr)
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
         return USER_MISTAKE
     if isinstance(error, MemoryError):
         print(

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from clearprop.cli.options import DataDir
+from clearprop.cli.options import DataDir, terminal_columns
+from clearprop.cli.runs import model_file, settings_beside
 from clearprop.errors import InvalidArgument
 
 
@@ -32,24 +33,24 @@ def evaluate(
     Example: clearprop evaluate runs/relu --data mnist --split test
     """
     from clearprop.arguments import check_choice
-    from clearprop.checkpoints import Checkpoints
     from clearprop.data import load_data
+    from clearprop.data.loading import load_again, remembered_folder
     from clearprop.evaluation import evaluate as evaluate_model
-    from clearprop.model_files import PARAMETERS_FILE, load_model, read_training
+    from clearprop.model_files import load_model, read_training
 
     check_choice("--split", split, ("train", "validation", "test"))
-    path = model / PARAMETERS_FILE if model.is_dir() else model
-    if model.is_dir() and not path.exists() and Checkpoints(model).present():
-        raise InvalidArgument(
-            f"The run in {model} is not finished; go on with it with clearprop train --resume first."
-        )
+    path = model_file(model)
     trained = load_model(path)
     training = read_training(path)
-    source = data or training.get("data")
+    source = training.get("data") if data is None else data
     # what a file says of itself may be anything
     if not isinstance(source, str):
         raise InvalidArgument(f"{path} does not say what it was trained on; name the data with --data.")
-    dataset = load_data(source, data_dir=data_dir)
+    origin = settings_beside(path)
+    if data is None:
+        dataset = load_again(source, origin, data_dir)
+    else:
+        dataset = load_data(source, data_dir or remembered_folder(source, origin))
     if split == "test":
         part = dataset.test
     else:
@@ -66,8 +67,9 @@ def evaluate(
     if as_json:
         print(json.dumps({"split": split, **evaluation.to_dict()}, allow_nan=False))
         return
-    print(evaluation)
+    columns = terminal_columns()
+    print(evaluation.report_text(columns))
     print()
     print(evaluation.confusion_text(shutil.get_terminal_size().columns))
     print()
-    print(evaluation.calibration_text())
+    print(evaluation.calibration_text(columns))

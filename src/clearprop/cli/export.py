@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from clearprop.cli.options import Overwrite, check_free
+from clearprop.cli.runs import model_file
 from clearprop.errors import InvalidArgument
 
 
@@ -43,7 +44,7 @@ def export(
     Example: clearprop export runs/relu --onnx digits.onnx
     """
     from clearprop.files import write_atomic
-    from clearprop.model_files import PARAMETERS_FILE, load_model
+    from clearprop.model_files import load_model
     from clearprop.onnx_files import onnx_bytes, onnx_signature
     from clearprop.torch_files import state_dict_bytes, torch_usage
 
@@ -53,7 +54,7 @@ def export(
         raise InvalidArgument("--input says what an ONNX graph takes; name the file with --onnx.")
     if arithmetic != "float64" and onnx is None:
         raise InvalidArgument("--arithmetic says what an ONNX graph computes in; name the file with --onnx.")
-    source = model / PARAMETERS_FILE if model.is_dir() else model
+    source = model_file(model)
     check_free("--onnx", onnx, overwrite, source)
     check_free("--torch", torch, overwrite, source)
     if onnx is not None and torch is not None and onnx.absolute() == torch.absolute():

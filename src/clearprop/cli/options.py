@@ -1,8 +1,9 @@
-"""Options that several verbs share, so that they mean the same everywhere."""
+"""What several verbs share, so that it means the same everywhere: options, and the terminal."""
 
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -47,3 +48,8 @@ def resume_command(out: Path) -> str:
     typed = [argument for argument in sys.argv[1:] if argument != "--resume"]
     named = any(argument.split("=")[0] == "--out" for argument in typed)
     return shlex.join(["clearprop", *typed, *([] if named else ["--out", str(out)]), "--resume"])
+
+
+def terminal_columns() -> int | None:
+    """Return how wide the terminal is of standard output is; None for a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

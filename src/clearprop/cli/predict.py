@@ -12,7 +12,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from clearprop.cli.runs import model_file, settings_beside
 from clearprop.errors import DataError, InvalidArgument
+from clearprop.text_tables import printable
 
 USER_MISTAKE = 2
 
@@ -49,13 +51,13 @@ def predict(
     from clearprop.arguments import check_choice, check_whole
     from clearprop.data.loading import preparation_of
     from clearprop.images import shade_text
-    from clearprop.model_files import PARAMETERS_FILE, load_model, read_training
+    from clearprop.model_files import load_model, read_training
     from clearprop.preparation import PREPARATIONS, prepare_image
 
     check_whole("--top", top, minimum=1)
-    path = model / PARAMETERS_FILE if model.is_dir() else model
     if prepare is not None:
         check_choice("--prepare", prepare, PREPARATIONS)
+    path = model_file(model)
     trained = load_model(path)
     if trained.image_shape is None:
         raise InvalidArgument(
@@ -69,7 +71,11 @@ def predict(
     if prepare is None:
         training = read_training(path)
         recorded = training.get("preparation")
-        prepare = recorded if recorded in PREPARATIONS else preparation_of(str(training.get("data")))
+        prepare = (
+            recorded
+            if recorded in PREPARATIONS
+            else preparation_of(str(settings_beside(path).get("data_path") or training.get("data")))
+        )
     rows, read = [], []
     for image in images:
         try:
@@ -88,14 +94,6 @@ def predict(
         _print(read, probabilities, trained.class_names, top, pictures)
     if len(read) < len(images):
         raise typer.Exit(USER_MISTAKE)
-
-
-def printable(text: str) -> str:
-    """Return text with an escape for each character that cannot be seen.
-
-    The name of a file can hold anything: a line break, or what makes a terminal change its colours.
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _print_json(images: list[Path], probabilities: NDArray[Any], class_names: tuple[str, ...]) -> None:

@@ -53,12 +53,14 @@ def study(
     Example: clearprop study --data mnist --seeds 3
     """
     from clearprop.data import load_data
+    from clearprop.data.loading import origin_of
     from clearprop.report import write_report
     from clearprop.study.definitions import load_study
     from clearprop.study.runner import run_study
 
     definition = load_study(name)
-    dataset = load_data(data or definition.data, data_dir=data_dir, progress=not quiet)
+    source = data or definition.data
+    dataset = load_data(source, data_dir=data_dir, progress=not quiet)
     folder = out or Path("results") / f"{definition.name}-{dataset.name}"
     try:
         with signals.held():
@@ -71,6 +73,7 @@ def study(
                 engine=engine,
                 device=device,
                 fresh=not resume,
+                origin=origin_of(source, data_dir),
                 command=command_line(),
                 progress_for=_unseen if quiet else _progress,
             )

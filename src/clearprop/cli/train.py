@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clearprop.cli import signals
-from clearprop.cli.options import DataDir, Device, Quiet, resume_command
+from clearprop.cli.options import DataDir, Device, Quiet, resume_command, terminal_columns
 from clearprop.errors import CheckpointError, InvalidArgument, TrainingDiverged
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def train(
     Example: clearprop train --data mnist --out runs/relu --hidden 500,250,100 --epochs 15
     """
     from clearprop.data import load_data
+    from clearprop.data.loading import origin_of
     from clearprop.engines import check_engine
     from clearprop.evaluation import evaluate
     from clearprop.recipe_files import load_recipe
@@ -127,16 +128,17 @@ def train(
     decide(settings, 1, 2, seed)
     check_engine(settings["engine"], device)
     dataset = load_data(data, data_dir=data_dir, progress=not quiet)
+    origin = origin_of(data, data_dir)
     decided = decide(settings, dataset.n_features, dataset.n_classes, seed)
     parts = dataset.split(validation=decided.validation, seed=seed)
     with signals.held():
         with contextlib.ExitStack() as stack:
             run_folder = _hold_run_folder(stack, out, dataset, overwrite, resume)
-            run = _train(run_folder, parts, decided, data, device, overwrite, resume, quiet)
+            run = _train(run_folder, parts, decided, data, origin, device, overwrite, resume, quiet)
         try:
             with signals.held(False):
                 if parts.test is not None:
-                    print(evaluate(run.model, parts.test))
+                    print(evaluate(run.model, parts.test).report_text(terminal_columns()))
                 print(run_folder.parameters_file)
         except KeyboardInterrupt as error:
             word, code = signals.ending(error)
@@ -149,6 +151,7 @@ def _train(
     parts: Splits,
     decided: Decided,
     data: str,
+    origin: dict[str, str | None],
     device: str,
     overwrite: bool,
     resume: bool,
@@ -156,13 +159,13 @@ def _train(
 ) -> Run:
     """Train into a folder, and keep what there is however it ends."""
     from clearprop.cli.safe_points import BetweenBatches
-    from clearprop.data.loading import preparation_of
+    from clearprop.data.loading import portable_name, preparation_of
     from clearprop.progress import ResumeNotice
     from clearprop.run_folder import RunRecorder
     from clearprop.training import train as train_network
 
     training = {
-        "data": data,
+        "data": portable_name(data),
         "validation": decided.validation,
         "recipe": decided.recipe.to_dict(),
         # clearprop predict makes pictures like these, when the data may be gone
@@ -170,6 +173,8 @@ def _train(
     }
     config = {
         "data": data,
+        # so that clearprop evaluate finds it again; never in the model file, which travels
+        **origin,
         "validation": decided.validation,
         "engine": decided.engine,
         "device": device,

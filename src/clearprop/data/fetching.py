@@ -76,14 +76,27 @@ def look_up(entry: CatalogEntry, file: DataFile, data_dir: Path | None, cache: P
     -------
     LocalFile
     """
-    names = {file.name: file.digest, file.name.removesuffix(".gz"): file.unpacked_digest}
-    folders = [] if data_dir is None else [data_dir / entry.name, data_dir]
-    candidates = [(folder / name, digest, False) for folder in folders for name, digest in names.items()]
+    places = [] if data_dir is None else _places(entry, file, data_dir)
+    candidates = [(path, digest, False) for path, digest in places]
     for path, digest, in_cache in [*candidates, (cache / file.name, file.digest, True)]:
         if path.is_file():
             found = _digest_of(path, digest)
             return LocalFile(file, "genuine" if found == digest else "damaged", path, found, in_cache)
     return LocalFile(file, "missing")
+
+
+def holds(data_dir: Path, entry: CatalogEntry) -> bool:
+    """Tell whether a folder has every file of a data set, genuine or not."""
+    return all(
+        any(path.is_file() for path, _ in _places(entry, file, data_dir)) for file in entry.files.values()
+    )
+
+
+def _places(entry: CatalogEntry, file: DataFile, data_dir: Path) -> list[tuple[Path, str]]:
+    """Return where a file may lie in a folder, each with the digest it must have there."""
+    names = {file.name: file.digest, file.name.removesuffix(".gz"): file.unpacked_digest}
+    folders = (data_dir / entry.name, data_dir)
+    return [(folder / name, digest) for folder in folders for name, digest in names.items()]
 
 
 def obtain(

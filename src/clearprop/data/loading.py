@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from clearprop.arguments import listed, nearest
 from clearprop.data.arrays import from_arrays
 from clearprop.data.catalog import CATALOG, CatalogEntry
 from clearprop.data.dataset import Dataset
-from clearprop.data.fetching import data_folder, obtain
+from clearprop.data.fetching import data_folder, holds, obtain
 from clearprop.data.formats import read_path
 from clearprop.data.idx import find_idx_files, read_idx_files
 from clearprop.errors import DataError
@@ -61,9 +62,10 @@ def load_data(
     """
     if isinstance(name_or_path, str) and name_or_path in CATALOG:
         return load_entry(CATALOG[name_or_path], data_folder(data_dir), progress=progress)
-    # these two leave what cannot be a path alone, where those of pathlib raise
-    path = Path(os.path.expanduser(name_or_path))
-    if not os.path.exists(path):
+    # these two leave what cannot be a path alone, where those of pathlib raise; of "" Path makes "."
+    expanded = os.path.expanduser(name_or_path)
+    path = Path(expanded)
+    if not os.path.exists(expanded):
         names = listed(CATALOG)
         raise DataError(
             f'There is no data set "{name_or_path}", and no file or folder of that name; give {names}, or a '
@@ -94,6 +96,77 @@ def preparation_of(name_or_path: str | os.PathLike[str]) -> str:
     except (OSError, ValueError):
         # a name that no file can have, as a model file may claim
         return "mnist"
+
+
+def origin_of(
+    name_or_path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None
+) -> dict[str, str | None]:
+    """Return where a data set lies on this machine, for the settings of a run that is to be read again.
+
+    Parameters
+    ----------
+    name_or_path, data_dir
+        As ``load_data`` took them.
+
+    Returns
+    -------
+    dict
+        Absolute paths: ``"data_path"`` of the user's own data, ``"data_dir"`` that was looked at for files of
+        the catalog; None for the other, and where there was none.
+    """
+    if isinstance(name_or_path, str) and name_or_path in CATALOG:
+        folder = data_folder(data_dir) if CATALOG[name_or_path].files else None
+        return {"data_path": None, "data_dir": None if folder is None else str(folder.resolve())}
+    return {"data_path": str(Path(os.path.expanduser(name_or_path)).resolve()), "data_dir": None}
+
+
+def portable_name(name_or_path: str) -> str:
+    """Return what a model file, which travels, calls its data: of an absolute path the last part alone."""
+    path = Path(os.path.expanduser(name_or_path))
+    return path.name if path.is_absolute() else name_or_path
+
+
+def remembered_folder(name: str, origin: Mapping[str, object]) -> Path | None:
+    """Return the folder where the files of a data set were found before, if it still has them.
+
+    Parameters
+    ----------
+    name : str
+        As ``load_data`` takes it.
+    origin : mapping
+        What ``origin_of`` returned, as a file holds it: so it may hold anything, or nothing.
+    """
+    folder = origin.get("data_dir")
+    if name in CATALOG and isinstance(folder, str) and holds(Path(folder), CATALOG[name]):
+        return Path(folder)
+    return None
+
+
+def load_again(name: str, origin: Mapping[str, object], data_dir: Path | None = None) -> Dataset:
+    """Load the data set that a model was trained on, from where it lay or where its name leads now.
+
+    Parameters
+    ----------
+    name : str
+        What the model file calls it.
+    origin : mapping
+        As ``remembered_folder`` has it.
+    data_dir : pathlib.Path or None
+        As ``load_data`` has it.
+
+    Raises
+    ------
+    DataError, FetchError
+        As ``load_data``; or if the user's own data is in neither place.
+    """
+    path = origin.get("data_path")
+    if isinstance(path, str) and os.path.exists(path):
+        return load_data(path)
+    if name not in CATALOG and not os.path.exists(os.path.expanduser(name)):
+        raise DataError(
+            f"The data that the model was trained on, {path or name}, is not there; name it with --data."
+        )
+    return load_data(name, data_dir or remembered_folder(name, origin))
 
 
 def load_entry(

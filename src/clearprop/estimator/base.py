@@ -82,6 +82,11 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
     ) -> Self:
         if incremental and self.early_stopping:
             raise InvalidArgument("partial_fit does not support early_stopping=True")
+        if incremental and self.schedule != "constant":
+            raise InvalidArgument(
+                f"schedule is {self.schedule!r}, but partial_fit trains one epoch and does not know how many "
+                "will follow; leave schedule out, or train with fit."
+            )
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         x, y = self._checked(x, y, reset=first)
         targets = self._learned_targets(y, incremental=incremental)
@@ -92,7 +97,7 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
             dtype = np.dtype(np.float32 if x.dtype == np.float32 else np.float64)
             self._initialize(x.shape[1], dtype, random)
         if self.solver in STOCHASTIC_SOLVERS:
-            validation = self._validation(validation_data)
+            validation = self._validation(validation_data, targets)
             parameters = fit_stochastic(
                 self, data, validation, self._parameters(), random, incremental=incremental
             )
@@ -154,7 +159,7 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
             return given, given
         return given, of_classes if given is None else of_classes * given
 
-    def _validation(self, given: Any) -> TrainingData | None:
+    def _validation(self, given: Any, targets: NDArray[Any]) -> TrainingData | None:
         """Return the validation set that fit was given, checked, if there is one."""
         if given is None:
             return None
@@ -162,7 +167,13 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
             raise InvalidArgument(_VALIDATION)
         x, y = self._checked(*given[:2], reset=False)
         weight = _check_sample_weight(given[2], x) if len(given) == 3 and given[2] is not None else None
-        return TrainingData(x, self._encoded(y), weight, weight)
+        encoded = self._encoded(self._known(y))
+        if encoded.shape[1:] != targets.shape[1:]:
+            raise InvalidArgument(
+                f"A row of y is {targets.shape[1]} wide, but one of validation_data's y {encoded.shape[1]}; "
+                "give both the same columns."
+            )
+        return TrainingData(x, encoded, weight, weight)
 
     def _parameters(self) -> Parameters:
         """Return the fitted parameters as they are now, whoever set them."""
@@ -239,6 +250,10 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
     @abstractmethod
     def _score(self, outputs: FloatArray, targets: NDArray[Any], sample_weight: FloatArray | None) -> float:
         """Return how good outputs are, the higher the better."""
+
+    def _known(self, y: Any) -> Any:
+        """Return the targets of a validation set; raise InvalidArgument if no network could predict them."""
+        return y
 
     def _class_weights(self, y: Any, *, incremental: bool) -> FloatArray | None:
         """Return the weight of each row's class."""

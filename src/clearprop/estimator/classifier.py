@@ -19,6 +19,9 @@ from clearprop.estimator.base import FloatArray, MultilayerPerceptron
 from clearprop.estimator.labels import BINARY, MULTICLASS, Labels, dense, learn_labels
 from clearprop.estimator.parameters import CLASSIFIER_CONSTRAINTS, check_parameters
 
+#: Of labels that are wrong, how many an error names.
+MOST_NAMED = 3
+
 
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc]
     """Multilayer perceptron that tells classes apart: scikit-learn's interface, Clearprop's engines.
@@ -320,6 +323,19 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
 
     def _encoded(self, y: Any) -> NDArray[Any]:
         return self._labels.encode(_column(y))
+
+    def _known(self, y: Any) -> Any:
+        if not type_of_target(y).startswith("multilabel"):
+            known = set(self.classes_.tolist())
+            unknown = [label for label in dict.fromkeys(_column(y).tolist()) if label not in known]
+            if unknown:
+                named = ", ".join(map(repr, unknown[:MOST_NAMED]))
+                more = f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
+                raise InvalidArgument(
+                    f"validation_data has labels that y has not: {named}{more}; leave their rows out, or "
+                    "give rows of these classes in y too."
+                )
+        return y
 
     def _output(self) -> str:
         return "softmax" if self._labels.kind == MULTICLASS else "logistic"

@@ -85,7 +85,9 @@ REGRESSOR_CONSTRAINTS: Mapping[str, list[Any]] = MappingProxyType(
 )
 
 #: What solver="lbfgs" cannot do, with the value that asks for nothing.
-_NOT_WITH_LBFGS: Mapping[str, Any] = MappingProxyType({"dropout": 0, "callbacks": None, "restore_best": None})
+_NOT_WITH_LBFGS: Mapping[str, Any] = MappingProxyType(
+    {"dropout": 0, "schedule": "constant", "callbacks": None, "restore_best": None}
+)
 
 
 def check_parameters(estimator: Any) -> None:
@@ -137,7 +139,7 @@ def _check_activations(given: Any, sizes: list[Any]) -> None:
     if isinstance(given, str):
         return
     for name in given:
-        if name not in ACTIVATION_NAMES:
+        if not isinstance(name, str) or name not in ACTIVATION_NAMES:
             raise InvalidArgument(
                 f"activation names {name!r}, but must name only {', '.join(map(repr, ACTIVATION_NAMES))}."
             )

@@ -15,6 +15,8 @@ from clearprop.files import write_atomic
 
 SCHEMA_VERSION = 1
 RESULTS_FILE = "results.json"
+#: The runs of a study, which come before its results: experiment, seed, and what each was begun with.
+BEGUN_RUNS = "runs/*/*/config.json"
 
 
 class Record(BaseModel):
@@ -207,6 +209,11 @@ def read_results(folder: str | os.PathLike[str]) -> StudyResults:
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
+        if any(Path(folder).glob(BEGUN_RUNS)) and not path.exists():
+            raise StudyError(
+                f"The study in {folder} has no results yet, since it is not finished; repeat the command "
+                "that began it, which goes on from there."
+            ) from None
         raise StudyError(
             f"Cannot read {path}: {error.strerror or error}; name the folder that clearprop study wrote."
         ) from None

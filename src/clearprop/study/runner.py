@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -51,6 +51,7 @@ def run_study(
     engine: str | None = None,
     device: str = "auto",
     fresh: bool = False,
+    origin: Mapping[str, str | None] | None = None,
     command: str = "",
     progress_for: ProgressFor | None = None,
 ) -> StudyResults:
@@ -75,6 +76,8 @@ def run_study(
         For experiments on the PyTorch engine.
     fresh : bool, default False
         Repeat what is complete, too.
+    origin : mapping or None
+        Where the data lies here, as ``clearprop.data.loading.origin_of`` tells it; kept with each run.
     command : str
         What makes this study again, for the report.
     progress_for : callable or None
@@ -114,7 +117,7 @@ def run_study(
         remove_leftovers(folder, (RESULTS_FILE,))
         plans = list(zip(*by_seed, strict=True))
         try:
-            _run_all(plans, dataset, digest, folder, device, fresh, progress_for, done)
+            _run_all(plans, dataset, digest, folder, device, fresh, origin or {}, progress_for, done)
         finally:
             # an interruption keeps what is complete; where nothing is, an earlier study's results stay
             if done:
@@ -131,6 +134,7 @@ def _run_all(
     folder: Path,
     device: str,
     fresh: bool,
+    origin: Mapping[str, str | None],
     progress_for: ProgressFor | None,
     done: dict[str, list[SeedResult]],
 ) -> None:
@@ -138,7 +142,8 @@ def _run_all(
     for number, each in enumerate(in_order, start=1):
         seed = each.recipe.seed
         place = f"runs/{each.name}/{seed}"
-        config = run_config(each, digest, device)
+        # not in the fingerprint: a run is the same wherever its data lies
+        config = {**run_config(each, digest, device), **origin}
         result = None if fresh else finished(folder / place, config)
         if result is None:
             callbacks = progress_for(each.name, seed, number, len(in_order)) if progress_for else ()
