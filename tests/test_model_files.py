@@ -501,6 +501,16 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.parametrize("version", ["9.9..3", "9.9.dev3", "9.9.9.9.9", "9.9.", "0.1..", "9.9a..1"])
+@pytest.mark.parametrize("change", [{"format_version": 99}, {"network": {"layer_sizes": [6, 3], "x": 1}}])
+def test_a_version_of_any_form_is_no_obstacle_to_the_sentence(
+    tmp_path: Path, version: str, change: dict[str, Any]
+) -> None:
+    tensors, described = parts(tmp_path)
+    written = {**described, **change, "clearprop_version": version, "read_since": version}
+    check(write_file(tmp_path / "new.safetensors", tensors, written).read_bytes())
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     field=st.sampled_from(["format_version", "network", "scaling", "class_names", "image_shape", "training"]),

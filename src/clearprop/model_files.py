@@ -31,7 +31,8 @@ METADATA_KEY = "clearprop"
 #: What a model is called in a run's folder.
 PARAMETERS_FILE = "parameters.safetensors"
 MOST_LAYERS = MOST_TENSORS // 2
-_VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){1,3}([a-z.+][a-z0-9.+]{0,20})?")
+# the numbers, then what a development version has behind them
+_VERSION = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,4}){1,3})(?:[a-z.+][a-z0-9.+]{0,20})?")
 _GREATEST = float(np.finfo(np.float64).max)
 # a name of an activation or the like; what is longer is none
 _LONGEST_NAME = 60
@@ -208,7 +209,7 @@ def _is_version(value: object) -> TypeGuard[str]:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.match(r"[0-9.]*[0-9]", version)[0].split("."))  # type: ignore[index]
+    return tuple(map(int, _VERSION.fullmatch(version)[1].split(".")))  # type: ignore[index]
 
 
 def _model(described: dict[str, Any]) -> Model:
