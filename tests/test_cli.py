@@ -271,7 +271,6 @@ def test_the_runs_of_a_study_remember_their_data(
 def test_train_writes_every_option_into_the_run(tmp_path: Path) -> None:
     options = [
         "--hidden", "8,6", "--activation", "tanh,relu", "--initialization", "he_normal", "--dropout", "0.1",
-        "--input-dropout", "0.05", "--dropout-noise", "gaussian",
         "--optimizer", "adamw", "--learning-rate", "0.002", "--schedule", "cosine", "--weight-decay", "0.01",
         "--label-smoothing", "0.05", "--early-stopping", "5", "--epochs", "1", "--batch-size", "32",
         "--validation", "0.25", "--seed", "3", "--sam-rho", "0.05",
@@ -280,7 +279,7 @@ def test_train_writes_every_option_into_the_run(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["network"] == {
         "layer_sizes": [784, 8, 6, 10], "activation": ["tanh", "relu"], "initialization": "he_normal",
-        "dropout": 0.1, "output": "softmax", "input_dropout": 0.05, "dropout_noise": "gaussian",
+        "dropout": 0.1, "output": "softmax",
     }  # fmt: skip
     assert config["recipe"] == {
         "optimizer": "adamw", "learning_rate": 0.002, "schedule": "cosine", "weight_decay": 0.01, "epochs": 1,

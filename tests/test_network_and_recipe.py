@@ -36,7 +36,6 @@ from clearprop.schedules import SCHEDULES
         ({"dropout": -0.1}, "dropout is -0.1"),
         ({"input_dropout": 1}, "input_dropout is 1, but must be a number at least 0 and less than 1"),
         ({"dropout": float("nan")}, "dropout is nan"),
-        ({"dropout_noise": "normal"}, "dropout_noise is 'normal', but must be one of \"bernoulli\""),
         ({"output": "linear"}, "output is 'linear'"),
     ],
 )
@@ -96,16 +95,14 @@ def test_numpy_numbers_become_plain_ones() -> None:
 
 
 def test_both_can_be_made_again_from_their_plain_values() -> None:
-    network = Network(
-        (4, 3, 2, 2), ("tanh", "relu"), dropout=0.1, input_dropout=0.2, dropout_noise="gaussian"
-    )
+    network = Network((4, 3, 2, 2), ("tanh", "relu"), dropout=0.1, input_dropout=0.2)
     recipe = Recipe(optimizer="adamw", early_stopping=3)
     assert Network(**network.to_dict()) == network
     assert Recipe(**recipe.to_dict()) == recipe
 
 
-def test_a_network_without_what_is_newer_reads_as_earlier_versions_wrote_it() -> None:
-    assert Network((4, 2)).to_dict().keys().isdisjoint({"input_dropout", "dropout_noise"})
+def test_a_network_without_dropout_of_its_inputs_reads_as_earlier_versions_wrote_it() -> None:
+    assert "input_dropout" not in Network((4, 2)).to_dict()
 
 
 def test_what_an_earlier_version_wrote_is_still_a_recipe() -> None:

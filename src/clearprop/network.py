@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from types import MappingProxyType
 from typing import Any
 
 from clearprop.activations import ACTIVATIONS
@@ -15,9 +14,6 @@ from clearprop.initialization import INITIALIZATIONS
 from clearprop.losses import LOSSES_OF_OUTPUT
 
 OUTPUTS = tuple(LOSSES_OF_OUTPUT)
-DROPOUT_NOISES = ("bernoulli", "gaussian")
-#: Fields that ``to_dict`` leaves out where they have these values, and which files may be without.
-NEWER_FIELDS: Mapping[str, Any] = MappingProxyType({"input_dropout": 0.0, "dropout_noise": "bernoulli"})
 # 256 GiB of float32: beyond it a size is a slip of the finger
 MAX_PARAMETERS = 2**36
 
@@ -42,9 +38,6 @@ class Network:
         several labels at once), ``"identity"`` into any numbers, ``"exponential"`` into positive ones.
     input_dropout : float, default 0.0
         The share of inputs left out in a training step, from 0 up to but not including 1.
-    dropout_noise : str, default "bernoulli"
-        ``"bernoulli"`` leaves units out; ``"gaussian"`` leaves none out, but multiplies each by its own
-        number around 1, with the variance that leaving out would have.
 
     Raises
     ------
@@ -58,7 +51,6 @@ class Network:
     dropout: float = 0.0
     output: str = "softmax"
     input_dropout: float = 0.0
-    dropout_noise: str = "bernoulli"
 
     def __init__(
         self,
@@ -68,7 +60,6 @@ class Network:
         dropout: float = 0.0,
         output: str = "softmax",
         input_dropout: float = 0.0,
-        dropout_noise: str = "bernoulli",
     ) -> None:
         if isinstance(layer_sizes, str) or not isinstance(layer_sizes, Sequence) or len(layer_sizes) < 2:
             raise InvalidArgument(
@@ -100,7 +91,6 @@ class Network:
             check_choice("activation", name, ACTIVATIONS)
         check_choice("initialization", initialization, INITIALIZATIONS)
         check_choice("output", output, OUTPUTS)
-        check_choice("dropout_noise", dropout_noise, DROPOUT_NOISES)
         # a frozen dataclass with slots has no other way to set its fields
         for field, value in (
             ("layer_sizes", sizes),
@@ -109,7 +99,6 @@ class Network:
             ("dropout", check_number("dropout", dropout, minimum=0.0, below=1.0)),
             ("output", output),
             ("input_dropout", check_number("input_dropout", input_dropout, minimum=0.0, below=1.0)),
-            ("dropout_noise", dropout_noise),
         ):
             object.__setattr__(self, field, value)
 
@@ -128,10 +117,9 @@ class Network:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values; ``Network(**d)`` makes the network again."""
         fields = asdict(self)
-        # files of a time before them are without them, and so are those they could read
-        for name, default in NEWER_FIELDS.items():
-            if fields[name] == default:
-                del fields[name]
+        # files of a time before it are without it, and so are those they could read
+        if not self.input_dropout:
+            del fields["input_dropout"]
         return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
     def _repr_html_(self) -> str:

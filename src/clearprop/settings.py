@@ -30,7 +30,6 @@ class Settings(Table):
     initialization: str | None = None
     dropout: float | None = None
     input_dropout: float | None = None
-    dropout_noise: str | None = None
     optimizer: str | None = None
     learning_rate: float | None = None
     schedule: str | None = None
@@ -85,7 +84,7 @@ def decide(settings: Mapping[str, Any], n_features: int, n_classes: int, seed: i
     check_choice("engine", engine, ENGINES)
     check_choice("dtype", dtype, DTYPES)
     validation = rest.pop("validation", None)
-    of_network = ("activation", "initialization", "dropout", "input_dropout", "dropout_noise")
+    of_network = ("activation", "initialization", "dropout", "input_dropout")
     network = Network(
         (n_features, *rest.pop("hidden", ()), n_classes),
         **{name: rest.pop(name) for name in of_network if name in rest},

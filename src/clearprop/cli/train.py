@@ -51,10 +51,6 @@ def train(
     ] = None,
     dropout: Annotated[float | None, _setting("Share of hidden units left out in a step; 0.")] = None,
     input_dropout: Annotated[float | None, _setting("Share of inputs left out in a step; 0.")] = None,
-    dropout_noise: Annotated[
-        str | None,
-        _setting("bernoulli (the default) leaves units out; gaussian multiplies them by noise around 1."),
-    ] = None,
     optimizer: Annotated[
         str | None, _setting("sgd (the default), momentum, nesterov, adam, adam_hat or adamw.")
     ] = None,
@@ -107,7 +103,6 @@ def train(
         "initialization": initialization,
         "dropout": dropout,
         "input_dropout": input_dropout,
-        "dropout_noise": dropout_noise,
         "optimizer": optimizer,
         "learning_rate": learning_rate,
         "schedule": schedule,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -182,33 +181,15 @@ def dropout_masks(
     -------
     list of ndarray (batch, fan_in) or None
         For each layer 0 where one of its inputs is left out, else 1 / (1 - dropout), so that what is
-        expected of the layer is the same with and without (Srivastava et al. 2014); with Gaussian noise
-        numbers of mean 1 and the same variance, dropout / (1 - dropout) (section 10 there). None where
-        nothing is left out. Empty if that is so everywhere.
+        expected of the layer is the same with and without (Srivastava et al. 2014); None where nothing is
+        left out. Empty if that is so everywhere.
     """
     if not (network.dropout or network.input_dropout):
         return []
     shares = (network.input_dropout, *(network.dropout,) * (len(network.layer_sizes) - 2))
-    draw = _gaussian if network.dropout_noise == "gaussian" else _bernoulli
     return [
-        draw(rng, (batch, units), share, dtype) if share else None
+        (rng.random((batch, units), dtype=np.float32) >= share).astype(dtype) / dtype.type(1 - share)
+        if share
+        else None
         for units, share in zip(network.layer_sizes, shares, strict=False)
     ]
-
-
-# both draw float32, so that a training in float64 is given the same numbers
-def _bernoulli(
-    rng: np.random.Generator, shape: tuple[int, int], share: float, dtype: np.dtype[Any]
-) -> FloatArray:
-    mask: FloatArray = (rng.random(shape, dtype=np.float32) >= share).astype(dtype)
-    mask /= dtype.type(1 - share)
-    return mask
-
-
-def _gaussian(
-    rng: np.random.Generator, shape: tuple[int, int], share: float, dtype: np.dtype[Any]
-) -> FloatArray:
-    mask: FloatArray = rng.standard_normal(shape, dtype=np.float32).astype(dtype, copy=False)
-    mask *= dtype.type(math.sqrt(share / (1 - share)))
-    mask += 1
-    return mask

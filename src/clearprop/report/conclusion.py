@@ -9,7 +9,6 @@ from statistics import fmean
 from typing import Any
 
 from clearprop.losses import double_softmax_floor
-from clearprop.network import NEWER_FIELDS
 from clearprop.recipe import Recipe
 from clearprop.report.ranking import CONFIDENCE, Interval, interval, separated_groups
 from clearprop.report.words import accuracy, counted, listed, signed, with_spread
@@ -115,7 +114,6 @@ WORDS = {
     "initialization": "initialization",
     "dropout": "dropout",
     "input_dropout": "dropout of the inputs",
-    "dropout_noise": "noise of dropout",
     "optimizer": "optimizer",
     "learning_rate": "learning rate",
     "schedule": "schedule",
@@ -171,7 +169,7 @@ def _differences(first: ExperimentResult, second: ExperimentResult) -> list[str]
 
 def _settings(experiment: ExperimentResult) -> dict[str, Any]:
     """Return every setting; one that results of an earlier version do not name had its default."""
-    defaults = {**NEWER_FIELDS, **Recipe().to_dict()}
+    defaults = {**Recipe().to_dict(), "input_dropout": 0.0}
     return {**defaults, **experiment.network, **experiment.recipe, "engine": experiment.engine}
 
 

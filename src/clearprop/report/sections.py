@@ -140,8 +140,6 @@ def _configuration(experiment: ExperimentResult, run: SeedResult) -> Iterator[tu
         yield "Dropout", f"{network['dropout']:g}"
     if network.get("input_dropout"):
         yield "Dropout of the inputs", f"{network['input_dropout']:g}"
-    if network.get("dropout_noise", "bernoulli") != "bernoulli":
-        yield "Noise of dropout", network["dropout_noise"]
     yield "Optimizer", recipe["optimizer"]
     rate = f"{recipe['learning_rate']:g}"
     yield (
