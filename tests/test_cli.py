@@ -178,6 +178,21 @@ def test_a_narrow_terminal_gets_what_fits_it_and_a_pipe_what_it_always_got(tmp_p
     assert "              precision  recall     f1  support" in piped
 
 
+def test_a_study_on_a_narrow_terminal_loses_no_figure(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(
+        'name = "small"\ntitle = "Small"\n[defaults]\nhidden = [8]\nepochs = 1\n'
+        '[[experiments]]\nname = "a-name-that-needs-room"\n'
+    )
+    arguments = ("study", str(tmp_path / "small.toml"), "--quiet", "--out", str(tmp_path / "out"))
+    narrow = on_a_terminal(*arguments, columns=40)
+    assert "a-name-that-needs-room (numpy)\r\n  test accuracy: 0." in narrow
+    wide = on_a_terminal(*arguments)
+    assert "\N{HORIZONTAL ELLIPSIS}" not in narrow + wide
+    figures = [line.split(": ")[1] for line in narrow.splitlines() if ": " in line]
+    assert len(figures) == 5
+    assert all(figure in wide for figure in figures)
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     """Return a file with 200 rows of 3 classes."""

@@ -389,7 +389,6 @@ def test_what_is_left_of_the_inputs_is_scaled_up(digits: Dataset) -> None:
     assert mask is not None
     assert set(np.unique(mask)) == {np.float32(0), np.float32(1) / np.float32(0.75)}
     assert mask.mean() == pytest.approx(1, abs=0.005)
-<<<<<<< HEAD
 
 
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
@@ -446,5 +445,3 @@ def moved(parameters: Parameters, by: Parameters, factor: float) -> Parameters:
         (weight + factor * of_weight, bias + factor * of_bias)
         for (weight, bias), (of_weight, of_bias) in zip(parameters, by, strict=True)
     ]
-=======
->>>>>>> parent of a1987b4 (Dropout may multiply by Gaussian noise instead of leaving units out)

@@ -179,7 +179,7 @@ def test_a_model_of_a_table_cannot_look_at_images(
     assert main(["predict", "table.safetensors", *pictures]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("Error: table.safetensors was trained on rows of a table, not on images")
+    assert err.startswith("Error: table.safetensors does not say that its rows are images, so")
     assert err.count("\n") == 1
 
 

@@ -336,7 +336,7 @@ def test_a_run_without_a_model_says_why_and_what_to_do(
     (unfinished / "parameters.safetensors").unlink()
     said = sentence(capsys, verb, str(unfinished), *more)
     assert f"The run in {unfinished} is not finished and has no model yet; repeat the command" in said
-    assert f"(clearprop train goes on with --out '{unfinished}' --resume)" in said
+    assert f"(clearprop train goes on with --out '{unfinished}' --resume; what clearprop.train" in said
     main(small(diverged, "--activation", "identity", "--learning-rate", "1e9"))
     assert f"The run in {diverged} diverged and has no model" in sentence(capsys, verb, str(diverged), *more)
     begun.mkdir()

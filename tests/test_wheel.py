@@ -74,6 +74,6 @@ def test_the_wheel_says_in_one_sentence_how_to_get_the_torch_engine(python: Path
         assert result.stdout == ""
         assert result.stderr == (
             "Error: The PyTorch engine is not installed; "
-            'get it with pip install "clearprop[torch]", or choose the NumPy engine.\n'
+            'get it with pip install "clearprop[torch]", or choose engine="numpy" (--engine numpy).\n'
         )
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]

@@ -61,7 +61,8 @@ def predict(
     trained = load_model(path)
     if trained.image_shape is None:
         raise InvalidArgument(
-            f"{path} was trained on rows of a table, not on images, so it cannot predict from an image."
+            f"{path} does not say that its rows are images, so it cannot predict from one; if they are, "
+            "import it again with --image-shape, and else use it in Python, with clearprop.load."
         )
     if trained.network.output != "softmax":
         raise InvalidArgument(

@@ -59,5 +59,6 @@ def model_file(place: Path) -> Path:
         raise InvalidArgument(f"There is no run in {place}; name the folder of a run, or a model file.")
     raise InvalidArgument(
         f"The run in {place} is not finished and has no model yet; repeat the command that began it "
-        f"(clearprop train goes on with --out {shlex.quote(str(place))} --resume)."
+        f"(clearprop train goes on with --out {shlex.quote(str(place))} --resume; what clearprop.train in "
+        "Python keeps here are checkpoints, and its model is saved with run.model.save)."
     )

@@ -104,6 +104,7 @@ def _progress(name: str, seed: int, number: int, total: int) -> Sequence[Callbac
 
 def _print_summary(results: StudyResults) -> None:
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
 
     from clearprop.study.results import spread
@@ -114,28 +115,41 @@ def _print_summary(results: StudyResults) -> None:
     table.add_column("experiment", no_wrap=True)
     table.add_column("engine")
     parts = ("test",) if several else ("test", "train")
-    for column in (*(f"{part}\naccuracy" for part in parts), "classes", "seconds", "rows/s"):
+    columns = (*(f"{part}\naccuracy" for part in parts), "classes", "seconds", "rows/s")
+    for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
+    rows: list[tuple[str, ...]] = []
     for experiment in results.experiments:
         complete = experiment.complete
         if not complete:
-            table.add_row(experiment.name, experiment.engine, "diverged", *["-"] * (len(parts) + 2))
+            rows.append((experiment.name, experiment.engine, "diverged", *["-"] * (len(parts) + 2)))
             continue
         shares = []
         for part in parts:
             mean, deviation = spread(experiment.accuracies(part))
             shares.append(f"{mean:.4f} ± {deviation:.4f}" if several else f"{mean:.4f}")
         counts = {len(result.evaluations["test"].predicted_classes) for result in complete}
-        table.add_row(
-            experiment.name,
-            experiment.engine,
-            *shares,
-            "-".join(str(count) for count in sorted({min(counts), max(counts)})),
-            f"{spread([result.seconds for result in complete])[0]:.1f}",
-            f"{spread([result.rows_per_second or 0 for result in complete])[0]:,.0f}",
+        rows.append(
+            (
+                experiment.name,
+                experiment.engine,
+                *shares,
+                "-".join(str(count) for count in sorted({min(counts), max(counts)})),
+                f"{spread([result.seconds for result in complete])[0]:.1f}",
+                f"{spread([result.rows_per_second or 0 for result in complete])[0]:,.0f}",
+            )
         )
+    for row in rows:
+        table.add_row(*row)
     console = Console()
     if not console.is_terminal:
         # a pipe has no width
         console = Console(width=200)
+    elif Measurement.get(console, console.options.update(max_width=1000), table).maximum > console.width:
+        # too narrow for a table: figures that are cut short would tell nothing
+        for name, engine, *figures in rows:
+            print(f"{name} ({engine})")
+            for column, figure in zip(columns, figures, strict=True):
+                print(f"  {column.replace(chr(10), ' ')}: {figure}")
+        return
     console.print(table)

@@ -34,7 +34,7 @@ def check_engine(name: str, device: str = "auto") -> None:
             raise
         raise EngineUnavailable(
             'The PyTorch engine is not installed; get it with pip install "clearprop[torch]", '
-            "or choose the NumPy engine."
+            'or choose engine="numpy" (--engine numpy).'
         ) from None
     torch_engine.choose_device(device)
 
