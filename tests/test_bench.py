@@ -23,7 +23,7 @@ def timed(*seconds: float, **facts: object) -> list[Answer]:
     return [Answer(seconds=each, **facts) for each in seconds]
 
 
-def test_contestants_take_turns_round_by_round() -> None:
+def test_contestants_take_turns_and_each_round_begins_with_another() -> None:
     turns: list[tuple[str, int]] = []
 
     def run(job: Job) -> Answer:
@@ -34,7 +34,8 @@ def test_contestants_take_turns_round_by_round() -> None:
     answers = take_turns(
         TINY, CONTESTANTS[:3], 2, lambda who, number: Job(who.name, TINY, number, 1, ""), run, lines.append
     )
-    assert turns == [(name, number) for number in (0, 1) for name in ("clearprop", "jax", "torch-eager")]
+    names = ("clearprop", "jax", "torch-eager", "clearprop")
+    assert turns == [(name, number) for number in (0, 1) for name in names[number : number + 3]]
     assert {name: len(given) for name, given in answers.items()} == dict.fromkeys(answers, 2)
     assert lines[0] == "A tiny epoch, run 1 of 2: Clearprop 1 s"
     assert len(lines) == 6

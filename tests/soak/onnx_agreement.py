@@ -1,6 +1,6 @@
 """Measure how far the ONNX graph is from predict_proba on MNIST's test images, and what float64 costs there.
 
-Takes about fifteen minutes on two cores: it trains eleven networks first.
+Takes about three minutes on two cores: it trains eleven networks first.
 
     python tests/soak/onnx_agreement.py --data-dir DIR      # without: the folder that `clearprop data` uses
 """

@@ -1,4 +1,4 @@
-"""Runs the contestants round by round, A B C A B C, and gathers what they did."""
+"""Runs the contestants round by round, A B C B C A, and gathers what they did."""
 
 from __future__ import annotations
 
@@ -151,6 +151,9 @@ def take_turns(
 ) -> dict[str, list[Answer]]:
     """Let the contestants take turns, so that whatever slows the machine for a while slows all alike.
 
+    Each round begins with another one: who comes first may find the machine colder, and who comes after
+    a certain other one in a state of that one's making.
+
     Parameters
     ----------
     workload : Workload
@@ -170,7 +173,8 @@ def take_turns(
     """
     answers: dict[str, list[Answer]] = {each.name: [] for each in contestants}
     for number in range(runs):
-        for each in contestants:
+        first = number % max(len(contestants), 1)
+        for each in (*contestants[first:], *contestants[:first]):
             given = answers[each.name]
             if given and given[-1].error:
                 continue
