@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -307,7 +308,12 @@ def test_an_import_at_the_very_end_of_a_run_is_part_of_it(
     monkeypatch.syspath_prepend(tmp_path)
     # so that the end of the block comes first
     monkeypatch.setattr(signals, "SECONDS_BETWEEN_ATTEMPTS", 60.0)
-    monkeypatch.setattr("clearprop.evaluation.evaluate", lambda *_: __import__(name))
+
+    def evaluated(*_: object) -> SimpleNamespace:
+        __import__(name)
+        return SimpleNamespace(report_text=str)
+
+    monkeypatch.setattr("clearprop.evaluation.evaluate", evaluated)
     out = tmp_path / "out"
     assert main(train(out)) == code
     assert capsys.readouterr().err == f"{word}. The run is complete: {out / 'parameters.safetensors'}\n"
