@@ -146,6 +146,14 @@ def test_bfloat16_becomes_float32() -> None:
     same_as_torch(model, network.float(), X)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float8_e4m3fn, torch.int8])
+def test_numbers_of_other_types_become_float32(dtype: torch.dtype) -> None:
+    state = {"weight": torch.tensor([[1.0, -2.0], [3.0, 4.0]]).to(dtype)}
+    weight, _ = cp.from_torch(state).parameters[0]
+    assert weight.dtype == np.float32
+    np.testing.assert_array_equal(weight, [[1, 3], [-2, 4]])
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_bfloat16_that_is_not_finite_is_refused_as_float32_is(value: float) -> None:
     state = plain(6, 5, 3).to(torch.bfloat16).state_dict()

@@ -302,9 +302,11 @@ def _array(name: str, tensor: Any) -> Floats:
         array = tensor
     elif hasattr(tensor, "detach"):
         values = tensor.detach().cpu()
-        if str(values.dtype) == "torch.bfloat16":
+        kind = str(values.dtype).removeprefix("torch.")
+        if kind == "bfloat16":
             return BFloat16(values.view(import_torch().int16).numpy().view(np.uint16))
-        array = values.numpy()
+        # float32 holds each number of the smaller types, of which NumPy has not all
+        array = (values if kind in ("float16", "float32", "float64") else values.float()).numpy()
     else:
         raise InvalidArgument(f"{clip(name)} is {clip(tensor)}, but must be a tensor.")
     if array.dtype.kind != "f":

@@ -51,5 +51,5 @@ def resume_command(out: Path) -> str:
 
 
 def terminal_columns() -> int | None:
-    """Return how wide the terminal is of standard output is; None for a file or a pipe."""
+    """Return how wide the terminal of standard output is; None for a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
