@@ -288,7 +288,7 @@ def test_train_writes_every_option_into_the_run(tmp_path: Path) -> None:
         "--hidden", "8,6", "--activation", "tanh,relu", "--initialization", "he_normal", "--dropout", "0.1",
         "--optimizer", "adamw", "--learning-rate", "0.002", "--schedule", "cosine", "--weight-decay", "0.01",
         "--label-smoothing", "0.05", "--early-stopping", "5", "--epochs", "1", "--batch-size", "32",
-        "--validation", "0.25", "--seed", "3", "--sam-rho", "0.05",
+        "--validation", "0.25", "--seed", "3", "--adversarial-epsilon", "0.05",
     ]  # fmt: skip
     assert main(["train", "--out", str(tmp_path / "run"), "--quiet", *options]) == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
@@ -299,7 +299,8 @@ def test_train_writes_every_option_into_the_run(tmp_path: Path) -> None:
     assert config["recipe"] == {
         "optimizer": "adamw", "learning_rate": 0.002, "schedule": "cosine", "weight_decay": 0.01, "epochs": 1,
         "batch_size": 32, "loss": "cross_entropy", "label_smoothing": 0.05, "early_stopping": 5, "seed": 3,
-        "l2_penalty": 0.0, "momentum": 0.9, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "sam_rho": 0.05,
+        "l2_penalty": 0.0, "momentum": 0.9, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8,
+        "adversarial_epsilon": 0.05,
     }  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from scipy.sparse import csr_array
 from clearprop import scratch
 from clearprop.data import Dataset
 from clearprop.engines import create_engine
-from clearprop.engines.base import Engine, Task, dropout_masks
+from clearprop.engines.base import Engine, FloatArray, Task, dropout_masks
 from clearprop.engines.blas import _is_right, add_product
 from clearprop.errors import EngineUnavailable, InvalidArgument
+from clearprop.inference import logits
 from clearprop.initialization import initial_parameters
 from clearprop.losses import LOSSES_OF_OUTPUT
 from clearprop.network import Network
@@ -393,51 +394,97 @@ def test_what_is_left_of_the_inputs_is_scaled_up(digits: Dataset) -> None:
 
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_both_engines_take_the_same_path_with_sharpness_aware_minimization(
+def test_both_engines_take_the_same_path_with_adversarial_training(
     digits: Dataset, optimizer: str, dtype: str
 ) -> None:
     assert_same_trajectory(
         digits,
         Network(SIZES, "tanh", dropout=0.2, input_dropout=0.1),
-        recipe_of(optimizer=optimizer, sam_rho=0.1, l2_penalty=0.5, weight_decay=0.01, label_smoothing=0.1),
+        recipe_of(
+            optimizer=optimizer,
+            adversarial_epsilon=0.5,
+            l2_penalty=0.5,
+            weight_decay=0.01,
+            label_smoothing=0.1,
+        ),
         dtype,
     )
 
 
+@pytest.mark.parametrize("sizes", [SIZES, (784, 10)])
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
-def test_sharpness_aware_minimization_goes_down_the_gradient_from_uphill(
-    digits: Dataset, engine: str
+def test_adversarial_training_goes_down_the_gradient_of_rows_moved_uphill(
+    mnist: Dataset, engine: str, sizes: tuple[int, ...]
 ) -> None:
-    recipe = recipe_of(sam_rho=0.3, l2_penalty=0.5)
-    machine = create_engine(engine, make_task(digits, Network(SIZES), recipe), "cpu")
-    rows = np.arange(64)
+    rows = np.arange(32)
+    network, recipe = Network(sizes, "tanh"), recipe_of(l2_penalty=0.5, adversarial_epsilon=0.3)
+    task = make_task(mnist.subset(rows), network, recipe)
+    machine = create_engine(engine, task, "cpu")
     before = machine.parameters()
-    loss, gradient = machine.loss_and_gradient(rows)
-    length = np.sqrt(sum(np.vdot(array, array) for layer in gradient for array in layer))
-    uphill = moved(before, gradient, 0.3 / length)
-    machine.load_parameters(uphill)
-    higher, there = machine.loss_and_gradient(rows)
-    assert higher > loss
-    machine.load_parameters(before)
+    loss, _ = machine.loss_and_gradient(rows)
+    x = task.scaling.apply(task.x, np.float64)
+
+    def loss_of_each(inputs: FloatArray) -> FloatArray:
+        outputs = scratch.softmax(logits(before, network.activations, Scaling(), inputs))
+        return -np.log(outputs[rows, task.y])
+
+    # by finite differences
+    gradient = np.empty_like(x)
+    for column in range(x.shape[1]):
+        h = np.zeros(x.shape[1])
+        h[column] = 1e-5
+        gradient[:, column] = (loss_of_each(x + h) - loss_of_each(x - h)) / 2e-5
+    uphill = x + 0.3 * gradient / np.linalg.norm(gradient, axis=1, keepdims=True)
+    assert (loss_of_each(uphill) > loss_of_each(x)).all()
+
+    plain = replace(
+        task, x=uphill, scaling=Scaling(), recipe=replace(recipe, adversarial_epsilon=0.0), parameters=before
+    )
+    _, there = create_engine(engine, plain, "cpu").loss_and_gradient(rows)
     assert machine.train_step(rows, 0.2) == pytest.approx(loss, rel=1e-12)
-    assert distance(machine.parameters(), moved(before, there, -0.2)) < 1e-12
+    assert distance(machine.parameters(), moved(before, there, -0.2)) < 1e-7
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
-def test_where_there_is_no_gradient_sharpness_aware_minimization_stands_still(engine: str) -> None:
+def test_where_there_is_no_gradient_no_row_is_moved(engine: str) -> None:
     network = Network((3, 2), output="identity")
     task = Task(
         network=network,
-        recipe=Recipe(loss="squared_error", sam_rho=0.1),
+        recipe=Recipe(loss="squared_error", adversarial_epsilon=0.1),
         parameters=[(np.zeros((3, 2)), np.zeros(2))],
         x=np.ones((4, 3)),
-        y=np.zeros((4, 2)),
+        y=np.array([[0.0, 0.0]] * 3 + [[1.0, 0.0]]),
         scaling=Scaling(),
         dropout_rng=np.random.default_rng(0),
     )
     machine = create_engine(engine, task, "cpu")
-    assert machine.train_step(np.arange(4), 0.1) == 0
-    assert not any(array.any() for layer in machine.parameters() for array in layer)
+    # the weights are zero, so that no input has a gradient
+    assert machine.train_step(np.arange(4), 0.1) == pytest.approx(1 / 8)
+    weight, bias = machine.parameters()[0]
+    np.testing.assert_allclose(weight, [[0.025, 0.0]] * 3)
+    np.testing.assert_allclose(bias, [0.025, 0.0])
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_rows_of_any_kind_are_moved_alike(digits: Dataset, engine: str) -> None:
+    """Shifted, sparse and weighted rows take the path that plain ones take."""
+    recipe = recipe_of(adversarial_epsilon=0.4, optimizer="adam")
+    task = make_task(digits.subset(slice(0, 128)), Network(SIZES, "tanh"), recipe)
+    dense = task.x.astype(np.float64)
+    dense[:, :30] = 0
+    weight = np.linspace(0, 1, 128)
+    shift = np.full(dense.shape[1], 3.0)
+    ways = [
+        replace(task, x=dense, sample_weight=weight),
+        replace(task, x=csr_array(dense), sample_weight=weight),
+        replace(
+            task, x=dense + 3, sample_weight=weight, scaling=Scaling(shift=shift, factor=task.scaling.factor)
+        ),
+    ]
+    first, *others = (one_epoch(create_engine(engine, way, "cpu"), recipe, 128) for way in ways)
+    for losses, parameters in others:
+        np.testing.assert_allclose(losses, first[0], rtol=1e-9)
+        assert distance(parameters, first[1]) < 1e-8
 
 
 def moved(parameters: Parameters, by: Parameters, factor: float) -> Parameters:

@@ -69,7 +69,7 @@ def test_a_network_names_the_field_the_value_and_what_is_allowed(
         ("beta_1", 1.0, "at least 0 and less than 1"),
         ("beta_2", -0.5, "at least 0 and less than 1"),
         ("epsilon", 0, "greater than 0"),
-        ("sam_rho", -0.1, "at least 0"),
+        ("adversarial_epsilon", -0.1, "at least 0"),
     ],
 )
 def test_a_recipe_names_the_field_the_value_and_what_is_allowed(
@@ -106,7 +106,7 @@ def test_a_network_without_dropout_of_its_inputs_reads_as_earlier_versions_wrote
 
 
 def test_what_an_earlier_version_wrote_is_still_a_recipe() -> None:
-    newer = ("l2_penalty", "momentum", "beta_1", "beta_2", "epsilon", "sam_rho")
+    newer = ("l2_penalty", "momentum", "beta_1", "beta_2", "epsilon", "adversarial_epsilon")
     older = {name: value for name, value in Recipe(seed=3).to_dict().items() if name not in newer}
     assert Recipe(**older) == Recipe(seed=3)
 

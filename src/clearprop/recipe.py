@@ -59,10 +59,11 @@ class Recipe:
         including 1.
     epsilon : float, default 1e-8
         ε of the kinds of ``"adam"``, added to the root of the mean square; greater than zero.
-    sam_rho : float, default 0.0
-        ρ of sharpness-aware minimization (Foret et al. 2021), which goes with any optimizer: its gradient g
-        is taken at w + ρ g / |g|, where the loss is highest within the distance ρ of all parameters
-        together, to first order. A step costs two passes forward and back. 0 means none.
+    adversarial_epsilon : float, default 0.0
+        ε of adversarial training (Goodfellow et al. 2015; with the L2 norm, Miyato et al. 2017): each row x
+        of a batch, scaled, is trained on as x + ε g / |g|, where g is the gradient of its loss for x. There
+        the loss is highest within the distance ε, to first order. A step costs two passes forward and back.
+        0 means none.
 
     Raises
     ------
@@ -90,7 +91,7 @@ class Recipe:
     beta_1: float = BETA_1
     beta_2: float = BETA_2
     epsilon: float = EPSILON
-    sam_rho: float = 0.0
+    adversarial_epsilon: float = 0.0
 
     def __post_init__(self) -> None:
         checked = {
@@ -111,7 +112,7 @@ class Recipe:
             "beta_1": check_number("beta_1", self.beta_1, minimum=0.0, below=1.0),
             "beta_2": check_number("beta_2", self.beta_2, minimum=0.0, below=1.0),
             "epsilon": check_number("epsilon", self.epsilon, above=0.0),
-            "sam_rho": check_number("sam_rho", self.sam_rho, minimum=0.0),
+            "adversarial_epsilon": check_number("adversarial_epsilon", self.adversarial_epsilon, minimum=0.0),
         }
         # NumPy numbers become Python's, so that the fields are plain JSON values
         for field, value in checked.items():

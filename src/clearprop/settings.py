@@ -44,7 +44,7 @@ class Settings(Table):
     beta_1: float | None = None
     beta_2: float | None = None
     epsilon: float | None = None
-    sam_rho: float | None = None
+    adversarial_epsilon: float | None = None
     validation: int | float | None = None
 
     def given(self) -> dict[str, Any]:

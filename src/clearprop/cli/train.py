@@ -58,8 +58,9 @@ def train(
     schedule: Annotated[str | None, _setting("constant (the default), cosine, one_cycle or step.")] = None,
     weight_decay: Annotated[float | None, _setting("As torch.optim takes it; 0.")] = None,
     label_smoothing: Annotated[float | None, _setting("Share of targets spread over all classes; 0.")] = None,
-    sam_rho: Annotated[
-        float | None, _setting("Distance of sharpness-aware minimization, twice the work a step; 0.")
+    adversarial_epsilon: Annotated[
+        float | None,
+        _setting("Train on each row moved so far to where its loss is higher, twice the work a step; 0."),
     ] = None,
     early_stopping: Annotated[
         int | None, _setting("Stop after this many epochs without a lower validation loss.")
@@ -108,7 +109,7 @@ def train(
         "schedule": schedule,
         "weight_decay": weight_decay,
         "label_smoothing": label_smoothing,
-        "sam_rho": sam_rho,
+        "adversarial_epsilon": adversarial_epsilon,
         "early_stopping": early_stopping,
         "epochs": epochs,
         "batch_size": batch_size,

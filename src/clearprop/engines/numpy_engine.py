@@ -40,6 +40,7 @@ class _Buffers:
     outputs: list[FloatArray]  # (batch, units) for every layer; without dropout they lie in the inputs
     gradients: list[FloatArray]  # (batch, units) for what every layer gives, before its activation
     steps: list[AddProduct]  # takes a layer down its gradient, where the update rides on the product
+    moves: FloatArray  # (batch, features), how an adversary moves the inputs; else empty
 
 
 class NumpyEngine:
@@ -53,8 +54,7 @@ class NumpyEngine:
         self._activations = [ACTIVATIONS[name] for name in task.network.activations]
         self._loss = LOSSES[task.recipe.loss]
         self._optimizer = with_coefficients(task.recipe.optimizer, task.recipe.to_dict())
-        plain = task.recipe.optimizer == "sgd" and not task.recipe.sam_rho
-        self._add_product = add_product(task.dtype.name) if plain else None
+        self._add_product = add_product(task.dtype.name) if task.recipe.optimizer == "sgd" else None
         size = task.network.n_parameters
         self._flat = np.empty(size, task.dtype)
         self._flat_gradient = np.empty(0 if self._add_product else size, task.dtype)
@@ -62,7 +62,6 @@ class NumpyEngine:
         self._layers = _layers(self._flat, self._sizes)
         self._gradient = [] if self._add_product else _layers(self._flat_gradient, self._sizes)
         self._workspace = np.empty(min(BLOCK, size), task.dtype)
-        self._home = np.empty(size if task.recipe.sam_rho else 0, task.dtype)
         self._step = 0
         self._n_moving = size
         self._columns: ColumnOrder | None = None
@@ -79,18 +78,18 @@ class NumpyEngine:
             return 0.0
         # a training that diverges overflows here; the loop sees it in the loss
         with np.errstate(over="ignore", invalid="ignore"):
+            self._gather(rows, buffers, masks[0] if masks else None)
             loss = self._loss_of(rows, buffers, masks, penalty)
+            if task.recipe.adversarial_epsilon:
+                self._move_uphill(buffers, masks)
+                # the loss that is returned is that of the rows as they are
+                self._loss_of(rows, buffers, masks, penalty)
             self._step += 1
             if self._add_product is not None:
                 for layer, inputs, _ in self._backward(buffers, masks):
                     self._step_down(layer, buffers.steps[layer], inputs.shape[1], learning_rate, penalty)
                 return loss
             self._write_gradient(self._gradient, buffers, masks, penalty)
-            if self._home.size:
-                self._climb()
-                self._loss_of(rows, buffers, masks, penalty)
-                self._write_gradient(self._gradient, buffers, masks, penalty)
-                self._flat[:] = self._home
             self._update(learning_rate)
         return loss
 
@@ -102,6 +101,7 @@ class NumpyEngine:
         buffers = self._buffers_of(len(rows))
         gradient = [np.empty_like(layer) for layer in self._layers]
         with np.errstate(over="ignore", invalid="ignore"):
+            self._gather(rows, buffers, None)
             loss = self._loss_of(rows, buffers, [], penalty)
             self._write_gradient(gradient, buffers, [], penalty)
         return loss, self._as_parameters(gradient)
@@ -168,8 +168,9 @@ class NumpyEngine:
         )
         self._shifted = bool(self._shift.any())
         self._scaled = bool((self._factor != 1).any())
-        # a zero that is shifted is none
-        self._columns = None if self._shifted else column_order(task.x)
+        # a zero that is shifted is none, and an adversary moves every one
+        dense = self._shifted or task.recipe.adversarial_epsilon
+        self._columns = None if dense else column_order(task.x)
         self._x = task.x
         # what has never had a gradient stands still, unless it decays; after earlier rows it may have had one
         self._n_moving = self._flat.size
@@ -220,10 +221,11 @@ class NumpyEngine:
             outputs=[*outputs, logits],
             gradients=gradients,
             steps=steps,
+            moves=np.empty((batch, before[0] if self._task.recipe.adversarial_epsilon else 0), dtype),
         )
 
-    def _gather(self, rows: NDArray[np.intp], buffers: _Buffers, mask: FloatArray | None) -> FloatArray:
-        """Fetch the batch's rows and scale them; return the inputs as far as any of them is not zero."""
+    def _gather(self, rows: NDArray[np.intp], buffers: _Buffers, mask: FloatArray | None) -> None:
+        """Fetch the batch's rows and scale them; note how far any of them is not zero."""
         take_rows(self._x, rows, buffers.rows)
         inputs = buffers.inputs[0]
         if self._columns is not None:
@@ -244,13 +246,12 @@ class NumpyEngine:
             inputs[:, 1:] = buffers.rows
         if mask is not None:
             inputs[:, 1:] *= mask
-        return inputs
 
     def _loss_of(
         self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray | None], penalty: float
     ) -> float:
         """Run a batch forward; keep the gradient for the logits, return the loss with its penalty."""
-        self._forward(rows, buffers, masks)
+        self._forward(buffers, masks)
         weights = None if self._sample_weight is None else self._sample_weight[rows]
         # of labels .T is nothing
         loss, gradient = self._loss(
@@ -261,12 +262,10 @@ class NumpyEngine:
         buffers.gradients[-1][:] = gradient.T
         return loss
 
-    def _forward(self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray | None]) -> None:
-        """Fill every layer's inputs and outputs."""
+    def _forward(self, buffers: _Buffers, masks: list[FloatArray | None]) -> None:
+        """Fill every layer's outputs, and with them the next one's inputs."""
         for number, layer in enumerate(self._layers):
-            inputs = (
-                buffers.inputs[number] if number else self._gather(rows, buffers, masks[0] if masks else None)
-            )
+            inputs = buffers.inputs[number] if number else buffers.inputs[0][:, : self._width]
             outputs = buffers.outputs[number]
             np.matmul(inputs, layer[: inputs.shape[1]], out=outputs)
             if number < len(self._activations):
@@ -303,6 +302,21 @@ class NumpyEngine:
             self._activations[layer - 1].times_derivative(gradient, buffers.outputs[layer - 1])
         yield 0, buffers.inputs[0][:, : self._width], buffers.gradients[0]
 
+    def _move_uphill(self, buffers: _Buffers, masks: list[FloatArray | None]) -> None:
+        """X ← x + ε g / |g|, row by row, where g is the gradient of the loss for the inputs x."""
+        *_, (_, _, of_outputs) = self._backward(buffers, masks)
+        move = np.matmul(of_outputs, self._layers[0][1:].T, out=buffers.moves)
+        mask = masks[0] if masks else None
+        if mask is not None:
+            move *= mask
+        length = np.sqrt(np.einsum("ij,ij->i", move, move))
+        # what has no gradient has no direction
+        length[length == 0] = np.inf
+        move *= (self._task.recipe.adversarial_epsilon / length)[:, None]
+        if mask is not None:
+            move *= mask
+        buffers.inputs[0][:, 1:] += move
+
     def _step_down(
         self, layer: int, step: AddProduct, width: int, learning_rate: float, penalty: float
     ) -> None:
@@ -326,14 +340,6 @@ class NumpyEngine:
             gradient[layer][width:] = 0
             if penalty:
                 gradient[layer][1:] += penalty * self._layers[layer][1:]
-
-    def _climb(self) -> None:
-        """W ← w + ρ g / |g|, the sharpness that the step then goes down from; remember w."""
-        self._home[:] = self._flat
-        length = float(np.linalg.norm(self._flat_gradient))
-        if length:
-            self._flat_gradient *= self._task.recipe.sam_rho / length
-            self._flat += self._flat_gradient
 
     def _update(self, learning_rate: float) -> None:
         """Apply the update rule."""

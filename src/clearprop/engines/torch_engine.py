@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -192,12 +191,15 @@ class TorchEngine:
             if task.recipe.optimizer == "adam_hat":
                 group["eps"] = task.recipe.epsilon / math.sqrt(1 - task.recipe.beta_2 ** self._next_step())
         self._optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(index, masks, total)
-        torch.autograd.backward(loss)
-        if task.recipe.sam_rho:
-            with self._climbed():
-                self._optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(self._loss(index, masks, total))
+        x = self._rows(index)
+        if task.recipe.adversarial_epsilon:
+            x.requires_grad_()
+        loss = self._loss(x, index, masks, total)
+        if task.recipe.adversarial_epsilon:
+            # the loss that is returned is that of the rows as they are
+            torch.autograd.backward(self._loss(self._moved_uphill(x, loss), index, masks, total))
+        else:
+            torch.autograd.backward(loss)
         self._optimizer.step()
         return float(loss.detach())
 
@@ -207,7 +209,7 @@ class TorchEngine:
         total = self._total(index)
         if total == 0:
             return 0.0, [(np.zeros_like(weight), np.zeros_like(bias)) for weight, bias in self.parameters()]
-        loss = self._loss(index, [], total)
+        loss = self._loss(self._rows(index), index, [], total)
         arrays = torch.autograd.grad(loss, list(self.module.parameters()))
         gradient = [
             (_array(weight).T.copy(order="C"), _array(bias).copy())
@@ -272,10 +274,10 @@ class TorchEngine:
         """Return how much the rows of a batch count together."""
         return len(index) if self._sample_weight is None else float(self._sample_weight[index].sum())
 
-    def _loss(self, index: Tensor, masks: Sequence[Tensor | None], total: float) -> Tensor:
-        """Return the loss of a batch, the L2 penalty included."""
+    def _loss(self, x: Tensor, index: Tensor, masks: Sequence[Tensor | None], total: float) -> Tensor:
+        """Return the loss of a batch with the inputs ``x``, the L2 penalty included."""
         recipe = self._task.recipe
-        outputs = self.module(self._rows(index), masks)
+        outputs = self.module(x, masks)
         losses = self._losses(outputs, self._y[index], recipe.label_smoothing)
         loss = losses.mean() if self._sample_weight is None else losses @ self._sample_weight[index] / total
         if recipe.l2_penalty:
@@ -283,22 +285,13 @@ class TorchEngine:
             loss = loss + recipe.l2_penalty / 2 / total * squares.sum()
         return loss
 
-    @contextlib.contextmanager
-    def _climbed(self) -> Iterator[None]:
-        """Be at w + ρ g / |g| for a while, where sharpness-aware minimization takes its gradient."""
-        parameters = list(self.module.parameters())
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        home = [parameter.detach().clone() for parameter in parameters]
-        norms = torch.stack([torch.linalg.vector_norm(gradient) for gradient in gradients])
-        length = float(torch.linalg.vector_norm(norms))
-        with torch.no_grad():
-            if length:
-                for parameter, gradient in zip(parameters, gradients, strict=True):
-                    parameter.add_(gradient, alpha=self._task.recipe.sam_rho / length)
-        yield
-        with torch.no_grad():
-            for parameter, value in zip(parameters, home, strict=True):
-                parameter.copy_(value)
+    def _moved_uphill(self, x: Tensor, loss: Tensor) -> Tensor:
+        """Return x + ε g / |g|, row by row, where g is the gradient of the loss for x."""
+        (gradient,) = torch.autograd.grad(loss, x)
+        length = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+        # what has no gradient has no direction
+        step = torch.where(length > 0, self._task.recipe.adversarial_epsilon / length, 0)
+        return x.detach() + step * gradient
 
     def _next_step(self) -> int:
         """Return which step comes next, from 1, as an optimizer of the kind of Adam counts them."""

@@ -128,7 +128,7 @@ WORDS = {
     "beta_1": "Adam's β₁",
     "beta_2": "Adam's β₂",
     "epsilon": "Adam's ε",
-    "sam_rho": "ρ of SAM",
+    "adversarial_epsilon": "adversarial ε",
     "engine": "engine",
 }
 

@@ -151,8 +151,8 @@ def _configuration(experiment: ExperimentResult, run: SeedResult) -> Iterator[tu
     # results of an earlier version do not have it
     if recipe.get("l2_penalty"):
         yield "L2 penalty", f"{recipe['l2_penalty']:g}"
-    if recipe.get("sam_rho"):
-        yield "ρ of SAM", f"{recipe['sam_rho']:g}"
+    if recipe.get("adversarial_epsilon"):
+        yield "Adversarial ε", f"{recipe['adversarial_epsilon']:g}"
     yield "Loss", "softmax twice" if recipe["loss"] == "double_softmax" else recipe["loss"].replace("_", "-")
     if recipe["label_smoothing"]:
         yield "Label smoothing", f"{recipe['label_smoothing']:g}"
