@@ -128,7 +128,7 @@ def test_rows_are_made_up_where_mnist_is_not_and_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CLEARPROP_DATA", raising=False)
-    monkeypatch.setattr("clearprop.bench.rows.cache_folder", lambda entry: tmp_path / "nothing")
+    monkeypatch.setattr("clearprop.data.fetching.cache_folder", lambda entry: tmp_path / "nothing")
     monkeypatch.setattr("clearprop.bench.rows.N_TRAIN", 90)
     monkeypatch.setattr("clearprop.bench.rows.N_TEST", 10)
     rows = prepare_rows(tmp_path, (784, 5, 10), None)

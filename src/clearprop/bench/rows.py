@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.data.catalog import CATALOG
-from clearprop.data.fetching import cache_folder, data_folder, look_up
+from clearprop.data.fetching import data_folder, look_up
 from clearprop.data.loading import load_data
 
 N_TRAIN, N_TEST = 60_000, 10_000
@@ -78,10 +78,7 @@ def prepare_rows(folder: Path, layer_sizes: Sequence[int], data_dir: Path | None
 def mnist_files(data_dir: Path | None) -> dict[str, Path]:
     """Return the genuine files of MNIST by the part they play, or nothing if one is not here."""
     entry = CATALOG["mnist"]
-    found = {
-        part: look_up(entry, file, data_folder(data_dir), cache_folder(entry))
-        for part, file in entry.files.items()
-    }
+    found = {part: look_up(entry, file, data_folder(data_dir)) for part, file in entry.files.items()}
     if any(local.state != "genuine" for local in found.values()):
         return {}
     return {part: local.path for part, local in found.items() if local.path is not None}

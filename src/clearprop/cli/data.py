@@ -175,10 +175,10 @@ def _entries(names: list[str]) -> list[CatalogEntry]:
 
 
 def _look_up(entry: CatalogEntry, data_dir: Path | None) -> list[LocalFile]:
-    from clearprop.data.fetching import cache_folder, data_folder, look_up
+    from clearprop.data.fetching import data_folder, look_up
 
     folder = data_folder(data_dir)
-    return [look_up(entry, file, folder, cache_folder(entry)) for file in entry.files.values()]
+    return [look_up(entry, file, folder) for file in entry.files.values()]
 
 
 def _state(files: list[LocalFile]) -> str:

@@ -59,7 +59,9 @@ def cache_folder(entry: CatalogEntry) -> Path:
     return Path(pooch.os_cache("clearprop")) / entry.name
 
 
-def look_up(entry: CatalogEntry, file: DataFile, data_dir: Path | None, cache: Path) -> LocalFile:
+def look_up(
+    entry: CatalogEntry, file: DataFile, data_dir: Path | None, cache: Path | None = None
+) -> LocalFile:
     """Find a file and compare its digest, without changing anything.
 
     Parameters
@@ -69,20 +71,24 @@ def look_up(entry: CatalogEntry, file: DataFile, data_dir: Path | None, cache: P
         One of its files.
     data_dir : pathlib.Path or None
         Looked at first, for ``<name>/<file>`` and ``<file>``, each with and without ``.gz``.
-    cache : pathlib.Path
-        The folder where downloads of this data set are kept.
+    cache : pathlib.Path or None
+        The folder where downloads of this data set are kept; by default a folder of the user's cache.
 
     Returns
     -------
     LocalFile
     """
-    places = [] if data_dir is None else _places(entry, file, data_dir)
-    candidates = [(path, digest, False) for path, digest in places]
-    for path, digest, in_cache in [*candidates, (cache / file.name, file.digest, True)]:
+    for path, digest in [] if data_dir is None else _places(entry, file, data_dir):
         if path.is_file():
-            found = _digest_of(path, digest)
-            return LocalFile(file, "genuine" if found == digest else "damaged", path, found, in_cache)
-    return LocalFile(file, "missing")
+            return _compared(file, path, digest, in_cache=False)
+    # to find the user's cache takes an import that those who have the files need not wait for
+    path = (cache or cache_folder(entry)) / file.name
+    return _compared(file, path, file.digest, in_cache=True) if path.is_file() else LocalFile(file, "missing")
+
+
+def _compared(file: DataFile, path: Path, digest: str, in_cache: bool) -> LocalFile:
+    found = _digest_of(path, digest)
+    return LocalFile(file, "genuine" if found == digest else "damaged", path, found, in_cache)
 
 
 def holds(data_dir: Path, entry: CatalogEntry) -> bool:
@@ -135,8 +141,6 @@ def obtain(
     OutputError
         If the cache cannot be written.
     """
-    if cache is None:
-        cache = cache_folder(entry)
     paths = {}
     for part, file in entry.files.items():
         local = look_up(entry, file, data_dir, cache)
@@ -147,7 +151,7 @@ def obtain(
             if not local.in_cache:
                 raise DataError(damage(entry, local))
             local.path.unlink(missing_ok=True)
-        paths[part] = _fetch(entry, file, cache, progress, timeout)
+        paths[part] = _fetch(entry, file, cache or cache_folder(entry), progress, timeout)
     return paths
 
 
