@@ -313,6 +313,7 @@ class NumpyEngine:
         # what has no gradient has no direction
         length[length == 0] = np.inf
         move *= (self._task.recipe.adversarial_epsilon / length)[:, None]
+        # the inputs lie there masked: what moves is what was there before, and the mask is upon it again
         if mask is not None:
             move *= mask
         buffers.inputs[0][:, 1:] += move

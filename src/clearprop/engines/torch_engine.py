@@ -191,15 +191,13 @@ class TorchEngine:
             if task.recipe.optimizer == "adam_hat":
                 group["eps"] = task.recipe.epsilon / math.sqrt(1 - task.recipe.beta_2 ** self._next_step())
         self._optimizer.zero_grad(set_to_none=True)
-        x = self._rows(index)
-        if task.recipe.adversarial_epsilon:
-            x.requires_grad_()
+        adversarial = task.recipe.adversarial_epsilon > 0
+        x = self._rows(index).requires_grad_(adversarial)
+        # what is returned: the loss of the rows as they are
         loss = self._loss(x, index, masks, total)
-        if task.recipe.adversarial_epsilon:
-            # the loss that is returned is that of the rows as they are
-            torch.autograd.backward(self._loss(self._moved_uphill(x, loss), index, masks, total))
-        else:
-            torch.autograd.backward(loss)
+        torch.autograd.backward(
+            self._loss(self._moved_uphill(x, loss), index, masks, total) if adversarial else loss
+        )
         self._optimizer.step()
         return float(loss.detach())
 
