@@ -142,9 +142,9 @@ def test_leaving_out_columns_that_are_zero_changes_nothing(
     factor = np.linspace(0.5, 1.5, mnist.n_features) / 255
     task = make_task(rows, Network(SIZES, "relu"), recipe, scaling=Scaling(factor=factor))
     machine = create_engine("numpy", task)
-    assert machine._columns.used < mnist.n_features
+    assert machine._stepper.rows.widths.max() < mnist.n_features
     losses, parameters = one_epoch(machine, recipe, len(rows))
-    monkeypatch.setattr("clearprop.engines.numpy_engine.column_order", lambda x: None)
+    monkeypatch.setattr("clearprop.engines.numpy_engine.column_order", lambda x, out: None)
     plain = create_engine("numpy", task)
     plain_losses, plain_parameters = one_epoch(plain, recipe, len(rows))
     np.testing.assert_allclose(losses, plain_losses, rtol=1e-10)
@@ -250,7 +250,7 @@ def test_the_update_that_rides_on_the_product_is_the_plain_one(
     recipe = recipe_of(optimizer="sgd", learning_rate=0.1, weight_decay=weight_decay)
     task = make_task(digits, Network(SIZES, "relu"), recipe)
     losses, parameters = one_epoch(create_engine("numpy", task), recipe, len(digits))
-    monkeypatch.setattr("clearprop.engines.numpy_engine.add_product", lambda dtype: None)
+    monkeypatch.setattr("clearprop.engines.numpy_step.add_product", lambda dtype: None)
     plain_losses, plain_parameters = one_epoch(create_engine("numpy", task), recipe, len(digits))
     np.testing.assert_allclose(losses, plain_losses, rtol=1e-12)
     assert distance(parameters, plain_parameters) < 1e-12
@@ -379,7 +379,7 @@ def test_dropout_of_the_inputs_meets_the_columns_as_they_are_stored(mnist: Datas
     rows = mnist.subset(slice(0, 300))
     network = Network(SIZES, "tanh", input_dropout=0.3)
     task = make_task(rows, network, recipe_of(optimizer="adam"))
-    assert create_engine("numpy", task)._columns is not None
+    assert create_engine("numpy", task)._stepper.rows.order is not None
     assert_same_trajectory(rows, network, recipe_of(optimizer="adam"), "float64")
 
 

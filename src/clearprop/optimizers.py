@@ -7,7 +7,7 @@ the decay is part of the gradient (coupled) for all but ``adamw``, and biases de
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -21,6 +21,11 @@ Array = NDArray[np.floating[Any]]
 # what torch.optim and the papers propose; a recipe may say otherwise
 MOMENTUM = 0.9
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+
+# steps between two looks for what has faded, and how many times the smallest normal number that still is:
+# 0.9 ** 64 is 0.001, so that none becomes subnormal in between
+FADING_STEPS = 64
+FADED = 1e8
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,29 @@ def _adam_hat(
     corrected = epsilon / math.sqrt(1 - beta_2**step)
     coefficients = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": corrected}
     _adam(parameter, gradient, slots, learning_rate, step, workspace, **coefficients)
+
+
+def forget_faded(slots: Sequence[Array]) -> None:
+    """Set to zero, in place, what a rule remembers of gradients that were zero for hundreds of steps.
+
+    A mean that only shrinks ends among the subnormal numbers, which many processors compute with a hundred
+    times as slowly, and stays there: rounded, 0.9 times the smallest of them is itself again. A mean as small
+    moves no parameter.
+
+    Parameters
+    ----------
+    slots : sequence of ndarray
+        The first is the mean or the velocity; of another one, what belongs to a faded mean fades with it.
+    """
+    if not slots:
+        return
+    mean, *others = slots
+    tiny = np.finfo(mean.dtype).tiny
+    faded = np.abs(mean) < tiny * FADED
+    mean[faded] = 0
+    for other in others:
+        # the mean is zero there, and so is any step, whatever it is divided by
+        other[faded & (other < tiny * FADED)] = 0
 
 
 _OF_ADAM = ("beta_1", "beta_2", "epsilon")

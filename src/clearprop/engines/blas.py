@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -58,6 +59,23 @@ def add_product(dtype: str) -> PrepareProduct | None:
         return add
 
     return prepare if _is_right(prepare, dtype) else None
+
+
+def threads() -> int | None:
+    """Return how many threads that BLAS multiplies with, or None where it is out of reach."""
+    count = _function("openblas_get_num_threads64_")
+    return None if count is None or _function("openblas_set_num_threads64_") is None else int(count())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have it multiply with one thread, in whatever part of this process; ``threads`` must know it."""
+    set_threads, before = _function("openblas_set_num_threads64_"), threads()
+    set_threads(1)
+    try:
+        yield
+    finally:
+        set_threads(before)
 
 
 def _operand(array: FloatArray) -> tuple[int, int, int]:

@@ -39,26 +39,15 @@ class ColumnOrder:
     rows: NDArray[np.uint8]
     widths: NDArray[np.intp]
 
-    @property
-    def used(self) -> int:
-        """How many columns are not zero in every row."""
-        return int(self.widths.max())
 
-    def sort(self, weight: NDArray[Any]) -> None:
-        """Bring the rows of a first layer's weight ``(features, units)`` into this order, in place."""
-        weight[:] = weight[self.order]
-
-    def restore(self, weight: NDArray[Any]) -> None:
-        """Undo ``sort``."""
-        weight[self.order] = weight.copy()
-
-
-def column_order(x: Any) -> ColumnOrder | None:
+def column_order(x: Any, out: NDArray[np.uint8] | None = None) -> ColumnOrder | None:
     """Sort the columns of some rows.
 
     Parameters
     ----------
     x : ndarray (n, features), or a SciPy CSR matrix
+    out : ndarray (n, features) of uint8, or None
+        Where to put the sorted rows; a new array if None.
 
     Returns
     -------
@@ -75,7 +64,7 @@ def column_order(x: Any) -> ColumnOrder | None:
     if np.mean(counts <= RARE * n) < MIN_RARE:
         return None
     order = np.argsort(-counts, kind="stable")
-    rows = np.empty_like(x)
+    rows = np.empty_like(x) if out is None else out
     widths = np.empty(n, dtype=np.intp)
     for start in range(0, n, CHUNK):
         piece = rows[start : start + CHUNK]

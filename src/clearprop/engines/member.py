@@ -1,0 +1,65 @@
+"""A member of a team: a process that computes its part of each step and knows nothing else.
+
+It reads what the task is from standard input, finds the arrays in the memory behind a descriptor, and takes a
+step whenever the first member says so, until that one is gone or ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import numpy as np
+
+from clearprop.engines.meeting import Meeting, wait_for
+from clearprop.engines.messages import Messages
+from clearprop.engines.numpy_step import Rows, Stepper
+from clearprop.engines.parts import share
+from clearprop.engines.shared_memory import SharedMemory
+from clearprop.engines.team import DONE, READY, SENT
+from clearprop.network import Network
+from clearprop.recipe import Recipe
+
+
+def main(descriptor: int) -> None:
+    """Serve the process that started this one."""
+    told = json.loads(sys.stdin.buffer.read() or "null")
+    if told is not None:
+        _serve(descriptor, told)
+
+
+def _serve(descriptor: int, told: dict[str, Any]) -> None:
+    member, parent = told["member"], told["parent"]
+
+    def check() -> None:
+        if os.getppid() != parent:
+            # the first member is gone, however it ended, and nothing here is worth keeping
+            os._exit(0)
+
+    memory = SharedMemory(descriptor, told["layout"], told["size"])
+    network, recipe = Network(**told["network"]), Recipe(**told["recipe"])
+    n_slots = sum(name.startswith(f"slot.{member}.") for name in memory)
+    dropout_rng = np.random.Generator(np.random.PCG64())
+    stepper = Stepper(
+        network,
+        recipe,
+        share(network.layer_sizes, told["members"])[member],
+        memory[f"flat.{member}"],
+        [memory[f"slot.{member}.{slot}"] for slot in range(n_slots)],
+        Rows.found_in(memory, told["absent"]),
+        dropout_rng,
+        Meeting(memory, member, check),
+    )
+    messages = Messages(memory, dropout_rng if network.dropout or network.input_dropout else None)
+    first, own = memoryview(memory["ticks"][0]), memoryview(memory["ticks"][member])
+    own[READY] = 1
+    number = 0
+    while True:
+        number += 1
+        wait_for(first, SENT, number, check)
+        message = messages.read(number)
+        stepper.steps, stepper.all_move = message.steps, message.all_move
+        stepper.step(message.rows, message.learning_rate)
+        own[DONE] = number

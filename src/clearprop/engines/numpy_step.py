@@ -1,0 +1,421 @@
+"""A step of training in NumPy, in place; no step allocates anything of a batch's size.
+
+Arrays of a batch are ``(batch, units)``. The inputs of the first layer lie row after row, as they are stored;
+all that hidden units give lies unit after unit, which the matrix products like best: for small batches, by up
+to two times, depending on the processor.
+
+A layer's bias lies before its weight as one more row, and a column of ones before its inputs: so the products
+carry the bias along, forward and back, and no pass over the outputs is spent on it.
+
+What is computed may be one member's part of the network; see ``parts``. Then some products are those of a
+part only, and the sum over all members is what counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearprop.activations import ACTIVATIONS
+from clearprop.engines.base import FloatArray, dropout_masks, take_rows
+from clearprop.engines.blas import AddProduct, add_product
+from clearprop.engines.meeting import Meeting, Place
+from clearprop.engines.parts import Part, layers_of
+from clearprop.engines.shared_memory import SharedMemory
+from clearprop.losses import LOSSES
+from clearprop.network import Network
+from clearprop.optimizers import FADING_STEPS, forget_faded, with_coefficients
+from clearprop.recipe import Recipe
+
+# numbers an optimizer works on at a time: with its memory and workspace they fit a core's cache
+BLOCK = 32_768
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """What is trained on, as an engine keeps it.
+
+    Parameters
+    ----------
+    x : ndarray (n, features), or a SciPy CSR matrix
+    y : ndarray (n,) of int, or (n, n_outputs) of the type computed in
+    sample_weight : ndarray (n,) of the type computed in, or None
+    shift, factor : ndarray () or (features,) of the type computed in
+        The scaling.
+    order : ndarray (features,) of intp, or None
+        Which column of the data each column of ``x`` is, if it is sorted.
+    widths : ndarray (n,) of intp, or None
+        How many sorted columns hold all that is not zero in a row.
+    """
+
+    x: Any
+    y: NDArray[Any]
+    sample_weight: FloatArray | None
+    shift: FloatArray
+    factor: FloatArray
+    order: NDArray[np.intp] | None = None
+    widths: NDArray[np.intp] | None = None
+
+    def absent(self) -> list[str]:
+        """Return the names of those that are None."""
+        return [field.name for field in fields(self) if getattr(self, field.name) is None]
+
+    def moved_to(self, memory: SharedMemory) -> Rows:
+        """Return the same in memory that has an array of each name."""
+        for field in fields(self):
+            array, place = getattr(self, field.name), memory[field.name]
+            if array is not None and not np.may_share_memory(array, place):
+                np.copyto(place, array)
+        return Rows.found_in(memory, self.absent())
+
+    @classmethod
+    def found_in(cls, memory: SharedMemory, absent: Sequence[str]) -> Rows:
+        """Return those that lie in memory by name, but for some that are None."""
+        found: dict[str, Any] = {
+            field.name: None if field.name in absent else memory[field.name] for field in fields(cls)
+        }
+        return cls(**found)
+
+    def unused(self, weight: FloatArray) -> FloatArray:
+        """Return the rows of a first weight ``(features, units)`` whose inputs are zero in all rows."""
+        if self.order is None or self.widths is None:
+            return weight[:0]
+        return weight[self.order[self.widths.max() :]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Buffers:
+    """Arrays a step of one batch size works in."""
+
+    rows: NDArray[Any]  # (batch, features), as stored
+    inputs: list[FloatArray]  # (batch, 1 + fan_in) for every layer: a column of ones, then what it is given
+    outputs: list[FloatArray]  # (batch, units) for every layer; without dropout they lie in the inputs
+    gradients: list[FloatArray]  # (batch, units) for what every layer gives, before its activation
+    steps: list[AddProduct]  # takes a layer down its gradient, where the update rides on the product
+    moves: FloatArray  # (batch, features), how an adversary moves the inputs; else empty
+    forward: list[Place | None]  # for every layer where its outputs are summed up, if they are
+    backward: list[Place | None]  # for every layer where the gradient of its inputs is
+
+
+class Stepper:
+    """Computes one member's part of every step, on arrays that its owner keeps.
+
+    Parameters
+    ----------
+    network : Network
+    recipe : Recipe
+    parts : sequence of Part
+        Of each layer what is computed here.
+    flat : ndarray (n,)
+        The parameters, as ``layers_of`` finds them; changed in place. Its type is the one computed in.
+    slots : sequence of ndarray (n,)
+        The optimizer's memory, likewise.
+    rows : Rows
+    dropout_rng : numpy.random.Generator
+    meeting : Meeting or None
+        With the other members, where there are any; of layers each has its place, see ``places_of``.
+
+    Attributes
+    ----------
+    rows : Rows
+    steps : int
+        How many steps there were.
+    all_move : bool
+        Whether weights may move whose inputs are zero in all rows.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        parts: Sequence[Part],
+        flat: FloatArray,
+        slots: Sequence[FloatArray],
+        rows: Rows,
+        dropout_rng: np.random.Generator,
+        meeting: Meeting | None = None,
+    ) -> None:
+        self._network, self._recipe, self._parts, self.rows = network, recipe, parts, rows
+        self._dropout_rng, self._meeting = dropout_rng, meeting
+        self._activations = [ACTIVATIONS[name] for name in network.activations]
+        self._loss = LOSSES[recipe.loss]
+        self._optimizer = with_coefficients(recipe.optimizer, recipe.to_dict())
+        self._add_product = add_product(flat.dtype.name) if recipe.optimizer == "sgd" else None
+        self._flat, self._slots = flat, slots
+        self._layers = layers_of(flat, parts)
+        self._flat_gradient = np.empty(0 if self._add_product else flat.size, flat.dtype)
+        self._gradient = [] if self._add_product else layers_of(self._flat_gradient, parts)
+        self._workspace = np.empty(min(BLOCK, flat.size), flat.dtype)
+        self._shifted = bool(rows.shift.any())
+        self._scaled = bool((rows.factor != 1).any())
+        self._buffers: dict[int, _Buffers] = {}
+        # of the inputs of the first layer, how many columns a batch needs
+        self._width = parts[0].shape[0]
+        self.steps = 0
+        self.all_move = True
+        # how many parameters come before the weights of inputs that are zero in all rows
+        self._n_used = flat.size
+        if rows.widths is not None:
+            self._n_used -= (network.layer_sizes[0] - int(rows.widths.max())) * parts[0].shape[1]
+
+    def step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
+        """Take one step down the gradient of a batch that counts, and return its loss before the step."""
+        buffers = self._buffers_of(len(rows))
+        masks = self._masks(len(rows))
+        penalty = self.penalty(rows) or 0.0
+        # a training that diverges overflows here; the loop sees it in the loss
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._gather(rows, buffers, masks)
+            loss = self._loss_of(rows, buffers, masks, penalty)
+            if self._recipe.adversarial_epsilon:
+                self._move_uphill(buffers, masks)
+                # the loss that is returned is that of the rows as they are
+                self._loss_of(rows, buffers, masks, penalty)
+            self.steps += 1
+            if self._add_product is not None:
+                for layer, inputs, _ in self._backward(buffers, masks):
+                    self._step_down(layer, buffers.steps[layer], inputs.shape[1], learning_rate, penalty)
+                return loss
+            self._write_gradient(self._gradient, buffers, masks, penalty)
+            self._update(learning_rate)
+        return loss
+
+    def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, list[FloatArray]]:
+        """Return the loss of a batch that counts, and its gradient for every layer, bias first."""
+        penalty = self.penalty(rows) or 0.0
+        buffers = self._buffers_of(len(rows))
+        gradient = [np.empty_like(layer) for layer in self._layers]
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._gather(rows, buffers, [])
+            loss = self._loss_of(rows, buffers, [], penalty)
+            self._write_gradient(gradient, buffers, [], penalty)
+        return loss, gradient
+
+    def penalty(self, rows: NDArray[np.intp]) -> float | None:
+        """Return what the L2 penalty of a batch multiplies the weights with; None if no row counts."""
+        weight = self.rows.sample_weight
+        total = len(rows) if weight is None else float(weight[rows].sum())
+        return self._recipe.l2_penalty / total if total else None
+
+    def _masks(self, batch: int) -> list[FloatArray | None]:
+        """Draw dropout masks for the whole network, and return those of this part."""
+        masks = dropout_masks(self._dropout_rng, self._network, batch, self._flat.dtype)
+        return [
+            None if mask is None else mask[:, part.inputs]
+            for mask, part in zip(masks, self._parts, strict=False)
+        ]
+
+    def _buffers_of(self, batch: int) -> _Buffers:
+        buffers = self._buffers.get(batch)
+        if buffers is None:
+            # the ragged last batch has buffers of its own, so that no epoch allocates
+            buffers = self._buffers[batch] = self._make_buffers(batch)
+        return buffers
+
+    def _make_buffers(self, batch: int) -> _Buffers:
+        dtype, features = self._flat.dtype, self._network.layer_sizes[0]
+        inputs = [
+            np.ones((batch, part.shape[0]), dtype, "F" if layer else "C")
+            for layer, part in enumerate(self._parts)
+        ]
+        for array, part in zip(inputs, self._parts, strict=True):
+            # whoever holds no bias never moves it either
+            array[:, 0] = part.holds_bias
+        hidden = [array[:, 1:] for array in inputs[1:]]
+        # what dropout leaves of the outputs is what the next layer is given; their derivative needs the whole
+        outputs = [array.copy("F") for array in hidden] if self._network.dropout else hidden
+        # unit after unit, as the losses take them
+        logits = np.empty((batch, self._network.layer_sizes[-1]), dtype, "F")
+        gradients = [*(array.copy("F") for array in hidden), logits.copy("F")]
+        steps = []
+        if self._add_product is not None:
+            factors = zip(self._layers, inputs, gradients, strict=True)
+            steps = [self._add_product(layer, array.T, gradient) for layer, array, gradient in factors]
+        return _Buffers(
+            rows=np.empty((batch, features), self.rows.x.dtype),
+            inputs=inputs,
+            outputs=[*outputs, logits],
+            gradients=gradients,
+            steps=steps,
+            moves=np.empty((batch, features if self._recipe.adversarial_epsilon else 0), dtype),
+            forward=[self._place(f"forward.{n}", batch) for n in range(len(inputs))],
+            backward=[self._place(f"backward.{n}", batch, by_unit=n > 0) for n in range(len(inputs))],
+        )
+
+    def _place(self, name: str, batch: int, *, by_unit: bool = True) -> Place | None:
+        if self._meeting is None or name not in self._meeting.places:
+            return None
+        return self._meeting.place(name, batch, by_unit=by_unit)
+
+    def _gather(self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray | None]) -> None:
+        """Fetch the batch's rows and scale them; note how far any of them is not zero."""
+        kept, inputs = self.rows, buffers.inputs[0]
+        mask = masks[0] if masks else None
+        take_rows(kept.x, rows, buffers.rows)
+        if kept.order is not None and kept.widths is not None:
+            # together with the ones a whole number of the widest vectors
+            width = min(-(-(1 + kept.widths[rows].max()) // 16) * 16 - 1, buffers.rows.shape[1])
+            factor = kept.factor[:width] if kept.factor.ndim else kept.factor
+            np.multiply(buffers.rows[:, :width], factor, out=inputs[:, 1 : 1 + width])
+            self._width = 1 + int(width)
+            inputs = inputs[:, : self._width]
+            # drawn for the columns as they are stored
+            mask = None if mask is None else mask[:, kept.order[:width]]
+        elif self._shifted:
+            np.subtract(buffers.rows, kept.shift, out=inputs[:, 1:])
+            inputs[:, 1:] *= kept.factor
+        elif self._scaled:
+            np.multiply(buffers.rows, kept.factor, out=inputs[:, 1:])
+        else:
+            inputs[:, 1:] = buffers.rows
+        if mask is not None:
+            inputs[:, 1:] *= mask
+
+    def _loss_of(
+        self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray | None], penalty: float
+    ) -> float:
+        """Run a batch forward; keep the gradient for the logits, return the loss with its penalty."""
+        squares = self._sum_of_squares() if penalty else 0.0
+        turn = self._meeting.tell(squares) if penalty and self._meeting is not None else 0
+        self._forward(buffers, masks)
+        weights = None if self.rows.sample_weight is None else self.rows.sample_weight[rows]
+        # of labels .T is nothing
+        loss, gradient = self._loss(
+            buffers.outputs[-1].T, self.rows.y[rows].T, self._recipe.label_smoothing, weights
+        )
+        if penalty:
+            loss += penalty / 2 * (squares if self._meeting is None else self._meeting.told(turn))
+        buffers.gradients[-1][:] = gradient.T
+        return loss
+
+    def _sum_of_squares(self) -> float:
+        """Return Σ w² of this part; what everyone has the whole of counts for the first member only."""
+        counts = self._meeting is None or not self._meeting.member
+        return sum(
+            float(np.vdot(layer[1:], layer[1:]))
+            for layer, part in zip(self._layers, self._parts, strict=True)
+            if counts or part.kind != "whole"
+        )
+
+    def _forward(self, buffers: _Buffers, masks: list[FloatArray | None]) -> None:
+        """Fill every layer's outputs, and with them the next one's inputs."""
+        for number, layer in enumerate(self._layers):
+            inputs = buffers.inputs[number] if number else buffers.inputs[0][:, : self._width]
+            outputs = buffers.outputs[number]
+            _multiply(inputs, layer[: inputs.shape[1]], outputs, buffers.forward[number])
+            if number < len(self._activations):
+                self._activations[number].value(outputs)
+                mask = masks[number + 1] if masks else None
+                if mask is not None:
+                    np.multiply(outputs, mask, out=buffers.inputs[number + 1][:, 1:])
+                elif self._network.dropout:
+                    buffers.inputs[number + 1][:, 1:] = outputs
+
+    def _backward(
+        self, buffers: _Buffers, masks: list[FloatArray | None]
+    ) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+        """Carry the gradient from the logits to the first layer.
+
+        Yields
+        ------
+        layer : int
+            From the last to the first. Once it is given it may change: all that goes further back has been
+            computed with the weight of the forward pass.
+        inputs : ndarray (batch, 1 + fan_in)
+            What the layer was given, the column of ones first.
+        of_outputs : ndarray (batch, fan_out)
+            The gradient for what the layer gives, before its activation.
+        """
+        for layer in range(len(self._layers) - 1, 0, -1):
+            of_outputs, gradient = buffers.gradients[layer], buffers.gradients[layer - 1]
+            _multiply(of_outputs, self._layers[layer][1:].T, gradient, buffers.backward[layer])
+            yield layer, buffers.inputs[layer], of_outputs
+            mask = masks[layer] if masks else None
+            if mask is not None:
+                gradient *= mask
+            # last, since it overwrites the outputs
+            self._activations[layer - 1].times_derivative(gradient, buffers.outputs[layer - 1])
+        yield 0, buffers.inputs[0][:, : self._width], buffers.gradients[0]
+
+    def _move_uphill(self, buffers: _Buffers, masks: list[FloatArray | None]) -> None:
+        """X ← x + ε g / |g|, row by row, where g is the gradient of the loss for the inputs x."""
+        *_, (_, _, of_outputs) = self._backward(buffers, masks)
+        move = buffers.moves
+        _multiply(of_outputs, self._layers[0][1:].T, move, buffers.backward[0])
+        mask = masks[0] if masks else None
+        if mask is not None:
+            move *= mask
+        length = np.sqrt(np.einsum("ij,ij->i", move, move))
+        # what has no gradient has no direction
+        length[length == 0] = np.inf
+        move *= (self._recipe.adversarial_epsilon / length)[:, None]
+        # the inputs lie there masked: what moves is what was there before, and the mask is upon it again
+        if mask is not None:
+            move *= mask
+        buffers.inputs[0][:, 1:] += move
+
+    def _step_down(
+        self, layer: int, step: AddProduct, width: int, learning_rate: float, penalty: float
+    ) -> None:
+        """W ← (1 - η λ) w - η hᵀ d in one product: the gradient itself is never written down."""
+        own = self._layers[layer]
+        keep = 1 - learning_rate * (self._recipe.weight_decay + penalty)
+        # the penalty is on weights only
+        of_bias = learning_rate * penalty * own[0] if penalty else 0.0
+        step(width, -learning_rate, keep)
+        if keep != 1:
+            own[width:] *= keep
+            own[0] += of_bias
+
+    def _write_gradient(
+        self, gradient: list[FloatArray], buffers: _Buffers, masks: list[FloatArray | None], penalty: float
+    ) -> None:
+        """Write down the gradient of a batch that has been run forward, that of its penalty included."""
+        for layer, inputs, of_outputs in self._backward(buffers, masks):
+            width = inputs.shape[1]
+            np.matmul(inputs.T, of_outputs, out=gradient[layer][:width])
+            gradient[layer][width:] = 0
+            if penalty:
+                gradient[layer][1:] += penalty * self._layers[layer][1:]
+
+    def _update(self, learning_rate: float) -> None:
+        """Apply the update rule."""
+        decay = self._recipe.weight_decay
+        n_moving = self._flat.size if self.all_move else self._n_used
+        # a block at a time, so that the many passes stay in the cache
+        for start in range(0, n_moving, BLOCK):
+            block = slice(start, min(start + BLOCK, n_moving))
+            array, gradient = self._flat[block], self._flat_gradient[block]
+            workspace = self._workspace[: array.size]
+            if decay and self._optimizer.decoupled:
+                array *= 1 - learning_rate * decay
+            elif decay:
+                np.multiply(array, decay, out=workspace)
+                gradient += workspace
+            slots = [slot[block] for slot in self._slots]
+            self._optimizer.update(array, gradient, slots, learning_rate, self.steps, workspace)
+            if self.steps % FADING_STEPS == 0:
+                forget_faded(slots)
+
+
+def places_of(network: Network, recipe: Recipe, parts: Sequence[Part]) -> dict[str, int]:
+    """Return where the members of a team sum up products: for each place, the units of the sum."""
+    places = {}
+    for number, part in enumerate(parts):
+        if part.kind == "rows":
+            places[f"forward.{number}"] = network.layer_sizes[number + 1]
+        if part.kind == "columns" and (number or recipe.adversarial_epsilon):
+            places[f"backward.{number}"] = network.layer_sizes[number]
+    return places
+
+
+def _multiply(left: FloatArray, right: FloatArray, out: FloatArray, place: Place | None) -> None:
+    """Write a product into ``out``, summed up over all members where it has a place for that."""
+    if place is None:
+        np.matmul(left, right, out=out)
+    else:
+        place.sum_of_products(left, right, out)

@@ -1,0 +1,255 @@
+"""A network trained by several processes of one machine, each computing a part of every step.
+
+Where products are small, a BLAS with two threads spends much of its time on handing work over, and everything
+between two products runs on one core while the other waits. A team has neither: each member keeps its part of
+the weights, multiplies with one thread, and meets the others once or twice a step. Who computes what follows
+from the shapes alone, so that results are the same, bit for bit, whenever a team of that size is at work.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import weakref
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clearprop.arguments import check_whole
+from clearprop.engines import meeting, messages
+from clearprop.engines.base import Task
+from clearprop.engines.meeting import Meeting, wait_for
+from clearprop.engines.messages import Message, Messages
+from clearprop.engines.parts import Part, size_of
+from clearprop.engines.shared_memory import SharedMemory, create, lay_out
+from clearprop.errors import EngineUnavailable, InvalidArgument
+
+VARIABLE = "CLEARPROP_PROCESSES"
+
+# with how many threads of the BLAS a team of as many is quicker than they are; measured on two cores
+THREADS = 2
+# multiplications of a whole training, below which to start a process costs what it gains
+WORTH_A_PROCESS = 2.5e10
+# multiplications of a step, below which to meet costs what sharing gains
+WORTH_A_MEETING = 1e6
+# bytes of rows that may be copied to where all members see them
+MAX_COPIED = 2**28
+
+# a member's counts, after that of its meetings: whether it is ready, its steps done, the messages it has sent
+READY, DONE, SENT = 1, 2, 3
+
+# what a member runs; it takes its modules from where this process does
+PROGRAM = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from clearprop.engines.member import main
+main(int(sys.argv[2]))
+"""
+ROOT = str(Path(__file__).parents[2])
+
+
+def members_for(task: Task, threads: int | None) -> int:
+    """Return how many processes shall train together; 1 where one alone is quicker, or others cannot be had.
+
+    Parameters
+    ----------
+    task : Task
+    threads : int or None
+        How many the BLAS has; None where that cannot be told or set.
+
+    Raises
+    ------
+    InvalidArgument
+        If the variable ``CLEARPROP_PROCESSES``, which decides where it is set, is no whole number from 1 on.
+    """
+    wanted = _wanted()
+    if wanted == 1 or threads is None or not _can_start_others() or not _can_be_shared(task):
+        return 1
+    if wanted is not None:
+        return min(wanted, task.network.layer_sizes[1])
+    batch = min(task.recipe.batch_size, len(task.x))
+    of_step = 3 * batch * sum(fan_in * fan_out for fan_in, fan_out in pairwise(task.network.layer_sizes))
+    of_all = of_step / batch * len(task.x) * task.recipe.epochs
+    worth = of_all >= WORTH_A_PROCESS and of_step >= WORTH_A_MEETING
+    return THREADS if worth and threads == THREADS <= len(os.sched_getaffinity(0)) else 1
+
+
+def _wanted() -> int | None:
+    text = os.environ.get(VARIABLE, "").strip()
+    if not text:
+        return None
+    try:
+        return check_whole(VARIABLE, int(text), minimum=1)
+    except ValueError:
+        raise InvalidArgument(
+            f"The environment variable {VARIABLE} is {text!r}; set it to a whole number from 1 on, "
+            "or take it away."
+        ) from None
+
+
+def _can_start_others() -> bool:
+    """Tell whether other processes can share memory with this one, and see it written in order."""
+    in_order = platform.machine() in ("x86_64", "AMD64")
+    # a frozen program is no Python that could be told what to run
+    return in_order and hasattr(os, "memfd_create") and bool(sys.executable) and not hasattr(sys, "frozen")
+
+
+def _can_be_shared(task: Task) -> bool:
+    """Tell whether the network can be taken apart, and all that a step takes lie in shared memory."""
+    dense = isinstance(task.x, np.ndarray) and 0 < task.x.nbytes <= MAX_COPIED
+    return (
+        len(task.network.layer_sizes) > 2
+        and dense
+        and isinstance(task.dropout_rng.bit_generator, np.random.PCG64)
+    )
+
+
+class Team:
+    """The other members, and the memory that all of them share.
+
+    They start at once, and wait for ``begin``. They end with this object, or with this process.
+
+    Parameters
+    ----------
+    members : int
+        All of them; this process is the first.
+
+    Raises
+    ------
+    OSError
+        If the system gives no more memory or processes.
+    """
+
+    def __init__(self, members: int) -> None:
+        self.members = members
+        self._descriptor = create()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.close = weakref.finalize(self, _end, self._descriptor, self._processes)
+        for _ in range(1, members):
+            self._processes.append(_start(self._descriptor))
+        self._sent = 0
+        self._is_ready = False
+
+    def share(
+        self, task: Task, parts: Sequence[Sequence[Part]], n_slots: int, places: Mapping[str, int]
+    ) -> SharedMemory:
+        """Return memory with room for a task, zero everywhere.
+
+        Besides what ``meeting`` and ``messages`` need, it holds the fields of ``Rows`` by name, and of each
+        member ``flat.0`` and ``slot.0.0`` and so on.
+        """
+        n, features = task.x.shape
+        batch = min(task.recipe.batch_size, n)
+        targets = task.y.dtype if task.network.output == "softmax" else task.dtype
+        arrays: dict[str, tuple[Any, Sequence[int]]] = {
+            **meeting.room_for(self.members, task.dtype, batch, places),
+            **messages.room_for(batch),
+            "x": (task.x.dtype, (n, features)),
+            "y": (targets, task.y.shape),
+            "sample_weight": (task.dtype, (n,)),
+            "shift": (task.dtype, np.shape(task.scaling.shift)),
+            "factor": (task.dtype, np.shape(task.scaling.factor)),
+            "order": (np.intp, (features,)),
+            "widths": (np.intp, (n,)),
+        }
+        for member, its in enumerate(parts):
+            arrays[f"flat.{member}"] = (task.dtype, (size_of(its),))
+            arrays |= {f"slot.{member}.{slot}": (task.dtype, (size_of(its),)) for slot in range(n_slots)}
+        self._layout, self._size = lay_out(arrays)
+        os.ftruncate(self._descriptor, self._size)
+        self.memory = SharedMemory(self._descriptor, self._layout, self._size)
+        self._ticks = [memoryview(row) for row in self.memory["ticks"]]
+        return self.memory
+
+    def begin(self, task: Task, absent: Sequence[str]) -> Meeting:
+        """Tell the others what the task is, now that its rows are in the memory, and return where to meet.
+
+        Parameters
+        ----------
+        task : Task
+        absent : sequence of str
+            The fields of ``Rows`` that are None.
+        """
+        drops = bool(task.network.dropout or task.network.input_dropout)
+        self._messages = Messages(self.memory, task.dropout_rng if drops else None)
+        told = {
+            "parent": os.getpid(),
+            "members": self.members,
+            "layout": self._layout,
+            "size": self._size,
+            "network": task.network.to_dict(),
+            "recipe": task.recipe.to_dict(),
+            "absent": list(absent),
+        }
+        for member, process in enumerate(self._processes, start=1):
+            stream, process.stdin = process.stdin, None
+            assert stream is not None
+            try:
+                with stream:
+                    stream.write(json.dumps({"member": member, **told}).encode())
+            except BrokenPipeError:
+                # it has ended already, which whoever waits for it sees
+                continue
+        return Meeting(self.memory, 0, self._check)
+
+    def is_ready(self) -> bool:
+        """Wait until all others could take a step; False if one of them could not start."""
+        if not self._is_ready:
+            try:
+                for ticks in self._ticks[1:]:
+                    wait_for(ticks, READY, 1, self._check)
+            except EngineUnavailable:
+                return False
+            self._is_ready = True
+        return True
+
+    def send(self, message: Message) -> None:
+        """Have the others take a step."""
+        self._sent += 1
+        self._messages.write(self._sent, message)
+        self._ticks[0][SENT] = self._sent
+
+    def settle(self) -> None:
+        """Wait until the others are done with all they were sent; nobody writes to the memory then."""
+        if self.close.alive:
+            for ticks in self._ticks[1:]:
+                wait_for(ticks, DONE, self._sent, self._check)
+
+    def _check(self) -> None:
+        for process in self._processes:
+            code = process.poll()
+            if code is not None:
+                how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+                raise EngineUnavailable(
+                    f"A process that computed a part of the network {how}; if it ran out of memory, set the "
+                    f"environment variable {VARIABLE}=1, so that there is only one, and train again."
+                )
+
+
+def _start(descriptor: int) -> subprocess.Popen[bytes]:
+    """Start a member, which waits for its task on standard input."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", PROGRAM, json.dumps([*sys.path, ROOT]), str(descriptor)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[descriptor],
+        env=os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"),
+        # Ctrl-C is for the first member, who ends the others
+        start_new_session=True,
+    )
+
+
+def _end(descriptor: int, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    os.close(descriptor)
+    for process in processes:
+        if process.stdin is not None:
+            process.stdin.close()
+        process.kill()
+        process.wait()
