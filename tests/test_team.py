@@ -1,0 +1,322 @@
+"""A team of processes trains as one process does, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+from test_engines import distance, make_task, one_epoch, recipe_of
+
+from clearprop import Network, Recipe, train
+from clearprop.data import Dataset
+from clearprop.engines import blas
+from clearprop.engines.base import Task
+from clearprop.engines.numpy_engine import NumpyEngine
+from clearprop.engines.numpy_step import Stepper
+from clearprop.engines.parts import layers_of, share, size_of
+from clearprop.engines.team import THREADS, VARIABLE, members_for
+from clearprop.errors import EngineUnavailable, InvalidArgument
+
+pytestmark = pytest.mark.skipif(
+    blas.threads() is None or not hasattr(os, "memfd_create"),
+    reason="a team needs Linux and the OpenBLAS of NumPy's wheels",
+)
+
+DEEP = (784, 30, 20, 12, 10)
+
+
+@pytest.fixture
+def rows(digits: Dataset) -> Dataset:
+    """Return rows that make a ragged last batch."""
+    return digits.subset(slice(0, 210))
+
+
+def weighted(task: Task) -> Task:
+    return replace(task, sample_weight=np.random.default_rng(4).random(len(task.x)))
+
+
+def both(task: Task, members: int) -> tuple[NumpyEngine, NumpyEngine]:
+    """Return a team, and an engine alone with a stream of its own for the same masks."""
+    twin = replace(task, dropout_rng=np.random.default_rng(2))
+    return NumpyEngine(task, processes=members), NumpyEngine(twin, processes=1)
+
+
+def assert_same_epoch(
+    team: NumpyEngine, alone: NumpyEngine, recipe: Recipe, n_rows: int, tolerance: float = 1e-10
+) -> None:
+    losses, parameters = one_epoch(team, recipe, n_rows)
+    own_losses, own_parameters = one_epoch(alone, recipe, n_rows)
+    np.testing.assert_allclose(losses, own_losses, rtol=tolerance)
+    assert distance(parameters, own_parameters) <= tolerance
+
+
+def children(process: int) -> list[int]:
+    found = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(child) for child in found.split()]
+
+
+@given(
+    layer_sizes=st.lists(st.integers(2, 9), min_size=2, max_size=6).map(tuple),
+    members=st.integers(1, 4),
+)
+def test_the_parts_of_all_members_are_the_whole_network(layer_sizes: tuple[int, ...], members: int) -> None:
+    rng = np.random.default_rng(0)
+    parts = share(layer_sizes, members)
+    kept = [layers_of(np.empty(size_of(its)), its) for its in parts]
+    for number, shape in enumerate(pairwise(layer_sizes)):
+        weight, bias = rng.normal(size=shape), rng.normal(size=shape[1])
+        copies = np.zeros(shape)
+        again, bias_again = np.full(shape, np.nan), np.full(shape[1], np.nan)
+        biases = np.zeros(shape[1])
+        for own, its in zip(kept, parts, strict=True):
+            part = its[number]
+            part.take(own[number], weight, bias)
+            part.give(own[number], again, bias_again)
+            copies[part.inputs, part.outputs] += 1
+            biases[part.outputs] += part.holds_bias
+        assert (again == weight).all()
+        assert (bias_again == bias).all()
+        # nothing is left out; shared is what only one member has, the bias too
+        whole = parts[0][number].kind == "whole"
+        assert (copies == (members if whole else 1)).all()
+        assert (biases == (members if whole else 1)).all()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
+@pytest.mark.parametrize("members", [2, 3])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"weight_decay": 0.01},
+        {"l2_penalty": 0.1, "label_smoothing": 0.1},
+        {"adversarial_epsilon": 0.5},
+    ],
+    ids=["plain", "decay", "penalty", "adversary"],
+)
+def test_a_team_takes_the_steps_of_one_process(
+    rows: Dataset, optimizer: str, members: int, settings: dict[str, float]
+) -> None:
+    recipe = recipe_of(optimizer=optimizer, batch_size=32, **settings)
+    task = weighted(make_task(rows, Network(DEEP, "tanh"), recipe))
+    team, alone = both(task, members)
+    (losses, parameters), (own_losses, own_parameters) = (
+        one_epoch(m, recipe, len(rows)) for m in (team, alone)
+    )
+    np.testing.assert_allclose(losses, own_losses, rtol=1e-10)
+    assert distance(parameters, own_parameters) < 1e-10
+
+
+@pytest.mark.parametrize("hidden", [(9,), (9, 7), (9, 7, 5), (9, 7, 5, 6), (9, 7, 5, 6, 8)])
+def test_a_team_takes_networks_of_any_depth(rows: Dataset, hidden: tuple[int, ...]) -> None:
+    recipe = recipe_of(optimizer="adam", batch_size=32)
+    network = Network((784, *hidden, 10), "sigmoid", dropout=0.3, input_dropout=0.2)
+    team, alone = both(make_task(rows, network, recipe), 2)
+    (losses, parameters), (own_losses, own_parameters) = (
+        one_epoch(m, recipe, len(rows)) for m in (team, alone)
+    )
+    np.testing.assert_allclose(losses, own_losses, rtol=1e-10)
+    assert distance(parameters, own_parameters) < 1e-10
+
+
+def test_a_team_leaves_out_columns_that_are_zero(mnist: Dataset) -> None:
+    recipe = recipe_of(optimizer="adam", batch_size=50)
+    task = make_task(mnist.subset(slice(0, 500)), Network((784, 30, 10)), recipe)
+    team, alone = both(task, 2)
+    assert_same_epoch(team, alone, recipe, 500)
+    # and goes on with others, of which others are zero
+    for machine in (team, alone):
+        machine.load_rows(mnist.x[500:900, ::-1].copy(), mnist.y[500:900])
+    assert_same_epoch(team, alone, recipe, 400)
+
+
+def test_two_teams_agree_to_the_last_bit_and_one_goes_on_where_another_stopped(rows: Dataset) -> None:
+    recipe = recipe_of(optimizer="adam", batch_size=32)
+    task = make_task(rows, Network(DEEP, "relu", dropout=0.2), recipe, "float32")
+    first, second = (NumpyEngine(replace(task, dropout_rng=np.random.default_rng(2)), 2) for _ in range(2))
+    losses, parameters = one_epoch(first, recipe, len(rows))
+    others, same = one_epoch(second, recipe, len(rows))
+    assert (losses == others).all()
+    assert distance(parameters, same) == 0
+    generator = np.random.default_rng(2)
+    generator.bit_generator.state = first._task.dropout_rng.bit_generator.state
+    third = NumpyEngine(replace(task, parameters=parameters, dropout_rng=generator), 2)
+    third.load_state(first.state())
+    losses, parameters = one_epoch(first, recipe, len(rows))
+    others, same = one_epoch(third, recipe, len(rows))
+    assert (losses == others).all()
+    assert distance(parameters, same) == 0
+
+
+def test_what_a_team_remembers_is_what_one_process_does(rows: Dataset) -> None:
+    recipe = recipe_of(optimizer="adam", batch_size=32)
+    team, alone = both(make_task(rows, Network(DEEP), recipe), 2)
+    for machine in (team, alone):
+        one_epoch(machine, recipe, len(rows))
+    ours, its = team.state(), alone.state()
+    assert ours.keys() == its.keys()
+    for name, array in its.items():
+        np.testing.assert_allclose(ours[name], array, rtol=1e-7, atol=1e-12, err_msg=name)
+
+
+def test_a_team_gives_the_gradient_of_the_whole_network(rows: Dataset) -> None:
+    team, alone = both(make_task(rows, Network(DEEP), recipe_of()), 2)
+    loss, gradient = team.loss_and_gradient(np.arange(20))
+    own_loss, own_gradient = alone.loss_and_gradient(np.arange(20))
+    assert loss == own_loss
+    assert distance(gradient, own_gradient) == 0
+
+
+def test_a_batch_that_does_not_count_is_no_step(rows: Dataset) -> None:
+    task = replace(make_task(rows, Network(DEEP), recipe_of()), sample_weight=np.zeros(len(rows)))
+    team = NumpyEngine(task, 2)
+    assert team.train_step(np.arange(10), 0.1) == 0
+    assert distance(team.parameters(), task.parameters) == 0
+
+
+def test_the_others_end_with_the_engine(rows: Dataset) -> None:
+    before = children(os.getpid())
+    team = NumpyEngine(make_task(rows, Network(DEEP), recipe_of()), 3)
+    assert len(children(os.getpid())) == len(before) + 2
+    team.train_step(np.arange(10), 0.1)
+    del team
+    assert children(os.getpid()) == before
+
+
+def test_the_others_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "endless.py"
+    script.write_text(
+        "from clearprop import Network, Recipe, load_data, train\n"
+        "rows = load_data('digits')\n"
+        "train(Network((784, 32, 10)), Recipe(epochs=10**6), rows, progress=False)\n"
+    )
+    process = subprocess.Popen([sys.executable, script], env=os.environ | {VARIABLE: "2"})
+    try:
+        members = wait_until(lambda: children(process.pid))
+        # in the middle of the training, if not sooner
+        time.sleep(0.5)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert wait_until(lambda: not any(runs(member) for member in members))
+
+
+def runs(process: int) -> bool:
+    try:
+        # the third field says what it does; Z is one that has ended
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(condition: object, seconds: float = 20) -> object:
+    end = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < end:  # type: ignore[operator]
+        time.sleep(0.02)
+    return found
+
+
+def test_a_member_that_is_killed_ends_the_step_with_a_sentence(rows: Dataset) -> None:
+    recipe = recipe_of()
+    team = NumpyEngine(make_task(rows, Network(DEEP), recipe), 2)
+    team.train_step(np.arange(10), 0.1)
+    (process,) = team._team._processes  # type: ignore[union-attr]
+    process.kill()
+    process.wait()
+    with pytest.raises(EngineUnavailable, match=f"ended by signal 9; .* {VARIABLE}=1"):
+        team.train_step(np.arange(10), 0.1)
+    # what there was is still there, and goes on in one process
+    before = team.parameters()
+    assert np.isfinite(team.train_step(np.arange(10), 0.1))
+    assert distance(team.parameters(), before) > 0
+
+
+def test_a_step_that_is_cut_off_leaves_an_engine_that_goes_on(
+    rows: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team = NumpyEngine(make_task(rows, Network(DEEP), recipe_of()), 2)
+    team.train_step(np.arange(10), 0.1)
+    whole = Stepper._backward
+
+    def cut_off(*_: object) -> Iterator[object]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stepper, "_backward", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        team.train_step(np.arange(10), 0.1)
+    monkeypatch.setattr(Stepper, "_backward", whole)
+    assert blas.threads() == 1
+    assert np.isfinite(team.train_step(np.arange(10), 0.1))
+
+
+@pytest.mark.parametrize("executable", ["/bin/false", "/nowhere/python"])
+def test_one_process_does_it_where_others_cannot_start(
+    rows: Dataset, executable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", executable)
+    recipe = recipe_of(optimizer="adam", batch_size=32)
+    team, alone = both(make_task(rows, Network(DEEP), recipe), 2)
+    (losses, parameters), (own_losses, own_parameters) = (
+        one_epoch(m, recipe, len(rows)) for m in (team, alone)
+    )
+    assert (losses == own_losses).all()
+    assert distance(parameters, own_parameters) == 0
+
+
+def test_a_team_forms_where_the_work_is_worth_it(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(THREADS)))
+    published = Network((784, 500, 250, 100, 10))
+    task = make_task(mnist, published, recipe_of(batch_size=64, epochs=2), "float32")
+    assert members_for(task, THREADS) == THREADS
+    assert members_for(task, None) == 1
+    assert members_for(task, 1) == 1
+    assert members_for(task, 2 * THREADS) == 1
+    for worthless in (
+        make_task(mnist.subset(slice(0, 100)), published, recipe_of(batch_size=64)),
+        make_task(mnist, Network((784, 10)), recipe_of(batch_size=64, epochs=500)),
+        make_task(mnist, Network((784, 2, 10)), recipe_of(batch_size=1, epochs=500)),
+        replace(task, x=csr_matrix(mnist.x[:100]), y=mnist.y[:100]),
+        replace(task, dropout_rng=np.random.Generator(np.random.MT19937(0))),
+    ):
+        assert members_for(worthless, THREADS) == 1
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    assert members_for(task, THREADS) == 1
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert members_for(task, THREADS) == 1
+
+
+def test_a_variable_decides_how_many_there_are(rows: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make_task(rows, Network((784, 5, 10)), recipe_of())
+    for text, members in (("1", 1), ("3", 3), (" 2 ", 2), ("100", 5)):
+        monkeypatch.setenv(VARIABLE, text)
+        assert members_for(task, 1) == members
+    for text in ("two", "0", "-1", "1.5"):
+        monkeypatch.setenv(VARIABLE, text)
+        with pytest.raises(InvalidArgument, match=VARIABLE):
+            members_for(task, 1)
+
+
+def test_a_training_with_a_team_is_that_of_one_process(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(epochs=2, batch_size=50)
+    losses = []
+    for members in ("1", "2"):
+        monkeypatch.setenv(VARIABLE, members)
+        run = train(Network((784, 30, 10)), recipe, digits, digits.test, dtype="float64", progress=False)
+        losses.append(run.history.column("validation_loss"))
+    np.testing.assert_allclose(*losses, rtol=1e-9)
