@@ -131,7 +131,8 @@ class Dataset:
             Rows to measure on while training, likewise; None takes one sixth (rounded down), the proportion
             of the published study, and 0 makes no validation part.
         seed : int
-            The same seed always draws the same rows, and the validation rows do not depend on ``train``.
+            The same seed always draws the same rows, and the validation rows do not depend on ``train``. All
+            rows together stay in their order.
 
         Returns
         -------
@@ -161,7 +162,8 @@ class Dataset:
             )
         order = streams(seed).split.permutation(n)
         alone = replace(self, test=None)
-        part = alone.subset(order[n_validation : n_validation + n_train])
+        # of all rows there is nothing to draw, and so nothing to copy
+        part = alone if n_train == n else alone.subset(order[n_validation : n_validation + n_train])
         if part.y.min() == part.y.max():
             raise DataError(
                 f"All {n_train:,} training rows of {self.name} are of one class "

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,11 +101,11 @@ class Meeting:
         """Return the sum of what everyone has left."""
         return float(self._numbers[turn].sum())
 
-    def place(self, name: str, batch: int, *, by_unit: bool) -> Place:
-        """Return where products ``(batch, units)`` are summed up, unit after unit or row after row."""
+    def place(self, name: str, batch: int, order: Literal["C", "F"]) -> Place:
+        """Return where products ``(batch, units)`` of that order are summed up."""
         # two of each, used in turns: who goes on must not overwrite what another has yet to read
         turns = self._memory[PLACE + name]
-        return Place(self, [[_view(product, batch, by_unit) for product in turn] for turn in turns])
+        return Place(self, [[_view(product, batch, order) for product in turn] for turn in turns])
 
 
 class Place:
@@ -139,8 +139,8 @@ def wait_for(ticks: memoryview, at: int, tick: int, check: Callable[[], None]) -
         nap = min(nap * 1.1, LONGEST_NAP)
 
 
-def _view(product: FloatArray, batch: int, by_unit: bool) -> FloatArray:
+def _view(product: FloatArray, batch: int, order: Literal["C", "F"]) -> FloatArray:
     """Return an array ``(batch, units)`` in memory for as many rows or more."""
     units = len(product)
     flat = product.ravel()[: units * batch]
-    return flat.reshape(units, batch).T if by_unit else flat.reshape(batch, units)
+    return flat.reshape(units, batch).T if order == "F" else flat.reshape(batch, units)

@@ -1,8 +1,8 @@
 """A step of training in NumPy, in place; no step allocates anything of a batch's size.
 
 Arrays of a batch are ``(batch, units)``. The inputs of the first layer lie row after row, as they are stored;
-all that hidden units give lies unit after unit, which the matrix products like best: for small batches, by up
-to two times, depending on the processor.
+what hidden units give lies unit after unit as a rule, which the matrix products like best: for small batches,
+by up to two times, depending on the processor.
 
 A layer's bias lies before its weight as one more row, and a column of ones before its inputs: so the products
 carry the bias along, forward and back, and no pass over the outputs is spent on it.
@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,10 @@ from clearprop.recipe import Recipe
 
 # numbers an optimizer works on at a time: with its memory and workspace they fit a core's cache
 BLOCK = 32_768
+# a layer with so many times fewer weights than the one before it does not decide how its inputs lie
+SMALL = 4
+
+Order = Literal["C", "F"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,19 +223,20 @@ class Stepper:
 
     def _make_buffers(self, batch: int) -> _Buffers:
         dtype, features = self._flat.dtype, self._network.layer_sizes[0]
+        orders = _orders(self._parts)
         inputs = [
-            np.ones((batch, part.shape[0]), dtype, "F" if layer else "C")
-            for layer, part in enumerate(self._parts)
+            np.ones((batch, part.shape[0]), dtype, order)
+            for part, order in zip(self._parts, orders, strict=True)
         ]
         for array, part in zip(inputs, self._parts, strict=True):
             # whoever holds no bias never moves it either
             array[:, 0] = part.holds_bias
         hidden = [array[:, 1:] for array in inputs[1:]]
         # what dropout leaves of the outputs is what the next layer is given; their derivative needs the whole
-        outputs = [array.copy("F") for array in hidden] if self._network.dropout else hidden
+        outputs = [array.copy("K") for array in hidden] if self._network.dropout else hidden
         # unit after unit, as the losses take them
         logits = np.empty((batch, self._network.layer_sizes[-1]), dtype, "F")
-        gradients = [*(array.copy("F") for array in hidden), logits.copy("F")]
+        gradients = [*(array.copy("K") for array in hidden), logits.copy("F")]
         steps = []
         if self._add_product is not None:
             factors = zip(self._layers, inputs, gradients, strict=True)
@@ -242,14 +248,17 @@ class Stepper:
             gradients=gradients,
             steps=steps,
             moves=np.empty((batch, features if self._recipe.adversarial_epsilon else 0), dtype),
-            forward=[self._place(f"forward.{n}", batch) for n in range(len(inputs))],
-            backward=[self._place(f"backward.{n}", batch, by_unit=n > 0) for n in range(len(inputs))],
+            forward=[
+                self._place(f"forward.{layer}", batch, order)
+                for layer, order in enumerate((*orders[1:], "F"))
+            ],
+            backward=[self._place(f"backward.{layer}", batch, order) for layer, order in enumerate(orders)],
         )
 
-    def _place(self, name: str, batch: int, *, by_unit: bool = True) -> Place | None:
+    def _place(self, name: str, batch: int, order: Order) -> Place | None:
         if self._meeting is None or name not in self._meeting.places:
             return None
-        return self._meeting.place(name, batch, by_unit=by_unit)
+        return self._meeting.place(name, batch, order)
 
     def _gather(self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray | None]) -> None:
         """Fetch the batch's rows and scale them; note how far any of them is not zero."""
@@ -411,6 +420,14 @@ def places_of(network: Network, recipe: Recipe, parts: Sequence[Part]) -> dict[s
         if part.kind == "columns" and (number or recipe.adversarial_epsilon):
             places[f"backward.{number}"] = network.layer_sizes[number]
     return places
+
+
+def _orders(parts: Sequence[Part]) -> list[Order]:
+    """Return how what each layer is given lies: "C" row after row, or "F" unit after unit."""
+    sizes = [part.shape[0] * part.shape[1] for part in parts]
+    # the inputs lie as they are stored; from there, row after row is quicker to write to, and unit after unit to
+    # carry the gradient back to, which counts for little before a small layer
+    return ["C", *("C" if next_size * SMALL < size else "F" for size, next_size in pairwise(sizes))]
 
 
 def _multiply(left: FloatArray, right: FloatArray, out: FloatArray, place: Place | None) -> None:

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +28,19 @@ from clearprop.engines.messages import Message, Messages
 from clearprop.engines.parts import Part, size_of
 from clearprop.engines.shared_memory import SharedMemory, create, lay_out
 from clearprop.errors import EngineUnavailable, InvalidArgument
+from clearprop.optimizers import OPTIMIZERS
 
 VARIABLE = "CLEARPROP_PROCESSES"
 
 # with how many threads of the BLAS a team of as many is quicker than they are; measured on two cores
 THREADS = 2
-# multiplications of a whole training, below which to start a process costs what it gains
-WORTH_A_PROCESS = 2.5e10
-# multiplications of a step, below which to meet costs what sharing gains
-WORTH_A_MEETING = 1e6
+# of a training in one process, below which to start another costs what it gains
+WORTH_SECONDS = 0.5
+# multiplications of a step, below which to meet costs what sharing gains, and above which threads do as well
+MIN_OF_STEP, MAX_OF_STEP = 2e6, 2e9
+# to estimate what a step takes in one process: calls, products, and passes over the weights and what the
+# optimizer remembers; on two cores of several kinds it was within a factor of 1.5
+SECONDS_A_STEP, SECONDS_A_MULTIPLICATION, SECONDS_A_WEIGHT, SECONDS_A_SLOT = 5e-5, 7e-12, 4e-10, 6e-10
 # bytes of rows that may be copied to where all members see them
 MAX_COPIED = 2**28
 
@@ -73,11 +76,22 @@ def members_for(task: Task, threads: int | None) -> int:
         return 1
     if wanted is not None:
         return min(wanted, task.network.layer_sizes[1])
+    return THREADS if threads == THREADS <= len(os.sched_getaffinity(0)) and _is_worth_it(task) else 1
+
+
+def _is_worth_it(task: Task) -> bool:
+    """Tell from the shapes alone whether a team would be done sooner."""
     batch = min(task.recipe.batch_size, len(task.x))
-    of_step = 3 * batch * sum(fan_in * fan_out for fan_in, fan_out in pairwise(task.network.layer_sizes))
-    of_all = of_step / batch * len(task.x) * task.recipe.epochs
-    worth = of_all >= WORTH_A_PROCESS and of_step >= WORTH_A_MEETING
-    return THREADS if worth and threads == THREADS <= len(os.sched_getaffinity(0)) else 1
+    n_weights = task.network.n_parameters
+    of_step = 3 * batch * n_weights
+    n_slots = OPTIMIZERS[task.recipe.optimizer].n_slots
+    seconds = (
+        SECONDS_A_STEP
+        + of_step * SECONDS_A_MULTIPLICATION
+        + n_weights * (SECONDS_A_WEIGHT + n_slots * SECONDS_A_SLOT)
+    )
+    n_steps = task.recipe.epochs * len(task.x) / batch
+    return MIN_OF_STEP <= of_step <= MAX_OF_STEP and n_steps * seconds >= WORTH_SECONDS
 
 
 def _wanted() -> int | None:
