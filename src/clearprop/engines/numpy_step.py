@@ -89,7 +89,7 @@ class Rows:
         """Return the rows of a first weight ``(features, units)`` whose inputs are zero in all rows."""
         if self.order is None or self.widths is None:
             return weight[:0]
-        return weight[self.order[self.widths.max() :]]
+        return weight[self.order[int(self.widths.max()) :]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,6 +209,8 @@ class Stepper:
     def _masks(self, batch: int) -> list[FloatArray | None]:
         """Draw dropout masks for the whole network, and return those of this part."""
         masks = dropout_masks(self._dropout_rng, self._network, batch, self._flat.dtype)
+        if not masks:
+            return []
         return [
             None if mask is None else mask[:, part.inputs]
             for mask, part in zip(masks, self._parts, strict=False)
@@ -267,10 +269,10 @@ class Stepper:
         take_rows(kept.x, rows, buffers.rows)
         if kept.order is not None and kept.widths is not None:
             # together with the ones a whole number of the widest vectors
-            width = min(-(-(1 + kept.widths[rows].max()) // 16) * 16 - 1, buffers.rows.shape[1])
+            width = min(-(-(1 + int(kept.widths[rows].max())) // 16) * 16 - 1, buffers.rows.shape[1])
             factor = kept.factor[:width] if kept.factor.ndim else kept.factor
             np.multiply(buffers.rows[:, :width], factor, out=inputs[:, 1 : 1 + width])
-            self._width = 1 + int(width)
+            self._width = 1 + width
             inputs = inputs[:, : self._width]
             # drawn for the columns as they are stored
             mask = None if mask is None else mask[:, kept.order[:width]]
@@ -425,8 +427,8 @@ def places_of(network: Network, recipe: Recipe, parts: Sequence[Part]) -> dict[s
 def _orders(parts: Sequence[Part]) -> list[Order]:
     """Return how what each layer is given lies: "C" row after row, or "F" unit after unit."""
     sizes = [part.shape[0] * part.shape[1] for part in parts]
-    # the inputs lie as they are stored; from there, row after row is quicker to write to, and unit after unit to
-    # carry the gradient back to, which counts for little before a small layer
+    # the inputs lie as they are stored; from there row after row is quicker to write to, and unit after unit
+    # to carry the gradient back to, which counts for little before a small layer
     return ["C", *("C" if next_size * SMALL < size else "F" for size, next_size in pairwise(sizes))]
 
 
