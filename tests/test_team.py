@@ -21,16 +21,16 @@ from test_engines import distance, make_task, one_epoch, recipe_of
 
 from clearprop import Network, Recipe, train
 from clearprop.data import Dataset
-from clearprop.engines import blas
 from clearprop.engines.base import Task
+from clearprop.engines.blas import THREADS
 from clearprop.engines.numpy_engine import NumpyEngine
 from clearprop.engines.numpy_step import Stepper
 from clearprop.engines.parts import layers_of, share, size_of
-from clearprop.engines.team import THREADS, VARIABLE, members_for
+from clearprop.engines.team import CORES, VARIABLE, members_for
 from clearprop.errors import EngineUnavailable, InvalidArgument
 
 pytestmark = pytest.mark.skipif(
-    blas.threads() is None or not hasattr(os, "memfd_create"),
+    THREADS.count() is None or not hasattr(os, "memfd_create"),
     reason="a team needs Linux and the OpenBLAS of NumPy's wheels",
 )
 
@@ -257,7 +257,7 @@ def test_a_step_that_is_cut_off_leaves_an_engine_that_goes_on(
     with pytest.raises(KeyboardInterrupt):
         team.train_step(np.arange(10), 0.1)
     monkeypatch.setattr(Stepper, "_backward", whole)
-    assert blas.threads() == 1
+    assert THREADS.count() == 1
     assert np.isfinite(team.train_step(np.arange(10), 0.1))
 
 
@@ -277,13 +277,13 @@ def test_one_process_does_it_where_others_cannot_start(
 
 def test_a_team_forms_where_the_work_is_worth_it(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(THREADS)))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(CORES)))
     published = Network((784, 500, 250, 100, 10))
     task = make_task(mnist, published, recipe_of(batch_size=64, epochs=2), "float32")
-    assert members_for(task, THREADS) == THREADS
+    assert members_for(task, CORES) == CORES
     assert members_for(task, None) == 1
     assert members_for(task, 1) == 1
-    assert members_for(task, 2 * THREADS) == 1
+    assert members_for(task, 2 * CORES) == 1
     for worthless in (
         make_task(mnist.subset(slice(0, 100)), published, recipe_of(batch_size=64)),
         make_task(mnist, Network((784, 10)), recipe_of(batch_size=64, epochs=500)),
@@ -291,12 +291,12 @@ def test_a_team_forms_where_the_work_is_worth_it(mnist: Dataset, monkeypatch: py
         replace(task, x=csr_matrix(mnist.x[:100]), y=mnist.y[:100]),
         replace(task, dropout_rng=np.random.Generator(np.random.MT19937(0))),
     ):
-        assert members_for(worthless, THREADS) == 1
+        assert members_for(worthless, CORES) == 1
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    assert members_for(task, THREADS) == 1
+    assert members_for(task, CORES) == 1
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    assert members_for(task, THREADS) == 1
+    assert members_for(task, CORES) == 1
 
 
 def test_a_variable_decides_how_many_there_are(rows: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,3 +320,31 @@ def test_a_training_with_a_team_is_that_of_one_process(
         run = train(Network((784, 30, 10)), recipe, digits, digits.test, dtype="float64", progress=False)
         losses.append(run.history.column("validation_loss"))
     np.testing.assert_allclose(*losses, rtol=1e-9)
+
+
+def test_threads_are_given_back_when_the_last_of_those_who_hold_them_lets_go() -> None:
+    script = (
+        "from clearprop.engines.blas import THREADS, _function\n"
+        "now = _function('openblas_get_num_threads64_')\n"
+        "assert now() == 2\n"
+        "first, second = THREADS.one(), THREADS.one()\n"
+        "first.__enter__()\n"
+        "second.__enter__()\n"
+        "assert (now(), THREADS.count()) == (1, 2)\n"
+        "first.__exit__(None, None, None)\n"
+        "assert (now(), THREADS.count()) == (1, 2)\n"
+        "second.__exit__(None, None, None)\n"
+        "assert now() == 2\n"
+    )
+    subprocess.run([sys.executable, "-c", script], env=os.environ | {"OPENBLAS_NUM_THREADS": "2"}, check=True)
+
+
+def test_a_fork_that_ends_leaves_the_team_at_work(rows: Dataset) -> None:
+    team = NumpyEngine(make_task(rows, Network(DEEP), recipe_of()), 2)
+    team.train_step(np.arange(10), 0.1)
+    if not (process := os.fork()):
+        team._team.close()  # type: ignore[union-attr]
+        os._exit(0)
+    os.waitpid(process, 0)
+    assert np.isfinite(team.train_step(np.arange(10), 0.1))
+    team._settle()

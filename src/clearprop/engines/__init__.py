@@ -39,7 +39,7 @@ def check_engine(name: str, device: str = "auto") -> None:
     torch_engine.choose_device(device)
 
 
-def create_engine(name: str, task: Task, device: str = "auto") -> Engine:
+def create_engine(name: str, task: Task, device: str = "auto", processes: int | None = None) -> Engine:
     """Make an engine for a task.
 
     Parameters
@@ -49,6 +49,8 @@ def create_engine(name: str, task: Task, device: str = "auto") -> Engine:
     task : Task
     device : str, default "auto"
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``; the NumPy engine knows the first two.
+    processes : int or None, default None
+        How many compute each step of the NumPy engine together; None lets it decide.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def create_engine(name: str, task: Task, device: str = "auto") -> Engine:
     if name == "numpy":
         from clearprop.engines.numpy_engine import NumpyEngine
 
-        return NumpyEngine(task)
+        return NumpyEngine(task, processes)
     from clearprop.engines.torch_engine import TorchEngine
 
     return TorchEngine(task, device)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -61,21 +62,41 @@ def add_product(dtype: str) -> PrepareProduct | None:
     return prepare if _is_right(prepare, dtype) else None
 
 
-def threads() -> int | None:
-    """Return how many threads that BLAS multiplies with, or None where it is out of reach."""
-    count = _function("openblas_get_num_threads64_")
-    return None if count is None or _function("openblas_set_num_threads64_") is None else int(count())
+class Threads:
+    """How many threads that BLAS multiplies with; one number for the whole process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # how many hold it at one, and what it was before the first of them
+        self._holders, self._before = 0, 0
+
+    def count(self) -> int | None:
+        """Return it, as it is when nobody holds it at one, or None where that BLAS is out of reach."""
+        count = _function("openblas_get_num_threads64_")
+        if count is None or _function("openblas_set_num_threads64_") is None:
+            return None
+        with self._lock:
+            return self._before if self._holders else int(count())
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Have it multiply with one thread, whoever asks; ``count`` must not be None."""
+        count, set_to = (_function(f"openblas_{verb}_num_threads64_") for verb in ("get", "set"))
+        with self._lock:
+            if not self._holders:
+                self._before = int(count())
+                set_to(1)
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if not self._holders:
+                    set_to(self._before)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Have it multiply with one thread, in whatever part of this process; ``threads`` must know it."""
-    set_threads, before = _function("openblas_set_num_threads64_"), threads()
-    set_threads(1)
-    try:
-        yield
-    finally:
-        set_threads(before)
+THREADS = Threads()
 
 
 def _operand(array: FloatArray) -> tuple[int, int, int]:

@@ -21,7 +21,7 @@ FloatArray = NDArray[np.floating[Any]]
 
 # looks before a wait is taken for a long one, a millisecond or so; then a member sleeps between looks
 LOOKS = 20_000
-NAP, LONGEST_NAP = 0.0002, 0.005
+NAP, LONGEST_NAP = 0.0002, 0.05
 
 PLACE = "place."
 
@@ -135,7 +135,7 @@ def wait_for(ticks: memoryview, at: int, tick: int, check: Callable[[], None]) -
     while ticks[at] < tick:
         check()
         time.sleep(nap)
-        # who has waited long will not mind a little more
+        # who has waited long will not mind a tenth more
         nap = min(nap * 1.1, LONGEST_NAP)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.engines import blas
 from clearprop.engines.base import FloatArray, Task
+from clearprop.engines.blas import THREADS
 from clearprop.engines.messages import Message
 from clearprop.engines.numpy_step import Rows, Stepper, places_of
 from clearprop.engines.parts import layers_of, share, size_of
@@ -37,7 +37,7 @@ class NumpyEngine:
     device = "cpu"
 
     def __init__(self, task: Task, processes: int | None = None) -> None:
-        self._set_up(task, members_for(task, blas.threads()) if processes is None else processes)
+        self._set_up(task, members_for(task, THREADS.count()) if processes is None else processes)
         self.load_parameters(task.parameters)
 
     def train_step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
@@ -55,7 +55,7 @@ class NumpyEngine:
             return self._stepper.step(rows, learning_rate)
         try:
             team.send(Message(rows, learning_rate, self._stepper.steps, self._stepper.all_move))
-            with blas.one_thread():
+            with THREADS.one():
                 return self._stepper.step(rows, learning_rate)
         except BaseException:
             # the others are in the middle of a step that nobody will finish
@@ -117,16 +117,16 @@ class NumpyEngine:
         self._task = task
         network, recipe = task.network, task.recipe
         n_slots = with_coefficients(recipe.optimizer, recipe.to_dict()).n_slots
-        self._team = None
+        self._team, memory = None, None
+        self._parts = share(network.layer_sizes, members)
         if members > 1:
             try:
-                self._team = Team(members)
+                team = Team(members)
+                memory = team.share(task, self._parts, n_slots, places_of(network, recipe, self._parts[0]))
+                self._team = team
             except OSError:
                 # no memory or no processes to be had: what one can do alone is the same
-                members = 1
-        self._parts = share(network.layer_sizes, members)
-        places = places_of(network, recipe, self._parts[0])
-        memory = None if self._team is None else self._team.share(task, self._parts, n_slots, places)
+                self._parts = share(network.layer_sizes, 1)
         if memory is None:
             size = size_of(self._parts[0])
             self._flats = [np.empty(size, task.dtype)]
@@ -181,7 +181,7 @@ class NumpyEngine:
     def _start_again(self, task: Task, members: int | None = None) -> None:
         """Go on with a task of the same network; parameters and the optimizer's memory stay."""
         parameters, state = self.parameters(), self.state()
-        self._set_up(task, members_for(task, blas.threads()) if members is None else members)
+        self._set_up(task, members_for(task, THREADS.count()) if members is None else members)
         self.load_parameters(parameters)
         self.load_state(state)
 

@@ -32,10 +32,11 @@ from clearprop.optimizers import OPTIMIZERS
 
 VARIABLE = "CLEARPROP_PROCESSES"
 
-# with how many threads of the BLAS a team of as many is quicker than they are; measured on two cores
-THREADS = 2
-# of a training in one process, below which to start another costs what it gains
-WORTH_SECONDS = 0.5
+# with how many threads of the BLAS a team of as many is quicker than they are; measured on no more
+CORES = 2
+# of an epoch in one process, below which to start another costs what it gains. How many epochs there are does
+# not count: a training that goes on for more of them goes the same way as one that had them from the start
+WORTH_SECONDS = 0.1
 # multiplications of a step, below which to meet costs what sharing gains, and above which threads do as well
 MIN_OF_STEP, MAX_OF_STEP = 2e6, 2e9
 # to estimate what a step takes in one process: calls, products, and passes over the weights and what the
@@ -76,7 +77,7 @@ def members_for(task: Task, threads: int | None) -> int:
         return 1
     if wanted is not None:
         return min(wanted, task.network.layer_sizes[1])
-    return THREADS if threads == THREADS <= len(os.sched_getaffinity(0)) and _is_worth_it(task) else 1
+    return CORES if threads == CORES <= len(os.sched_getaffinity(0)) and _is_worth_it(task) else 1
 
 
 def _is_worth_it(task: Task) -> bool:
@@ -90,8 +91,7 @@ def _is_worth_it(task: Task) -> bool:
         + of_step * SECONDS_A_MULTIPLICATION
         + n_weights * (SECONDS_A_WEIGHT + n_slots * SECONDS_A_SLOT)
     )
-    n_steps = task.recipe.epochs * len(task.x) / batch
-    return MIN_OF_STEP <= of_step <= MAX_OF_STEP and n_steps * seconds >= WORTH_SECONDS
+    return MIN_OF_STEP <= of_step <= MAX_OF_STEP and len(task.x) / batch * seconds >= WORTH_SECONDS
 
 
 def _wanted() -> int | None:
@@ -144,7 +144,7 @@ class Team:
         self.members = members
         self._descriptor = create()
         self._processes: list[subprocess.Popen[bytes]] = []
-        self.close = weakref.finalize(self, _end, self._descriptor, self._processes)
+        self.close = weakref.finalize(self, _end, os.getpid(), self._descriptor, self._processes)
         for _ in range(1, members):
             self._processes.append(_start(self._descriptor))
         self._sent = 0
@@ -260,8 +260,11 @@ def _start(descriptor: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _end(descriptor: int, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def _end(owner: int, descriptor: int, processes: Sequence[subprocess.Popen[bytes]]) -> None:
     os.close(descriptor)
+    if os.getpid() != owner:
+        # a fork of the process whose team this is
+        return
     for process in processes:
         if process.stdin is not None:
             process.stdin.close()

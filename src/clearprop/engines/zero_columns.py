@@ -66,11 +66,12 @@ def column_order(x: Any, out: NDArray[np.uint8] | None = None) -> ColumnOrder | 
     order = np.argsort(-counts, kind="stable")
     rows = np.empty_like(x) if out is None else out
     widths = np.empty(n, dtype=np.intp)
+    places = np.arange(1, features + 1, dtype=np.min_scalar_type(features))
     for start in range(0, n, CHUNK):
         piece = rows[start : start + CHUNK]
         # "clip" skips the check of every index
         np.take(x[start : start + CHUNK], order, axis=1, out=piece, mode="clip")
-        # from the end: the first that is not zero; a row of zeros has one to carry
-        widths[start : start + CHUNK] = features - (piece[:, ::-1] != 0).argmax(axis=1)
-    widths[~rows.any(axis=1)] = 1
+        np.maximum.reduce((piece != 0) * places, axis=1, out=widths[start : start + CHUNK])
+    # a row of zeros has one to carry
+    np.maximum(widths, 1, out=widths)
     return ColumnOrder(order, rows, widths)

@@ -124,7 +124,8 @@ class Objective:
             dropout_rng=np.random.default_rng(0),
             sample_weight=data.training_weight,
         )
-        return create_engine(estimator.engine, task, estimator.device)
+        # it is only asked for gradients of the whole
+        return create_engine(estimator.engine, task, estimator.device, processes=1)
 
 
 def pack(parameters: Parameters) -> Vector:

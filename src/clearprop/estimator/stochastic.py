@@ -105,7 +105,8 @@ def fit_stochastic(
         dropout_rng=np.random.default_rng(random.randint(2**31) if network.dropout else 0),
         sample_weight=data.training_weight,
     )
-    engine = create_engine(estimator.engine, task, estimator.device)
+    # a single epoch is over before another process would be there
+    engine = create_engine(estimator.engine, task, estimator.device, processes=1 if incremental else None)
     # a memory fits only the rule and the engine it was made by
     kind = (recipe.optimizer, engine.name)
     if incremental and estimator._optimizer_memory[0] == kind:
