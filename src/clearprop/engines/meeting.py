@@ -19,8 +19,8 @@ from clearprop.engines.shared_memory import SharedMemory
 
 FloatArray = NDArray[np.floating[Any]]
 
-# looks before a wait is taken for a long one, a tenth of a millisecond or so: whoever is waited for may have no
-# core at all, and gets one when this process sleeps between its looks
+# looks before a wait is taken for a long one, a tenth of a millisecond or so: whoever is waited for may have
+# no core at all, and gets one when this process sleeps between its looks
 LOOKS = 4_000
 NAP, LONGEST_NAP = 0.00005, 0.05
 

@@ -34,9 +34,9 @@ VARIABLE = "CLEARPROP_PROCESSES"
 
 # with how many threads of the BLAS a team of as many is quicker than they are; measured on no more
 CORES = 2
-# of an epoch in one process, below which to start another costs what it gains. How many epochs there are does
-# not count: a training that goes on for more of them goes the same way as one that had them from the start
-WORTH_SECONDS = 0.1
+# of an epoch in one process, below which ten of them gain less than another process takes to start. How many
+# there are does not count: a training that goes on for more goes the same way as one that had them at once
+WORTH_SECONDS = 0.05
 # multiplications of a step, below which to meet costs what sharing gains, and above which threads do as well
 MIN_OF_STEP, MAX_OF_STEP = 2e6, 2e9
 # to estimate what a step takes in one process: calls, products, and passes over the weights and what the
