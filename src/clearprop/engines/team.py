@@ -241,8 +241,8 @@ class Team:
             if code is not None:
                 how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
                 raise EngineUnavailable(
-                    f"A process that computed a part of the network {how}; if it ran out of memory, set the "
-                    f"environment variable {VARIABLE}=1, so that there is only one, and train again."
+                    f"A process that computed a part of the network {how}; go on from the last checkpoint or train "
+                    f"again, with the environment variable {VARIABLE}=1 if memory ran out."
                 )
 
 
