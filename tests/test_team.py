@@ -131,6 +131,11 @@ def test_a_team_takes_networks_of_any_depth(rows: Dataset, hidden: tuple[int, ..
     assert distance(parameters, own_parameters) < 1e-10
 
 
+def test_of_many_equal_layers_all_are_shared() -> None:
+    kinds = [part.kind for part in share((50,) * 201, 2)[0]]
+    assert kinds == ["columns", "rows"] * 100
+
+
 def test_a_team_leaves_out_columns_that_are_zero(mnist: Dataset) -> None:
     recipe = recipe_of(optimizer="adam", batch_size=50)
     task = make_task(mnist.subset(slice(0, 500)), Network((784, 30, 10)), recipe)
@@ -177,6 +182,15 @@ def test_a_team_gives_the_gradient_of_the_whole_network(rows: Dataset) -> None:
     own_loss, own_gradient = alone.loss_and_gradient(np.arange(20))
     assert loss == own_loss
     assert distance(gradient, own_gradient) == 0
+
+
+def test_a_batch_larger_than_the_recipe_says_is_a_step_of_one_process(rows: Dataset) -> None:
+    team, alone = both(make_task(rows, Network(DEEP), recipe_of(batch_size=32)), 2)
+    for n in (32, 33, 32):
+        assert team.train_step(np.arange(n), 0.1) == pytest.approx(
+            alone.train_step(np.arange(n), 0.1), rel=1e-10
+        )
+    assert distance(team.parameters(), alone.parameters()) < 1e-10
 
 
 def test_a_batch_that_does_not_count_is_no_step(rows: Dataset) -> None:
@@ -304,6 +318,10 @@ def test_a_variable_decides_how_many_there_are(rows: Dataset, monkeypatch: pytes
     for text, members in (("1", 1), ("3", 3), (" 2 ", 2), ("100", 5)):
         monkeypatch.setenv(VARIABLE, text)
         assert members_for(task, 1) == members
+    # nobody would have a part of a pair that is worth an exchange
+    monkeypatch.setenv(VARIABLE, "2")
+    narrow = make_task(rows, Network((784, 1, 10)), recipe_of())
+    assert members_for(narrow, 1) == 1
     for text in ("two", "0", "-1", "1.5"):
         monkeypatch.setenv(VARIABLE, text)
         with pytest.raises(InvalidArgument, match=VARIABLE):

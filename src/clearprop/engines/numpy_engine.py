@@ -49,8 +49,8 @@ class NumpyEngine:
         return self._step_together(self._team, rows, learning_rate)
 
     def _step_together(self, team: Team, rows: NDArray[np.intp], learning_rate: float) -> float:
-        # one that was cut off in a step, or could not start, leaves it to this process
-        if not team.close.alive or not team.is_ready():
+        # one that was cut off in a step, could not start or has no room for so many leaves it to this process
+        if not team.close.alive or not team.is_ready() or len(rows) > team.batch:
             self._go_alone()
             return self._stepper.step(rows, learning_rate)
         try:
@@ -175,6 +175,7 @@ class NumpyEngine:
     def _go_alone(self) -> None:
         """Go on in this process only, from where the parameters are."""
         assert self._team is not None
+        self._team.settle()
         self._team.close()
         self._start_again(self._task, members=1)
 

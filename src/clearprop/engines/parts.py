@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-# of a network's weights, what a pair must hold at least to be worth another exchange
+# of the weights of the largest pair, what another must hold at least to be worth an exchange
 WORTH_AN_EXCHANGE = 0.03
 
 Kind = Literal["whole", "columns", "rows"]
@@ -56,6 +56,11 @@ class Part:
         weight[self.inputs, self.outputs] = kept[1:]
         if self.holds_bias:
             bias[self.outputs] = kept[0]
+
+
+def can_be_shared(layer_sizes: Sequence[int], members: int) -> bool:
+    """Tell whether there is a part for each; if not, they would never meet."""
+    return "rows" in _kinds(layer_sizes, members)
 
 
 def share(layer_sizes: Sequence[int], members: int) -> list[list[Part]]:
@@ -103,11 +108,15 @@ def size_of(parts: Sequence[Part]) -> int:
 def _kinds(layer_sizes: Sequence[int], members: int) -> list[Kind]:
     weights = [fan_in * fan_out for fan_in, fan_out in pairwise(layer_sizes)]
     kinds: list[Kind] = ["whole"] * len(weights)
-    if members > 1:
-        for first in range(0, len(weights) - 1, 2):
-            share = (weights[first] + weights[first + 1]) / sum(weights)
-            if share >= WORTH_AN_EXCHANGE and layer_sizes[first + 1] >= members:
-                kinds[first : first + 2] = ["columns", "rows"]
+    # by the first layer of each: whoever gets no unit of those between the two has nothing to do
+    pairs = {
+        first: weights[first] + weights[first + 1]
+        for first in range(0, len(weights) - 1, 2)
+        if layer_sizes[first + 1] >= members > 1
+    }
+    for first, size in pairs.items():
+        if size >= WORTH_AN_EXCHANGE * max(pairs.values()):
+            kinds[first : first + 2] = ["columns", "rows"]
     return kinds
 
 

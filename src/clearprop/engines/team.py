@@ -2,7 +2,7 @@
 
 Where products are small, a BLAS with two threads spends much of its time on handing work over, and everything
 between two products runs on one core while the other waits. A team has neither: each member keeps its part of
-the weights, multiplies with one thread, and meets the others once or twice a step. Who computes what follows
+the weights, multiplies with one thread, and meets the others a few times a step. Who computes what follows
 from the shapes alone, so that results are the same, bit for bit, whenever a team of that size is at work.
 """
 
@@ -25,7 +25,7 @@ from clearprop.engines import meeting, messages
 from clearprop.engines.base import Task
 from clearprop.engines.meeting import Meeting, wait_for
 from clearprop.engines.messages import Message, Messages
-from clearprop.engines.parts import Part, size_of
+from clearprop.engines.parts import Part, can_be_shared, size_of
 from clearprop.engines.shared_memory import SharedMemory, create, lay_out
 from clearprop.errors import EngineUnavailable, InvalidArgument
 from clearprop.optimizers import OPTIMIZERS
@@ -73,11 +73,16 @@ def members_for(task: Task, threads: int | None) -> int:
         If the variable ``CLEARPROP_PROCESSES``, which decides where it is set, is no whole number from 1 on.
     """
     wanted = _wanted()
-    if wanted == 1 or threads is None or not _can_start_others() or not _can_be_shared(task):
+    if wanted == 1 or threads is None or not _can_start_others() or not _fits_shared_memory(task):
         return 1
+    sizes = task.network.layer_sizes
     if wanted is not None:
-        return min(wanted, task.network.layer_sizes[1])
-    return CORES if threads == CORES <= len(os.sched_getaffinity(0)) and _is_worth_it(task) else 1
+        members = min(wanted, max(sizes[1:-1]))
+    elif threads == CORES <= len(os.sched_getaffinity(0)) and _is_worth_it(task):
+        members = CORES
+    else:
+        return 1
+    return members if can_be_shared(sizes, members) else 1
 
 
 def _is_worth_it(task: Task) -> bool:
@@ -114,14 +119,11 @@ def _can_start_others() -> bool:
     return in_order and hasattr(os, "memfd_create") and bool(sys.executable) and not hasattr(sys, "frozen")
 
 
-def _can_be_shared(task: Task) -> bool:
-    """Tell whether the network can be taken apart, and all that a step takes lie in shared memory."""
+def _fits_shared_memory(task: Task) -> bool:
+    """Tell whether there is something to share, and all that a step takes can lie where everyone sees it."""
     dense = isinstance(task.x, np.ndarray) and 0 < task.x.nbytes <= MAX_COPIED
-    return (
-        len(task.network.layer_sizes) > 2
-        and dense
-        and isinstance(task.dropout_rng.bit_generator, np.random.PCG64)
-    )
+    has_state = isinstance(task.dropout_rng.bit_generator, np.random.PCG64)
+    return len(task.network.layer_sizes) > 2 and dense and has_state
 
 
 class Team:
@@ -133,6 +135,11 @@ class Team:
     ----------
     members : int
         All of them; this process is the first.
+
+    Attributes
+    ----------
+    batch : int
+        How many rows a step may have, once there is memory to ``share``.
 
     Raises
     ------
@@ -159,7 +166,7 @@ class Team:
         member ``flat.0`` and ``slot.0.0`` and so on.
         """
         n, features = task.x.shape
-        batch = min(task.recipe.batch_size, n)
+        self.batch = batch = min(task.recipe.batch_size, n)
         targets = task.y.dtype if task.network.output == "softmax" else task.dtype
         arrays: dict[str, tuple[Any, Sequence[int]]] = {
             **meeting.room_for(self.members, task.dtype, batch, places),
@@ -241,8 +248,8 @@ class Team:
             if code is not None:
                 how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
                 raise EngineUnavailable(
-                    f"A process that computed a part of the network {how}; go on from the last checkpoint or train "
-                    f"again, with the environment variable {VARIABLE}=1 if memory ran out."
+                    f"A process that computed a part of the network {how}; go on from the last checkpoint or "
+                    f"train again, with the environment variable {VARIABLE}=1 if memory ran out."
                 )
 
 
