@@ -243,17 +243,28 @@ def test_shift_and_factor_of_each_feature_reach_both_engines_alike() -> None:
     np.testing.assert_allclose(engines[0].logits(x), engines[1].logits(x), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
+@pytest.mark.parametrize("hidden", [(64, 32), (64,), ()])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
-def test_the_update_that_rides_on_the_product_is_the_plain_one(
-    digits: Dataset, weight_decay: float, monkeypatch: pytest.MonkeyPatch
+def test_what_rides_on_the_products_update_and_scaling_is_the_plain_way(
+    digits: Dataset,
+    optimizer: str,
+    hidden: tuple[int, ...],
+    weight_decay: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    recipe = recipe_of(optimizer="sgd", learning_rate=0.1, weight_decay=weight_decay)
-    task = make_task(digits, Network(SIZES, "relu"), recipe)
-    losses, parameters = one_epoch(create_engine("numpy", task), recipe, len(digits))
+    recipe = recipe_of(optimizer=optimizer, learning_rate=0.1, weight_decay=weight_decay)
+    task = make_task(digits, Network((784, *hidden, 10), "relu", input_dropout=0.1), recipe)
+    twin = replace(task, dropout_rng=np.random.default_rng(2))
+    riding = create_engine("numpy", task)
+    losses, parameters = one_epoch(riding, recipe, len(digits))
     monkeypatch.setattr("clearprop.engines.numpy_step.add_product", lambda dtype: None)
-    plain_losses, plain_parameters = one_epoch(create_engine("numpy", task), recipe, len(digits))
+    plain = create_engine("numpy", twin)
+    plain_losses, plain_parameters = one_epoch(plain, recipe, len(digits))
     np.testing.assert_allclose(losses, plain_losses, rtol=1e-12)
     assert distance(parameters, plain_parameters) < 1e-12
+    (_, gradient), (_, other) = (machine.loss_and_gradient(np.arange(9)) for machine in (riding, plain))
+    assert distance(gradient, other) < 1e-10
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -265,13 +276,13 @@ def test_the_product_that_adds_is_found_in_the_numpy_of_pypi(dtype: str) -> None
     assert prepare is not None
     rng = np.random.default_rng(0)
     output, left, right = (rng.normal(size=shape).astype(dtype) for shape in ((7, 5), (7, 3), (3, 5)))
-    expected = np.concatenate([0.3 * output[:6] + 2.5 * left[:6] @ right, output[6:]])
-    prepare(output, left, right)(6, 2.5, 0.3)
+    expected = np.concatenate([0.3 * output[:6] + 2.5 * left[:6, :2] @ right[:2], output[6:]])
+    prepare(output, left, right)(6, 2, 2.5, 0.3)
     np.testing.assert_allclose(output, expected, rtol=1e-5)
 
 
 def test_a_product_that_is_wrong_is_never_used() -> None:
-    assert not _is_right(lambda output, left, right: lambda rows, scale, keep: None, "float32")
+    assert not _is_right(lambda output, left, right: lambda rows, inner, scale, keep: None, "float32")
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])

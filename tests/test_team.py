@@ -345,13 +345,10 @@ def test_threads_are_given_back_when_the_last_of_those_who_hold_them_lets_go() -
         "from clearprop.engines.blas import THREADS, _function\n"
         "now = _function('openblas_get_num_threads64_')\n"
         "assert now() == 2\n"
-        "first, second = THREADS.one(), THREADS.one()\n"
-        "first.__enter__()\n"
-        "second.__enter__()\n"
-        "assert (now(), THREADS.count()) == (1, 2)\n"
-        "first.__exit__(None, None, None)\n"
-        "assert (now(), THREADS.count()) == (1, 2)\n"
-        "second.__exit__(None, None, None)\n"
+        "with THREADS:\n"
+        "    with THREADS:\n"
+        "        assert (now(), THREADS.count()) == (1, 2)\n"
+        "    assert (now(), THREADS.count()) == (1, 2)\n"
         "assert now() == 2\n"
     )
     subprocess.run([sys.executable, "-c", script], env=os.environ | {"OPENBLAS_NUM_THREADS": "2"}, check=True)

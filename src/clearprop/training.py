@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -111,7 +112,11 @@ def train(
         dropout_rng=randomness.dropout,
     )
     check_callbacks(callbacks)
-    machine = create_engine(engine, task, device)
+    kept = [] if checkpoint is None else [data for data in (train, validation) if data is not None]
+    with ThreadPoolExecutor() as threads:
+        # to hash all rows takes half as long as to make the engine, which does not need every core
+        digests = [threads.submit(data.digest) for data in kept]
+        machine = create_engine(engine, task, device)
     state = TrainingState(
         network=network,
         recipe=recipe,
@@ -126,7 +131,7 @@ def train(
     everyone: list[Callback] = [*stopping, *callbacks]
     started = time.perf_counter()
     if checkpoint is not None:
-        settings = _settings(network, recipe, machine, dtype, train, validation)
+        settings = _settings(network, recipe, machine, dtype, [digest.result() for digest in digests])
         keeper = Checkpointing(checkpoint, settings, randomness._asdict(), tuple(everyone))
         if resume:
             keeper.resume(state)
@@ -323,18 +328,18 @@ def _settings(
     recipe: Recipe,
     machine: Engine,
     dtype: str,
-    train: Dataset,
-    validation: Dataset | None,
+    digests: Sequence[str],
 ) -> dict[str, Any]:
     """Return all that decides how a training goes, but for the number of epochs."""
+    data, validation = (*digests, None)[:2]
     settings = {
         **network.to_dict(),
         **recipe.to_dict(),
         "engine": machine.name,
         "device": machine.device,
         "dtype": dtype,
-        "data": train.digest(),
-        "validation": None if validation is None else validation.digest(),
+        "data": data,
+        "validation": validation,
     }
     del settings["epochs"]
     return settings

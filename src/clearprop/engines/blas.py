@@ -1,4 +1,4 @@
-"""The one thing NumPy's matrix product cannot do: add to what its output already holds.
+"""What NumPy's matrix product cannot do: scale what it gives, and add it to what its output already holds.
 
 With it a plain gradient step needs no gradient array at all: w ← β w - η hᵀ d is a single product. Of two
 BLAS libraries in one process each slows the other down, so this calls the very library NumPy itself uses,
@@ -10,8 +10,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -20,9 +19,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
 
-#: ``add(rows, scale, keep)`` does output ← keep · output + scale · left @ right for the first rows of output
-#: and left.
-AddProduct = Callable[[int, float, float], None]
+#: ``add(rows, inner, scale, keep)`` does output ← keep · output + scale · left @ right for the first rows of
+#: output and left, summing over the first columns of left and rows of right.
+AddProduct = Callable[[int, int, float, float], None]
 #: ``prepare(output, left, right)`` makes that of arrays that its caller keeps, and where they are. All are
 #: of one type; the output lies row after row, the others so or column after column.
 PrepareProduct = Callable[[FloatArray, FloatArray, FloatArray], AddProduct]
@@ -48,10 +47,10 @@ def add_product(dtype: str) -> PrepareProduct | None:
     def prepare(output: FloatArray, left: FloatArray, right: FloatArray) -> AddProduct:
         of_left, *left_at = _operand(left)
         of_right, *right_at = _operand(right)
-        columns, inner = right.shape[1], left.shape[1]
+        columns = right.shape[1]
         output_at = output.ctypes.data, output.strides[0] // output.itemsize
 
-        def add(rows: int, scale: float, keep: float) -> None:
+        def add(rows: int, inner: int, scale: float, keep: float) -> None:
             gemm(
                 *(_ROW_MAJOR, of_left, of_right, rows, columns, inner),
                 *(scale, *left_at, *right_at, keep, *output_at),
@@ -63,7 +62,7 @@ def add_product(dtype: str) -> PrepareProduct | None:
 
 
 class Threads:
-    """How many threads that BLAS multiplies with; one number for the whole process."""
+    """How many threads that BLAS multiplies with, one number for the whole process; within ``with``, one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -78,22 +77,20 @@ class Threads:
         with self._lock:
             return self._before if self._holders else int(count())
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Have it multiply with one thread, whoever asks; ``count`` must not be None."""
-        count, set_to = (_function(f"openblas_{verb}_num_threads64_") for verb in ("get", "set"))
         with self._lock:
             if not self._holders:
-                self._before = int(count())
-                set_to(1)
+                self._before = int(_function("openblas_get_num_threads64_")())
+                _function("openblas_set_num_threads64_")(1)
             self._holders += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._holders -= 1
-                if not self._holders:
-                    set_to(self._before)
+
+    def __exit__(self, *_: object) -> None:
+        """Let go; the last to do so gives back what was."""
+        with self._lock:
+            self._holders -= 1
+            if not self._holders:
+                _function("openblas_set_num_threads64_")(self._before)
 
 
 THREADS = Threads()
@@ -126,5 +123,5 @@ def _is_right(prepare: PrepareProduct, dtype: str) -> bool:
     right = np.arange(8, dtype=dtype).reshape(4, 2).T
     output = np.ones((3, 4), dtype=dtype)
     expected = 0.5 * output - 2 * (left @ right)
-    prepare(output, left, right)(3, -2.0, 0.5)
+    prepare(output, left, right)(3, 2, -2.0, 0.5)
     return bool((output == expected).all())

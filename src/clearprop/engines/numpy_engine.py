@@ -55,7 +55,7 @@ class NumpyEngine:
             return self._stepper.step(rows, learning_rate)
         try:
             team.send(Message(rows, learning_rate, self._stepper.steps, self._stepper.all_move))
-            with THREADS.one():
+            with THREADS:
                 return self._stepper.step(rows, learning_rate)
         except BaseException:
             # the others are in the middle of a step that nobody will finish

@@ -13,7 +13,7 @@ part only, and the sum over all members is what counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Literal
@@ -100,7 +100,10 @@ class _Buffers:
     inputs: list[FloatArray]  # (batch, 1 + fan_in) for every layer: a column of ones, then what it is given
     outputs: list[FloatArray]  # (batch, units) for every layer; without dropout they lie in the inputs
     gradients: list[FloatArray]  # (batch, units) for what every layer gives, before its activation
-    steps: list[AddProduct]  # takes a layer down its gradient, where the update rides on the product
+    sums: list[
+        AddProduct
+    ]  # adds every layer's gradient to the layer, if the update rides on it, or to another
+    first: Callable[[int], None] | None  # fills the first outputs from so many inputs, if the scaling rides
     moves: FloatArray  # (batch, features), how an adversary moves the inputs; else empty
     forward: list[Place | None]  # for every layer where its outputs are summed up, if they are
     backward: list[Place | None]  # for every layer where the gradient of its inputs is
@@ -149,14 +152,20 @@ class Stepper:
         self._activations = [ACTIVATIONS[name] for name in network.activations]
         self._loss = LOSSES[recipe.loss]
         self._optimizer = with_coefficients(recipe.optimizer, recipe.to_dict())
-        self._add_product = add_product(flat.dtype.name) if recipe.optimizer == "sgd" else None
+        self._add_product = add_product(flat.dtype.name)
+        self._rides = self._add_product is not None and recipe.optimizer == "sgd"
         self._flat, self._slots = flat, slots
         self._layers = layers_of(flat, parts)
-        self._flat_gradient = np.empty(0 if self._add_product else flat.size, flat.dtype)
-        self._gradient = [] if self._add_product else layers_of(self._flat_gradient, parts)
+        self._flat_gradient = np.empty(0 if self._rides else flat.size, flat.dtype)
+        self._gradient = [] if self._rides else layers_of(self._flat_gradient, parts)
         self._workspace = np.empty(min(BLOCK, flat.size), flat.dtype)
         self._shifted = bool(rows.shift.any())
         self._scaled = bool((rows.factor != 1).any())
+        # what the first layer's products are scaled with instead of the rows, else 1: the inputs are filled
+        # in a third of the time. Bytes are far from overflowing as they are; what an adversary adds is scaled
+        alike = self._scaled and not rows.factor.ndim and not self._shifted and bool(rows.factor)
+        rides = alike and rows.x.dtype == np.uint8 and not recipe.adversarial_epsilon
+        self._factor = float(rows.factor) if rides and self._add_product is not None else 1.0
         self._buffers: dict[int, _Buffers] = {}
         # of the inputs of the first layer, how many columns a batch needs
         self._width = parts[0].shape[0]
@@ -181,9 +190,9 @@ class Stepper:
                 # the loss that is returned is that of the rows as they are
                 self._loss_of(rows, buffers, masks, penalty)
             self.steps += 1
-            if self._add_product is not None:
+            if self._rides:
                 for layer, inputs, _ in self._backward(buffers, masks):
-                    self._step_down(layer, buffers.steps[layer], inputs.shape[1], learning_rate, penalty)
+                    self._step_down(layer, buffers.sums[layer], inputs, learning_rate, penalty)
                 return loss
             self._write_gradient(self._gradient, buffers, masks, penalty)
             self._update(learning_rate)
@@ -233,22 +242,35 @@ class Stepper:
         for array, part in zip(inputs, self._parts, strict=True):
             # whoever holds no bias never moves it either
             array[:, 0] = part.holds_bias
+        inputs[0][:, 0] /= self._factor
         hidden = [array[:, 1:] for array in inputs[1:]]
         # what dropout leaves of the outputs is what the next layer is given; their derivative needs the whole
         outputs = [array.copy("K") for array in hidden] if self._network.dropout else hidden
         # unit after unit, as the losses take them
         logits = np.empty((batch, self._network.layer_sizes[-1]), dtype, "F")
         gradients = [*(array.copy("K") for array in hidden), logits.copy("F")]
-        steps = []
+        outputs = [*outputs, logits]
+        sums, first = [], None
         if self._add_product is not None:
-            factors = zip(self._layers, inputs, gradients, strict=True)
-            steps = [self._add_product(layer, array.T, gradient) for layer, array, gradient in factors]
+            factors = zip(self._gradient or self._layers, inputs, gradients, strict=True)
+            sums = [self._add_product(layer, array.T, gradient) for layer, array, gradient in factors]
+        if self._add_product is not None and self._factor != 1:
+            product = outputs[0], inputs[0], self._layers[0]
+            if (*orders[1:], "F")[0] == "F":
+                product = product[0].T, product[2].T, product[1].T
+            # it must not know this object, which would then live on with it, and a team with both
+            add, n_rows, factor = self._add_product(*product), len(product[0]), self._factor
+
+            def first(width: int) -> None:
+                add(n_rows, width, factor, 0.0)
+
         return _Buffers(
             rows=np.empty((batch, features), self.rows.x.dtype),
             inputs=inputs,
-            outputs=[*outputs, logits],
+            outputs=outputs,
             gradients=gradients,
-            steps=steps,
+            sums=sums,
+            first=first,
             moves=np.empty((batch, features if self._recipe.adversarial_epsilon else 0), dtype),
             forward=[
                 self._place(f"forward.{layer}", batch, order)
@@ -270,16 +292,19 @@ class Stepper:
         if kept.order is not None and kept.widths is not None:
             # together with the ones a whole number of the widest vectors
             width = min(-(-(1 + int(kept.widths[rows].max())) // 16) * 16 - 1, buffers.rows.shape[1])
-            factor = kept.factor[:width] if kept.factor.ndim else kept.factor
-            np.multiply(buffers.rows[:, :width], factor, out=inputs[:, 1 : 1 + width])
             self._width = 1 + width
             inputs = inputs[:, : self._width]
+            if self._factor != 1:
+                inputs[:, 1:] = buffers.rows[:, :width]
+            else:
+                factor = kept.factor[:width] if kept.factor.ndim else kept.factor
+                np.multiply(buffers.rows[:, :width], factor, out=inputs[:, 1:])
             # drawn for the columns as they are stored
             mask = None if mask is None else mask[:, kept.order[:width]]
         elif self._shifted:
             np.subtract(buffers.rows, kept.shift, out=inputs[:, 1:])
             inputs[:, 1:] *= kept.factor
-        elif self._scaled:
+        elif self._scaled and self._factor == 1:
             np.multiply(buffers.rows, kept.factor, out=inputs[:, 1:])
         else:
             inputs[:, 1:] = buffers.rows
@@ -317,7 +342,10 @@ class Stepper:
         for number, layer in enumerate(self._layers):
             inputs = buffers.inputs[number] if number else buffers.inputs[0][:, : self._width]
             outputs = buffers.outputs[number]
-            _multiply(inputs, layer[: inputs.shape[1]], outputs, buffers.forward[number])
+            if number or buffers.first is None:
+                _multiply(inputs, layer[: inputs.shape[1]], outputs, buffers.forward[number])
+            else:
+                buffers.first(self._width)
             if number < len(self._activations):
                 self._activations[number].value(outputs)
                 mask = masks[number + 1] if masks else None
@@ -370,14 +398,15 @@ class Stepper:
         buffers.inputs[0][:, 1:] += move
 
     def _step_down(
-        self, layer: int, step: AddProduct, width: int, learning_rate: float, penalty: float
+        self, layer: int, add: AddProduct, inputs: FloatArray, learning_rate: float, penalty: float
     ) -> None:
         """W ← (1 - η λ) w - η hᵀ d in one product: the gradient itself is never written down."""
         own = self._layers[layer]
+        batch, width = inputs.shape
         keep = 1 - learning_rate * (self._recipe.weight_decay + penalty)
         # the penalty is on weights only
         of_bias = learning_rate * penalty * own[0] if penalty else 0.0
-        step(width, -learning_rate, keep)
+        add(width, batch, -learning_rate * (1 if layer else self._factor), keep)
         if keep != 1:
             own[width:] *= keep
             own[0] += of_bias
@@ -387,8 +416,13 @@ class Stepper:
     ) -> None:
         """Write down the gradient of a batch that has been run forward, that of its penalty included."""
         for layer, inputs, of_outputs in self._backward(buffers, masks):
-            width = inputs.shape[1]
-            np.matmul(inputs.T, of_outputs, out=gradient[layer][:width])
+            batch, width = inputs.shape
+            if layer or self._add_product is None or self._factor == 1:
+                np.matmul(inputs.T, of_outputs, out=gradient[layer][:width])
+            elif gradient is self._gradient:
+                buffers.sums[0](width, batch, self._factor, 0.0)
+            else:
+                self._add_product(gradient[0], inputs.T, of_outputs)(width, batch, self._factor, 0.0)
             gradient[layer][width:] = 0
             if penalty:
                 gradient[layer][1:] += penalty * self._layers[layer][1:]
