@@ -42,8 +42,8 @@ MIN_OF_STEP, MAX_OF_STEP = 2e6, 2e9
 # to estimate what a step takes in one process: calls, products, and passes over the weights and what the
 # optimizer remembers; on two cores of several kinds it was within a factor of 1.5
 SECONDS_A_STEP, SECONDS_A_MULTIPLICATION, SECONDS_A_WEIGHT, SECONDS_A_SLOT = 5e-5, 7e-12, 4e-10, 6e-10
-# bytes of rows that may be copied to where all members see them
-MAX_COPIED = 2**28
+# bytes of rows that may be copied to where all members see them; those of uint8 are mostly copied anyway, sorted
+MAX_COPIED, MAX_SORTED = 2**28, 2**30
 
 # a member's counts, after that of its meetings: whether it is ready, its steps done, the messages it has sent
 READY, DONE, SENT = 1, 2, 3
@@ -121,7 +121,8 @@ def _can_start_others() -> bool:
 
 def _fits_shared_memory(task: Task) -> bool:
     """Tell whether there is something to share, and all that a step takes can lie where everyone sees it."""
-    dense = isinstance(task.x, np.ndarray) and 0 < task.x.nbytes <= MAX_COPIED
+    most = MAX_SORTED if task.x.dtype == np.uint8 else MAX_COPIED
+    dense = isinstance(task.x, np.ndarray) and 0 < task.x.nbytes <= most
     has_state = isinstance(task.dropout_rng.bit_generator, np.random.PCG64)
     return len(task.network.layer_sizes) > 2 and dense and has_state
 
