@@ -28,7 +28,11 @@ def test_the_python_example_runs_as_it_stands(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)]+)\)", README))
 def test_every_link_to_a_file_leads_somewhere(link: str) -> None:
-    assert (PROJECT / link).is_file()
+    file, _, section = link.partition("#")
+    assert (PROJECT / file).is_file()
+    if section:
+        headings = re.findall(r"^#+ (.*)$", (PROJECT / file).read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert section in [heading.lower().replace(" ", "-") for heading in headings]
 
 
 def test_the_predictions_on_real_images_run_as_they_stand(

@@ -42,7 +42,7 @@ MIN_OF_STEP, MAX_OF_STEP = 2e6, 2e9
 # to estimate what a step takes in one process: calls, products, and passes over the weights and what the
 # optimizer remembers; on two cores of several kinds it was within a factor of 1.5
 SECONDS_A_STEP, SECONDS_A_MULTIPLICATION, SECONDS_A_WEIGHT, SECONDS_A_SLOT = 5e-5, 7e-12, 4e-10, 6e-10
-# bytes of rows that may be copied to where all members see them; those of uint8 are mostly copied anyway, sorted
+# bytes of rows that may be copied to where all members see them; rows of uint8 are copied anyway, if sorted
 MAX_COPIED, MAX_SORTED = 2**28, 2**30
 
 # a member's counts, after that of its meetings: whether it is ready, its steps done, the messages it has sent
