@@ -20,13 +20,14 @@ from scipy.sparse import csr_matrix
 from test_engines import distance, make_task, one_epoch, recipe_of
 
 from clearprop import Network, Recipe, train
+from clearprop.callbacks import Callback, TrainingState
 from clearprop.data import Dataset
 from clearprop.engines.base import Task
 from clearprop.engines.blas import THREADS
 from clearprop.engines.numpy_engine import NumpyEngine
 from clearprop.engines.numpy_step import Stepper
 from clearprop.engines.parts import layers_of, share, size_of
-from clearprop.engines.team import CORES, VARIABLE, members_for
+from clearprop.engines.team import CORES, VARIABLE, Team, members_for
 from clearprop.errors import EngineUnavailable, InvalidArgument
 
 pytestmark = pytest.mark.skipif(
@@ -362,6 +363,7 @@ def test_a_fork_that_ends_leaves_the_team_at_work() -> None:
         "from clearprop import Network, Recipe, load_data\n"
         "from clearprop.engines.base import Task\n"
         "from clearprop.engines.numpy_engine import NumpyEngine\n"
+        "from clearprop.errors import EngineUnavailable\n"
         "rows, rng = load_data('digits'), np.random.default_rng(0)\n"
         "start = [(np.ones((784, 8)), np.ones(8)), (np.ones((8, 10)), np.ones(10))]\n"
         "task = Task(Network((784, 8, 10)), Recipe(), start, rows.x, rows.y, rows.scaling, rng)\n"
@@ -373,7 +375,69 @@ def test_a_fork_that_ends_leaves_the_team_at_work() -> None:
         "    team.parameters()\n"
         "    print(team._team.close.alive)\n"
         "else:\n"
-        "    team._team.close()\n"
+        "    try:\n"
+        "        team.train_step(np.arange(10), 0.1)\n"
+        "    except EngineUnavailable as error:\n"
+        "        assert 'forked' in str(error)\n"
+        "        team.close()\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
+
+
+def test_the_others_end_with_the_training_whoever_keeps_the_engine(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "2")
+    before = children(os.getpid())
+    states = []
+
+    class Keeps(Callback):
+        def on_epoch_end(self, state: TrainingState) -> None:
+            states.append(state)
+            if len(states) == 3:
+                raise RuntimeError("a mistake of the user's")
+
+    recipe = recipe_of(epochs=2)
+    train(Network((784, 8, 10)), recipe, digits, callbacks=[Keeps()], progress=False)
+    assert children(os.getpid()) == before
+    with pytest.raises(RuntimeError, match="mistake"):
+        train(Network((784, 8, 10)), recipe, digits, callbacks=[Keeps()], progress=False)
+    assert children(os.getpid()) == before
+    # a closed engine tells what it knows, and takes another step with as many
+    engine = states[0].engine
+    parameters = engine.parameters()
+    engine.train_step(np.arange(10), 0.1)
+    assert len(children(os.getpid())) == len(before) + 1
+    assert distance(engine.parameters(), parameters) > 0
+    engine.close()
+
+
+def test_a_team_needs_no_standard_streams_and_only_places_that_stay_where_they_are() -> None:
+    script = (
+        "import os, pathlib, sys\n"
+        "os.close(0)\n"
+        "sys.path[:0] = [pathlib.Path('/'), '', 'here']\n"
+        "from clearprop.engines.team import Team, _places\n"
+        "team = Team(2)\n"
+        "assert team._descriptor > 2\n"
+        "assert all(os.path.isabs(place) for place in _places())\n"
+        "team.close()\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_fork_made_meanwhile_keeps_nobody_waiting(rows: Dataset) -> None:
+    team = Team(2)
+    process = os.dup(team._processes[0].stdin.fileno())  # type: ignore[union-attr]
+    team.share(make_task(rows, Network(DEEP), recipe_of()), share(DEEP, 2), 0, {})
+    task = make_task(rows, Network(DEEP), recipe_of())
+    team.begin(task, ["sample_weight", "order", "widths"])
+    # whoever holds the other end of the pipe, as a fork would
+    try:
+        started = time.monotonic()
+        assert team.is_ready()
+        assert time.monotonic() - started < 15
+    finally:
+        os.close(process)
+        team.close()

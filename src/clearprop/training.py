@@ -250,6 +250,8 @@ def run_epochs(
         is for ``finite_parameters`` to check.
     """
     with contextlib.ExitStack() as stack:
+        # not left to whoever keeps the engine, or an exception that knows it
+        stack.callback(state.engine.close)
         for callback in callbacks:
             stack.callback(callback.close)
         for callback in callbacks:

@@ -153,6 +153,10 @@ class Engine(Protocol):
         """Remember what ``state`` gave; the arrays are copied."""
         ...
 
+    def close(self) -> None:
+        """Let go of what only a step needs, such as other processes; another step would take it again."""
+        ...
+
 
 def take_rows(x: Any, rows: NDArray[np.intp], out: NDArray[Any]) -> None:
     """Copy rows of a dense array or a SciPy CSR matrix into a dense array ``(batch, features)``."""

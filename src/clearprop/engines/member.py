@@ -25,9 +25,10 @@ from clearprop.recipe import Recipe
 
 def main(descriptor: int) -> None:
     """Serve the process that started this one."""
-    told = json.loads(sys.stdin.buffer.read() or "null")
-    if told is not None:
-        _serve(descriptor, told)
+    # a line and not all there is: a fork of the first member may hold the other end for as long as it lives
+    line = sys.stdin.buffer.readline()
+    if line:
+        _serve(descriptor, json.loads(line))
 
 
 def _serve(descriptor: int, told: dict[str, Any]) -> None:

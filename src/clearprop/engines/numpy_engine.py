@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -18,6 +19,7 @@ from clearprop.engines.parts import layers_of, share, size_of
 from clearprop.engines.shared_memory import SharedMemory
 from clearprop.engines.team import Team, members_for
 from clearprop.engines.zero_columns import column_order
+from clearprop.errors import EngineUnavailable
 from clearprop.inference import logits
 from clearprop.optimizers import with_coefficients
 from clearprop.parameters import Parameters
@@ -37,6 +39,7 @@ class NumpyEngine:
     device = "cpu"
 
     def __init__(self, task: Task, processes: int | None = None) -> None:
+        self._processes = processes
         self._set_up(task, members_for(task, THREADS.count()) if processes is None else processes)
         self.load_parameters(task.parameters)
 
@@ -49,10 +52,15 @@ class NumpyEngine:
         return self._step_together(self._team, rows, learning_rate)
 
     def _step_together(self, team: Team, rows: NDArray[np.intp], learning_rate: float) -> float:
-        # one that was cut off in a step, could not start or has no room for so many leaves it to this process
-        if not team.close.alive or not team.is_ready() or len(rows) > team.batch:
-            self._go_alone()
-            return self._stepper.step(rows, learning_rate)
+        if not team.close.alive:
+            self._start_again(self._task)
+            return self.train_step(rows, learning_rate)
+        # others that could not start, or have no room for so many rows, leave it to this process
+        if not team.is_ready() or len(rows) > team.batch:
+            team.settle()
+            team.close()
+            self._start_again(self._task, members=1)
+            return self.train_step(rows, learning_rate)
         try:
             team.send(Message(rows, learning_rate, self._stepper.steps, self._stepper.all_move))
             with THREADS:
@@ -75,7 +83,10 @@ class NumpyEngine:
 
     def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
         """Go on with other training rows; see ``Engine.load_rows``."""
-        self._start_again(replace(self._task, x=x, y=y, sample_weight=sample_weight))
+        task = replace(self._task, x=x, y=y, sample_weight=sample_weight)
+        self._start_again(
+            task, members_for(task, THREADS.count()) if self._processes is None else self._processes
+        )
 
     def logits(self, x: NDArray[Any]) -> FloatArray:
         """Return the last layer's pre-activations; see ``Engine.logits``."""
@@ -90,6 +101,14 @@ class NumpyEngine:
         """Go on from other parameters of the same shapes."""
         self._settle()
         self._take(self._layers_of(self._flats), parameters)
+
+    def close(self) -> None:
+        """End the other members; see ``Engine.close``."""
+        if self._team is not None:
+            # one that is gone, or was cut off, has nothing left to do
+            with suppress(EngineUnavailable):
+                self._team.settle()
+            self._team.close()
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what the optimizer remembers; see ``Engine.state``."""
@@ -172,17 +191,10 @@ class NumpyEngine:
         )
         return rows if memory is None else rows.moved_to(memory)
 
-    def _go_alone(self) -> None:
-        """Go on in this process only, from where the parameters are."""
-        assert self._team is not None
-        self._team.settle()
-        self._team.close()
-        self._start_again(self._task, members=1)
-
     def _start_again(self, task: Task, members: int | None = None) -> None:
-        """Go on with a task of the same network; parameters and the optimizer's memory stay."""
+        """Go on with a task of the same network; with as many members as there were, if nothing is said."""
         parameters, state = self.parameters(), self.state()
-        self._set_up(task, members_for(task, THREADS.count()) if members is None else members)
+        self._set_up(task, len(self._parts) if members is None else members)
         self.load_parameters(parameters)
         self.load_state(state)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if sys.platform != "win32":
+    import fcntl
 
 #: For each array its type, its shape and where it starts; plain JSON values.
 Layout = dict[str, tuple[str, list[int], int]]
@@ -71,4 +75,11 @@ def create() -> int:
     OSError
         If the system gives none.
     """
-    return os.memfd_create("clearprop")
+    descriptor = os.memfd_create("clearprop")
+    if descriptor > 2:
+        return descriptor
+    # one of the standard streams was closed; where its number is used again, so is this
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(descriptor)

@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,6 +46,9 @@ SECONDS_A_STEP, SECONDS_A_MULTIPLICATION, SECONDS_A_WEIGHT, SECONDS_A_SLOT = 5e-
 # bytes of rows that may be copied to where all members see them; rows of uint8 are copied anyway, if sorted
 MAX_COPIED, MAX_SORTED = 2**28, 2**30
 
+# after which another process is not waited for any more
+START_SECONDS = 20.0
+
 # a member's counts, after that of its meetings: whether it is ready, its steps done, the messages it has sent
 READY, DONE, SENT = 1, 2, 3
 
@@ -55,7 +59,7 @@ sys.path[:] = json.loads(sys.argv[1])
 from clearprop.engines.member import main
 main(int(sys.argv[2]))
 """
-ROOT = str(Path(__file__).parents[2])
+ROOTS = [str(Path(file).resolve().parents[depth]) for file, depth in ((__file__, 2), (np.__file__, 1))]
 
 
 def members_for(task: Task, threads: int | None) -> int:
@@ -152,7 +156,8 @@ class Team:
         self.members = members
         self._descriptor = create()
         self._processes: list[subprocess.Popen[bytes]] = []
-        self.close = weakref.finalize(self, _end, os.getpid(), self._descriptor, self._processes)
+        self._owner = os.getpid()
+        self.close = weakref.finalize(self, _end, self._owner, self._descriptor, self._processes)
         for _ in range(1, members):
             self._processes.append(_start(self._descriptor))
         self._sent = 0
@@ -214,7 +219,7 @@ class Team:
             assert stream is not None
             try:
                 with stream:
-                    stream.write(json.dumps({"member": member, **told}).encode())
+                    stream.write(json.dumps({"member": member, **told}).encode() + b"\n")
             except BrokenPipeError:
                 # it has ended already, which whoever waits for it sees
                 continue
@@ -222,11 +227,19 @@ class Team:
 
     def is_ready(self) -> bool:
         """Wait until all others could take a step; False if one of them could not start."""
+        self._check_owner()
         if not self._is_ready:
+            end = time.monotonic() + START_SECONDS
+
+            def check() -> None:
+                self._check()
+                if time.monotonic() > end:
+                    raise TimeoutError
+
             try:
                 for ticks in self._ticks[1:]:
-                    wait_for(ticks, READY, 1, self._check)
-            except EngineUnavailable:
+                    wait_for(ticks, READY, 1, check)
+            except (EngineUnavailable, TimeoutError):
                 return False
             self._is_ready = True
         return True
@@ -239,9 +252,17 @@ class Team:
 
     def settle(self) -> None:
         """Wait until the others are done with all they were sent; nobody writes to the memory then."""
+        self._check_owner()
         if self.close.alive:
             for ticks in self._ticks[1:]:
                 wait_for(ticks, DONE, self._sent, self._check)
+
+    def _check_owner(self) -> None:
+        if os.getpid() != self._owner:
+            raise EngineUnavailable(
+                "This process was forked from one whose training takes several processes, and would write "
+                f"into its parameters; take them before, or set the environment variable {VARIABLE}=1."
+            )
 
     def _check(self) -> None:
         for process in self._processes:
@@ -254,10 +275,15 @@ class Team:
                 )
 
 
+def _places() -> list[str]:
+    """Return where this process finds modules, but for places that depend on the current directory."""
+    return [place for place in sys.path if isinstance(place, str) and os.path.isabs(place)]
+
+
 def _start(descriptor: int) -> subprocess.Popen[bytes]:
     """Start a member, which waits for its task on standard input."""
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", PROGRAM, json.dumps([*sys.path, ROOT]), str(descriptor)],
+        [sys.executable, "-I", "-S", "-c", PROGRAM, json.dumps([*_places(), *ROOTS]), str(descriptor)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -268,6 +268,9 @@ class TorchEngine:
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
+    def close(self) -> None:
+        """See ``Engine.close``: there is nothing to let go of."""
+
     def _total(self, index: Tensor) -> float:
         """Return how much the rows of a batch count together."""
         return len(index) if self._sample_weight is None else float(self._sample_weight[index].sum())
