@@ -167,6 +167,11 @@ def take_rows(x: Any, rows: NDArray[np.intp], out: NDArray[Any]) -> None:
         x[rows].toarray(out=out)
 
 
+def drops(network: Network) -> bool:
+    """Tell whether a step leaves anything out, and so draws masks."""
+    return bool(network.dropout or network.input_dropout)
+
+
 def dropout_masks(
     rng: np.random.Generator, network: Network, batch: int, dtype: np.dtype[Any]
 ) -> list[FloatArray | None]:
@@ -188,7 +193,7 @@ def dropout_masks(
         expected of the layer is the same with and without (Srivastava et al. 2014); None where nothing is
         left out. Empty if that is so everywhere.
     """
-    if not (network.dropout or network.input_dropout):
+    if not drops(network):
         return []
     shares = (network.input_dropout, *(network.dropout,) * (len(network.layer_sizes) - 2))
     return [

@@ -2,8 +2,8 @@
 
 Each writes what it has into memory that all see, then its tick, and goes on when the others' ticks are as
 high. That asks of the processor that other cores see writes in the order in which they were made, which x86
-promises. A wait is short, and so it is spent looking, not sleeping: a process wakes up
-in 25 µs, and looks in 30 ns.
+promises. A wait is short, and so it is spent looking, not sleeping: a process wakes up in 25 µs, and looks in
+30 ns.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from clearprop.engines.base import FloatArray
 from clearprop.engines.shared_memory import SharedMemory
 
-FloatArray = NDArray[np.floating[Any]]
+Order = Literal["C", "F"]
 
 # looks before a wait is taken for a long one, a tenth of a millisecond or so: whoever is waited for may have
 # no core at all, and gets one when this process sleeps between its looks
@@ -102,7 +102,7 @@ class Meeting:
         """Return the sum of what everyone has left."""
         return float(self._numbers[turn].sum())
 
-    def place(self, name: str, batch: int, order: Literal["C", "F"]) -> Place:
+    def place(self, name: str, batch: int, order: Order) -> Place:
         """Return where products ``(batch, units)`` of that order are summed up."""
         # two of each, used in turns: who goes on must not overwrite what another has yet to read
         turns = self._memory[PLACE + name]
@@ -140,7 +140,7 @@ def wait_for(ticks: memoryview, at: int, tick: int, check: Callable[[], None]) -
         nap = min(nap * 1.1, LONGEST_NAP)
 
 
-def _view(product: FloatArray, batch: int, order: Literal["C", "F"]) -> FloatArray:
+def _view(product: FloatArray, batch: int, order: Order) -> FloatArray:
     """Return an array ``(batch, units)`` in memory for as many rows or more."""
     units = len(product)
     flat = product.ravel()[: units * batch]

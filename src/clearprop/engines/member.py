@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.engines.base import drops
 from clearprop.engines.meeting import Meeting, wait_for
 from clearprop.engines.messages import Messages
 from clearprop.engines.numpy_step import Rows, Stepper
@@ -20,6 +21,7 @@ from clearprop.engines.parts import share
 from clearprop.engines.shared_memory import SharedMemory
 from clearprop.engines.team import DONE, READY, SENT
 from clearprop.network import Network
+from clearprop.optimizers import OPTIMIZERS
 from clearprop.recipe import Recipe
 
 
@@ -39,21 +41,20 @@ def _serve(descriptor: int, told: dict[str, Any]) -> None:
             # the first member is gone, however it ended, and nothing here is worth keeping
             os._exit(0)
 
-    memory = SharedMemory(descriptor, told["layout"], told["size"])
+    memory = SharedMemory(descriptor, told["layout"])
     network, recipe = Network(**told["network"]), Recipe(**told["recipe"])
-    n_slots = sum(name.startswith(f"slot.{member}.") for name in memory)
     dropout_rng = np.random.Generator(np.random.PCG64())
     stepper = Stepper(
         network,
         recipe,
         share(network.layer_sizes, told["members"])[member],
         memory[f"flat.{member}"],
-        [memory[f"slot.{member}.{slot}"] for slot in range(n_slots)],
+        [memory[f"slot.{member}.{slot}"] for slot in range(OPTIMIZERS[recipe.optimizer].n_slots)],
         Rows.found_in(memory, told["absent"]),
         dropout_rng,
         Meeting(memory, member, check),
     )
-    messages = Messages(memory, dropout_rng if network.dropout or network.input_dropout else None)
+    messages = Messages(memory, dropout_rng if drops(network) else None)
     first, own = memoryview(memory["ticks"][0]), memoryview(memory["ticks"][member])
     own[READY] = 1
     number = 0

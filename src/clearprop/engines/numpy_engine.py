@@ -21,7 +21,7 @@ from clearprop.engines.team import Team, members_for
 from clearprop.engines.zero_columns import column_order
 from clearprop.errors import EngineUnavailable
 from clearprop.inference import logits
-from clearprop.optimizers import with_coefficients
+from clearprop.optimizers import OPTIMIZERS
 from clearprop.parameters import Parameters
 
 
@@ -40,7 +40,7 @@ class NumpyEngine:
 
     def __init__(self, task: Task, processes: int | None = None) -> None:
         self._processes = processes
-        self._set_up(task, members_for(task, THREADS.count()) if processes is None else processes)
+        self._set_up(task, self._members_for(task))
         self.load_parameters(task.parameters)
 
     def train_step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
@@ -53,13 +53,13 @@ class NumpyEngine:
 
     def _step_together(self, team: Team, rows: NDArray[np.intp], learning_rate: float) -> float:
         if not team.close.alive:
-            self._start_again(self._task)
+            self._start_again(self._task, len(self._parts))
             return self.train_step(rows, learning_rate)
         # others that could not start, or have no room for so many rows, leave it to this process
         if not team.is_ready() or len(rows) > team.batch:
             team.settle()
             team.close()
-            self._start_again(self._task, members=1)
+            self._start_again(self._task, 1)
             return self.train_step(rows, learning_rate)
         try:
             team.send(Message(rows, learning_rate, self._stepper.steps, self._stepper.all_move))
@@ -84,9 +84,7 @@ class NumpyEngine:
     def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
         """Go on with other training rows; see ``Engine.load_rows``."""
         task = replace(self._task, x=x, y=y, sample_weight=sample_weight)
-        self._start_again(
-            task, members_for(task, THREADS.count()) if self._processes is None else self._processes
-        )
+        self._start_again(task, self._members_for(task))
 
     def logits(self, x: NDArray[Any]) -> FloatArray:
         """Return the last layer's pre-activations; see ``Engine.logits``."""
@@ -135,7 +133,7 @@ class NumpyEngine:
         """Make room for a task and begin with it, the parameters still to be loaded."""
         self._task = task
         network, recipe = task.network, task.recipe
-        n_slots = with_coefficients(recipe.optimizer, recipe.to_dict()).n_slots
+        n_slots = OPTIMIZERS[recipe.optimizer].n_slots
         self._team, memory = None, None
         self._parts = share(network.layer_sizes, members)
         if members > 1:
@@ -191,10 +189,13 @@ class NumpyEngine:
         )
         return rows if memory is None else rows.moved_to(memory)
 
-    def _start_again(self, task: Task, members: int | None = None) -> None:
-        """Go on with a task of the same network; with as many members as there were, if nothing is said."""
+    def _members_for(self, task: Task) -> int:
+        return members_for(task, THREADS.count()) if self._processes is None else self._processes
+
+    def _start_again(self, task: Task, members: int) -> None:
+        """Go on with a task of the same network; parameters and the optimizer's memory stay."""
         parameters, state = self.parameters(), self.state()
-        self._set_up(task, len(self._parts) if members is None else members)
+        self._set_up(task, members)
         self.load_parameters(parameters)
         self.load_state(state)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from clearprop.activations import ACTIVATIONS
 from clearprop.engines.base import FloatArray, dropout_masks, take_rows
 from clearprop.engines.blas import AddProduct, add_product
-from clearprop.engines.meeting import Meeting, Place
+from clearprop.engines.meeting import Meeting, Order, Place
 from clearprop.engines.parts import Part, layers_of
 from clearprop.engines.shared_memory import SharedMemory
 from clearprop.losses import LOSSES
@@ -36,8 +36,6 @@ from clearprop.recipe import Recipe
 BLOCK = 32_768
 # a layer with so many times fewer weights than the one before it does not decide how its inputs lie
 SMALL = 4
-
-Order = Literal["C", "F"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,9 +98,7 @@ class _Buffers:
     inputs: list[FloatArray]  # (batch, 1 + fan_in) for every layer: a column of ones, then what it is given
     outputs: list[FloatArray]  # (batch, units) for every layer; without dropout they lie in the inputs
     gradients: list[FloatArray]  # (batch, units) for what every layer gives, before its activation
-    sums: list[
-        AddProduct
-    ]  # adds every layer's gradient to the layer, if the update rides on it, or to another
+    sums: list[AddProduct]  # adds each gradient to its layer, if the update rides, else to an array for it
     first: Callable[[int], None] | None  # fills the first outputs from so many inputs, if the scaling rides
     moves: FloatArray  # (batch, features), how an adversary moves the inputs; else empty
     forward: list[Place | None]  # for every layer where its outputs are summed up, if they are
@@ -160,12 +156,14 @@ class Stepper:
         self._gradient = [] if self._rides else layers_of(self._flat_gradient, parts)
         self._workspace = np.empty(min(BLOCK, flat.size), flat.dtype)
         self._shifted = bool(rows.shift.any())
-        self._scaled = bool((rows.factor != 1).any())
+        scaled = bool((rows.factor != 1).any())
         # what the first layer's products are scaled with instead of the rows, else 1: the inputs are filled
         # in a third of the time. Bytes are far from overflowing as they are; what an adversary adds is scaled
-        alike = self._scaled and not rows.factor.ndim and not self._shifted and bool(rows.factor)
+        alike = scaled and not rows.factor.ndim and not self._shifted and bool(rows.factor)
         rides = alike and rows.x.dtype == np.uint8 and not recipe.adversarial_epsilon
         self._factor = float(rows.factor) if rides and self._add_product is not None else 1.0
+        # whether the rows themselves are
+        self._scaled = scaled and self._factor == 1
         self._buffers: dict[int, _Buffers] = {}
         # of the inputs of the first layer, how many columns a batch needs
         self._width = parts[0].shape[0]
@@ -294,17 +292,17 @@ class Stepper:
             width = min(-(-(1 + int(kept.widths[rows].max())) // 16) * 16 - 1, buffers.rows.shape[1])
             self._width = 1 + width
             inputs = inputs[:, : self._width]
-            if self._factor != 1:
-                inputs[:, 1:] = buffers.rows[:, :width]
-            else:
+            if self._scaled:
                 factor = kept.factor[:width] if kept.factor.ndim else kept.factor
                 np.multiply(buffers.rows[:, :width], factor, out=inputs[:, 1:])
+            else:
+                inputs[:, 1:] = buffers.rows[:, :width]
             # drawn for the columns as they are stored
             mask = None if mask is None else mask[:, kept.order[:width]]
         elif self._shifted:
             np.subtract(buffers.rows, kept.shift, out=inputs[:, 1:])
             inputs[:, 1:] *= kept.factor
-        elif self._scaled and self._factor == 1:
+        elif self._scaled:
             np.multiply(buffers.rows, kept.factor, out=inputs[:, 1:])
         else:
             inputs[:, 1:] = buffers.rows

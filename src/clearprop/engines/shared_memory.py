@@ -49,14 +49,14 @@ class SharedMemory:
     Parameters
     ----------
     descriptor : int
-        Of ``create``, or what a process was given of it.
+        Of ``create``, or what a process was given of it; the memory has the size the layout needs.
     layout : Layout
-    size : int
     """
 
-    def __init__(self, descriptor: int, layout: Layout, size: int) -> None:
+    def __init__(self, descriptor: int, layout: Layout) -> None:
         self._layout = layout
-        self._memory = mmap.mmap(descriptor, size)
+        # 0 is all there is
+        self._memory = mmap.mmap(descriptor, 0)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._layout)

@@ -23,7 +23,7 @@ import numpy as np
 
 from clearprop.arguments import check_whole
 from clearprop.engines import meeting, messages
-from clearprop.engines.base import Task
+from clearprop.engines.base import Task, drops
 from clearprop.engines.meeting import Meeting, wait_for
 from clearprop.engines.messages import Message, Messages
 from clearprop.engines.parts import Part, can_be_shared, size_of
@@ -188,9 +188,9 @@ class Team:
         for member, its in enumerate(parts):
             arrays[f"flat.{member}"] = (task.dtype, (size_of(its),))
             arrays |= {f"slot.{member}.{slot}": (task.dtype, (size_of(its),)) for slot in range(n_slots)}
-        self._layout, self._size = lay_out(arrays)
-        os.ftruncate(self._descriptor, self._size)
-        self.memory = SharedMemory(self._descriptor, self._layout, self._size)
+        self._layout, size = lay_out(arrays)
+        os.ftruncate(self._descriptor, size)
+        self.memory = SharedMemory(self._descriptor, self._layout)
         self._ticks = [memoryview(row) for row in self.memory["ticks"]]
         return self.memory
 
@@ -203,13 +203,11 @@ class Team:
         absent : sequence of str
             The fields of ``Rows`` that are None.
         """
-        drops = bool(task.network.dropout or task.network.input_dropout)
-        self._messages = Messages(self.memory, task.dropout_rng if drops else None)
+        self._messages = Messages(self.memory, task.dropout_rng if drops(task.network) else None)
         told = {
-            "parent": os.getpid(),
+            "parent": self._owner,
             "members": self.members,
             "layout": self._layout,
-            "size": self._size,
             "network": task.network.to_dict(),
             "recipe": task.recipe.to_dict(),
             "absent": list(absent),
