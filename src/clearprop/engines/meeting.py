@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from clearprop.engines.base import FloatArray
+from clearprop.engines.batch import Batch, Order, lies_in
 from clearprop.engines.shared_memory import SharedMemory
-
-Order = Literal["C", "F"]
 
 # looks before a wait is taken for a long one, a tenth of a millisecond or so: whoever is waited for may have
 # no core at all, and gets one when this process sleeps between its looks
@@ -48,7 +47,7 @@ def room_for(
     return {
         "ticks": (np.uint64, (members, TICKS_APART)),
         "numbers": (np.float64, (2, members)),
-        **{PLACE + name: (dtype, (2, members, n, batch)) for name, n in units.items()},
+        **{PLACE + name: (dtype, (2, members, 1 + n, batch)) for name, n in units.items()},
     }
 
 
@@ -106,25 +105,25 @@ class Meeting:
         """Return where products ``(batch, units)`` of that order are summed up."""
         # two of each, used in turns: who goes on must not overwrite what another has yet to read
         turns = self._memory[PLACE + name]
-        return Place(self, [[_view(product, batch, order) for product in turn] for turn in turns])
+        return Place(self, [[lies_in(product, batch, order) for product in turn] for turn in turns])
 
 
 class Place:
     """Where every member puts a product of its own, and takes the sum of all."""
 
-    def __init__(self, meeting: Meeting, turns: Sequence[Sequence[FloatArray]]) -> None:
+    def __init__(self, meeting: Meeting, turns: Sequence[Sequence[Batch]]) -> None:
         self._meeting = meeting
         self._turns = turns
 
-    def sum_of_products(self, left: FloatArray, right: FloatArray, out: FloatArray) -> None:
+    def sum_of_products(self, left: FloatArray, right: FloatArray, out: Batch) -> None:
         """Write Σ left @ right over all members into ``out``: for everyone the same, to the last bit."""
         products = self._turns[self._meeting.turn]
-        np.matmul(left, right, out=products[self._meeting.member])
+        np.matmul(left, right, out=products[self._meeting.member].units)
         self._meeting.meet()
         first, second, *others = products
-        np.add(first, second, out=out)
+        np.add(first.whole, second.whole, out=out.whole)
         for product in others:
-            out += product
+            np.add(out.whole, product.whole, out=out.whole)
 
 
 def wait_for(ticks: memoryview, at: int, tick: int, check: Callable[[], None]) -> None:
@@ -138,10 +137,3 @@ def wait_for(ticks: memoryview, at: int, tick: int, check: Callable[[], None]) -
         time.sleep(nap)
         # who has waited long will not mind a tenth more
         nap = min(nap * 1.1, LONGEST_NAP)
-
-
-def _view(product: FloatArray, batch: int, order: Order) -> FloatArray:
-    """Return an array ``(batch, units)`` in memory for as many rows or more."""
-    units = len(product)
-    flat = product.ravel()[: units * batch]
-    return flat.reshape(units, batch).T if order == "F" else flat.reshape(batch, units)

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
 from clearprop.engines.base import FloatArray, dropout_masks, take_rows
+from clearprop.engines.batch import Batch, Order, make_batch
 from clearprop.engines.blas import AddProduct, add_product
-from clearprop.engines.meeting import Meeting, Order, Place
+from clearprop.engines.meeting import Meeting, Place
 from clearprop.engines.parts import Part, layers_of
 from clearprop.engines.shared_memory import SharedMemory
 from clearprop.losses import LOSSES
@@ -95,12 +96,12 @@ class _Buffers:
     """Arrays a step of one batch size works in."""
 
     rows: NDArray[Any]  # (batch, features), as stored
-    inputs: list[FloatArray]  # (batch, 1 + fan_in) for every layer: a column of ones, then what it is given
-    outputs: list[FloatArray]  # (batch, units) for every layer; without dropout they lie in the inputs
-    gradients: list[FloatArray]  # (batch, units) for what every layer gives, before its activation
+    inputs: list[Batch]  # what every layer is given, after a column of ones
+    outputs: list[Batch]  # what every layer gives; without dropout the next one's inputs
+    gradients: list[Batch]  # for what every layer gives, before its activation
     sums: list[AddProduct]  # adds each gradient to its layer, if the update rides, else to an array for it
     first: Callable[[int], None] | None  # fills the first outputs from so many inputs, if the scaling rides
-    moves: FloatArray  # (batch, features), how an adversary moves the inputs; else empty
+    moves: Batch  # how an adversary moves the inputs; else empty
     forward: list[Place | None]  # for every layer where its outputs are summed up, if they are
     backward: list[Place | None]  # for every layer where the gradient of its inputs is
 
@@ -233,27 +234,28 @@ class Stepper:
     def _make_buffers(self, batch: int) -> _Buffers:
         dtype, features = self._flat.dtype, self._network.layer_sizes[0]
         orders = _orders(self._parts)
-        inputs = [
-            np.ones((batch, part.shape[0]), dtype, order)
-            for part, order in zip(self._parts, orders, strict=True)
-        ]
-        for array, part in zip(inputs, self._parts, strict=True):
-            # whoever holds no bias never moves it either
-            array[:, 0] = part.holds_bias
-        inputs[0][:, 0] /= self._factor
-        hidden = [array[:, 1:] for array in inputs[1:]]
+        # what the first layer is given, then what each gives: unit after unit the logits, as losses take them
+        units = [*(part.shape[0] - 1 for part in self._parts), self._network.layer_sizes[-1]]
+
+        def batches_from(start: int, stop: int | None = None) -> list[Batch]:
+            pairs = zip(units[start:stop], (*orders, "F")[start:stop], strict=True)
+            return [make_batch(batch, n, order, dtype) for n, order in pairs]
+
+        outputs, gradients = batches_from(1), batches_from(1)
         # what dropout leaves of the outputs is what the next layer is given; their derivative needs the whole
-        outputs = [array.copy("K") for array in hidden] if self._network.dropout else hidden
-        # unit after unit, as the losses take them
-        logits = np.empty((batch, self._network.layer_sizes[-1]), dtype, "F")
-        gradients = [*(array.copy("K") for array in hidden), logits.copy("F")]
-        outputs = [*outputs, logits]
+        given = batches_from(1, -1) if self._network.dropout else outputs[:-1]
+        inputs = [*batches_from(0, 1), *given]
+        for number in range(len(inputs)):
+            self._write_ones(inputs, number)
         sums, first = [], None
         if self._add_product is not None:
             factors = zip(self._gradient or self._layers, inputs, gradients, strict=True)
-            sums = [self._add_product(layer, array.T, gradient) for layer, array, gradient in factors]
+            sums = [
+                self._add_product(layer, of_inputs.array.T, gradient.units)
+                for layer, of_inputs, gradient in factors
+            ]
         if self._add_product is not None and self._factor != 1:
-            product = outputs[0], inputs[0], self._layers[0]
+            product = outputs[0].units, inputs[0].array, self._layers[0]
             if (*orders[1:], "F")[0] == "F":
                 product = product[0].T, product[2].T, product[1].T
             # it must not know this object, which would then live on with it, and a team with both
@@ -269,13 +271,18 @@ class Stepper:
             gradients=gradients,
             sums=sums,
             first=first,
-            moves=np.empty((batch, features if self._recipe.adversarial_epsilon else 0), dtype),
+            moves=make_batch(batch, features if self._recipe.adversarial_epsilon else 0, "C", dtype),
             forward=[
                 self._place(f"forward.{layer}", batch, order)
                 for layer, order in enumerate((*orders[1:], "F"))
             ],
             backward=[self._place(f"backward.{layer}", batch, order) for layer, order in enumerate(orders)],
         )
+
+    def _write_ones(self, inputs: Sequence[Batch], number: int) -> None:
+        """Put before what a layer is given what its bias is multiplied by."""
+        # whoever holds no bias never moves it either; the first layer's is not scaled with its products
+        inputs[number].array[:, 0] = self._parts[number].holds_bias / (1 if number else self._factor)
 
     def _place(self, name: str, batch: int, order: Order) -> Place | None:
         if self._meeting is None or name not in self._meeting.places:
@@ -284,7 +291,7 @@ class Stepper:
 
     def _gather(self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray | None]) -> None:
         """Fetch the batch's rows and scale them; note how far any of them is not zero."""
-        kept, inputs = self.rows, buffers.inputs[0]
+        kept, inputs = self.rows, buffers.inputs[0].array
         mask = masks[0] if masks else None
         take_rows(kept.x, rows, buffers.rows)
         if kept.order is not None and kept.widths is not None:
@@ -319,11 +326,11 @@ class Stepper:
         weights = None if self.rows.sample_weight is None else self.rows.sample_weight[rows]
         # of labels .T is nothing
         loss, gradient = self._loss(
-            buffers.outputs[-1].T, self.rows.y[rows].T, self._recipe.label_smoothing, weights
+            buffers.outputs[-1].units.T, self.rows.y[rows].T, self._recipe.label_smoothing, weights
         )
         if penalty:
             loss += penalty / 2 * (squares if self._meeting is None else self._meeting.told(turn))
-        buffers.gradients[-1][:] = gradient.T
+        buffers.gradients[-1].units[:] = gradient.T
         return loss
 
     def _sum_of_squares(self) -> float:
@@ -338,19 +345,20 @@ class Stepper:
     def _forward(self, buffers: _Buffers, masks: list[FloatArray | None]) -> None:
         """Fill every layer's outputs, and with them the next one's inputs."""
         for number, layer in enumerate(self._layers):
-            inputs = buffers.inputs[number] if number else buffers.inputs[0][:, : self._width]
+            inputs = buffers.inputs[number].array if number else buffers.inputs[0].array[:, : self._width]
             outputs = buffers.outputs[number]
             if number or buffers.first is None:
                 _multiply(inputs, layer[: inputs.shape[1]], outputs, buffers.forward[number])
             else:
                 buffers.first(self._width)
             if number < len(self._activations):
-                self._activations[number].value(outputs)
+                self._activations[number].value(outputs.whole)
                 mask = masks[number + 1] if masks else None
                 if mask is not None:
-                    np.multiply(outputs, mask, out=buffers.inputs[number + 1][:, 1:])
+                    np.multiply(outputs.units, mask, out=buffers.inputs[number + 1].units)
                 elif self._network.dropout:
-                    buffers.inputs[number + 1][:, 1:] = outputs
+                    buffers.inputs[number + 1].whole[:] = outputs.whole
+                self._write_ones(buffers.inputs, number + 1)
 
     def _backward(
         self, buffers: _Buffers, masks: list[FloatArray | None]
@@ -368,21 +376,21 @@ class Stepper:
             The gradient for what the layer gives, before its activation.
         """
         for layer in range(len(self._layers) - 1, 0, -1):
-            of_outputs, gradient = buffers.gradients[layer], buffers.gradients[layer - 1]
+            of_outputs, gradient = buffers.gradients[layer].units, buffers.gradients[layer - 1]
             _multiply(of_outputs, self._layers[layer][1:].T, gradient, buffers.backward[layer])
-            yield layer, buffers.inputs[layer], of_outputs
+            yield layer, buffers.inputs[layer].array, of_outputs
             mask = masks[layer] if masks else None
             if mask is not None:
-                gradient *= mask
+                np.multiply(gradient.units, mask, out=gradient.units)
             # last, since it overwrites the outputs
-            self._activations[layer - 1].times_derivative(gradient, buffers.outputs[layer - 1])
-        yield 0, buffers.inputs[0][:, : self._width], buffers.gradients[0]
+            self._activations[layer - 1].times_derivative(gradient.whole, buffers.outputs[layer - 1].whole)
+        yield 0, buffers.inputs[0].array[:, : self._width], buffers.gradients[0].units
 
     def _move_uphill(self, buffers: _Buffers, masks: list[FloatArray | None]) -> None:
         """X ← x + ε g / |g|, row by row, where g is the gradient of the loss for the inputs x."""
         *_, (_, _, of_outputs) = self._backward(buffers, masks)
-        move = buffers.moves
-        _multiply(of_outputs, self._layers[0][1:].T, move, buffers.backward[0])
+        _multiply(of_outputs, self._layers[0][1:].T, buffers.moves, buffers.backward[0])
+        move = buffers.moves.units
         mask = masks[0] if masks else None
         if mask is not None:
             move *= mask
@@ -393,7 +401,8 @@ class Stepper:
         # the inputs lie there masked: what moves is what was there before, and the mask is upon it again
         if mask is not None:
             move *= mask
-        buffers.inputs[0][:, 1:] += move
+        inputs = buffers.inputs[0].units
+        inputs += move
 
     def _step_down(
         self, layer: int, add: AddProduct, inputs: FloatArray, learning_rate: float, penalty: float
@@ -464,9 +473,9 @@ def _orders(parts: Sequence[Part]) -> list[Order]:
     return ["C", *("C" if next_size * SMALL < size else "F" for size, next_size in pairwise(sizes))]
 
 
-def _multiply(left: FloatArray, right: FloatArray, out: FloatArray, place: Place | None) -> None:
+def _multiply(left: FloatArray, right: FloatArray, out: Batch, place: Place | None) -> None:
     """Write a product into ``out``, summed up over all members where it has a place for that."""
     if place is None:
-        np.matmul(left, right, out=out)
+        np.matmul(left, right, out=out.units)
     else:
         place.sum_of_products(left, right, out)

@@ -1,0 +1,57 @@
+"""The arrays of a batch: row after row or unit after unit, and in either case in one piece for NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from clearprop.engines.base import FloatArray
+
+Order = Literal["C", "F"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Numbers ``(batch, units)``, with room before the first unit for what a bias is multiplied by.
+
+    Where rows follow each other, that room lies between them, and NumPy takes four times as long over gaps.
+    So what is done to each number is done to the whole, room included, and whoever needs something there
+    writes it again.
+
+    Parameters
+    ----------
+    array : ndarray (batch, 1 + units)
+        All of it.
+    units : ndarray (batch, units)
+        All but the room, for products.
+    whole : ndarray
+        One piece of memory that holds all units, for what is done to each number.
+    """
+
+    array: FloatArray
+    units: FloatArray
+    whole: FloatArray
+
+
+def lies_in(memory: FloatArray, batch: int, order: Order) -> Batch:
+    """Return a batch in memory ``(1 + units, rows)`` for as many rows or more.
+
+    Parameters
+    ----------
+    memory : ndarray (1 + units, rows), C order
+    batch : int
+    order : {"C", "F"}
+        Row after row, or unit after unit.
+    """
+    flat = memory.ravel()[: len(memory) * batch]
+    if order == "C":
+        array = flat.reshape(batch, len(memory))
+        return Batch(array, array[:, 1:], flat)
+    return Batch(flat.reshape(-1, batch).T, flat[batch:].reshape(-1, batch).T, flat[batch:])
+
+
+def make_batch(batch: int, units: int, order: Order, dtype: np.dtype[Any]) -> Batch:
+    """Return a batch of zeros."""
+    return lies_in(np.zeros((1 + units, batch), dtype), batch, order)
