@@ -10,10 +10,10 @@ import pytest
 from scipy.sparse import csr_array
 
 from clearprop import scratch
+from clearprop.blas import _is_right, add_product
 from clearprop.data import Dataset
 from clearprop.engines import create_engine
 from clearprop.engines.base import Engine, FloatArray, Task, dropout_masks
-from clearprop.engines.blas import _is_right, add_product
 from clearprop.errors import EngineUnavailable, InvalidArgument
 from clearprop.inference import logits
 from clearprop.initialization import initial_parameters

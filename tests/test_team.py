@@ -20,10 +20,10 @@ from scipy.sparse import csr_matrix
 from test_engines import distance, make_task, one_epoch, recipe_of
 
 from clearprop import Network, Recipe, train
+from clearprop.blas import THREADS
 from clearprop.callbacks import Callback, TrainingState
 from clearprop.data import Dataset
 from clearprop.engines.base import Task
-from clearprop.engines.blas import THREADS
 from clearprop.engines.numpy_engine import NumpyEngine
 from clearprop.engines.numpy_step import Stepper
 from clearprop.engines.parts import layers_of, share, size_of
@@ -343,7 +343,7 @@ def test_a_training_with_a_team_is_that_of_one_process(
 
 def test_threads_are_given_back_when_the_last_of_those_who_hold_them_lets_go() -> None:
     script = (
-        "from clearprop.engines.blas import THREADS, _function\n"
+        "from clearprop.blas import THREADS, _function\n"
         "now = _function('openblas_get_num_threads64_')\n"
         "assert now() == 2\n"
         "with THREADS:\n"

@@ -1,8 +1,11 @@
-"""The forward pass over many rows, a chunk at a time, so that memory stays small."""
+"""The forward pass over many rows, a chunk at a time, so that memory stays small, on all cores."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -10,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
+from clearprop.blas import THREADS
+from clearprop.forward import Forward, by_begin, even_pieces, few_rows
 from clearprop.losses import softmax
 from clearprop.parameters import Parameters
 from clearprop.scaling import Scaling
@@ -17,7 +22,13 @@ from clearprop.scaling import Scaling
 FloatArray = NDArray[np.floating[Any]]
 
 # large enough for the matrix product to run at full speed, small enough to stay in cache
-CHUNK = 512
+CHUNK = 1024
+# rows, or multiplications of the first layer, for which to prepare takes longer than it saves
+FEW, LITTLE = 128, 2e6
+# that all layers of a chunk may be given, unless its rows are few
+NUMBERS = 2**22
+# multiplications that take ten times as long as to start a thread
+WORTH_A_THREAD = 2e8
 
 
 def _sigmoid(values: FloatArray) -> FloatArray:
@@ -33,7 +44,11 @@ OUTPUT_FUNCTIONS: Mapping[str, Callable[[FloatArray], FloatArray]] = MappingProx
 
 
 def logits(
-    parameters: Parameters, activations: Sequence[str], scaling: Scaling, x: NDArray[Any]
+    parameters: Parameters,
+    activations: Sequence[str],
+    scaling: Scaling,
+    x: NDArray[Any],
+    threads: int | None = None,
 ) -> FloatArray:
     """Return the last layer's pre-activations.
 
@@ -46,25 +61,58 @@ def logits(
     scaling : Scaling
     x : ndarray (n, features) of uint8 or float
         Rows as they are stored.
+    threads : int or None, default None
+        How many shall take rows of their own, each multiplying alone; with 1 it is the BLAS that may have
+        threads. None lets the work decide.
 
     Returns
     -------
     ndarray (n, n_outputs)
+        The same for the same number of threads, to the last bit.
     """
-    dtype = parameters[0][0].dtype
-    n = len(x)
-    result = np.empty((n, parameters[-1][1].size), dtype=dtype)
-    # used again for every chunk: fresh memory would cost more than the arithmetic on it
-    layers = [np.empty((min(n, CHUNK), len(weight)), dtype=dtype) for weight, _ in parameters]
     # a network that has diverged overflows here; whoever asked sees it in the result
-    with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, n, CHUNK):
-            rows = x[start : start + CHUNK]
-            chunk = [*(layer[: len(rows)] for layer in layers), result[start : start + CHUNK]]
-            scaling.apply(rows, dtype, out=chunk[0])
-            for number, (weight, bias) in enumerate(parameters):
-                outputs = np.matmul(chunk[number], weight, out=chunk[number + 1])
-                outputs += bias
-                if number < len(activations):
-                    ACTIVATIONS[activations[number]].value(outputs)
+    if len(x) <= FEW or len(x) * parameters[0][0].size <= LITTLE:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return few_rows(parameters, activations, scaling, x)
+    n, (first_weight, _) = len(x), parameters[0]
+    result = np.empty((n, parameters[-1][1].size), first_weight.dtype)
+    threads = _threads_for(n, parameters) if threads is None else threads
+    chunk = min(n, CHUNK, max(FEW, NUMBERS // sum(len(weight) for weight, _ in parameters)))
+    order = by_begin(x, scaling, first_weight.shape[1]) if n > chunk else None
+    chunks: deque[slice | NDArray[np.intp]] = deque(
+        slice(start, stop) if order is None else order[start:stop]
+        for start, stop in even_pieces(n, chunk, threads)
+    )
+
+    def work() -> None:
+        # another thread may take the last one at any moment
+        with np.errstate(over="ignore", invalid="ignore"), suppress(IndexError):
+            forward = Forward(parameters, activations, scaling, chunk)
+            while True:
+                forward.run(x, chunks.popleft(), result)
+
+    if threads == 1:
+        work()
+        return result
+    with THREADS, ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(work) for _ in range(threads - 1)]
+        try:
+            work()
+        finally:
+            # so that none goes on with what nobody waits for
+            chunks.clear()
+        for other in others:
+            other.result()
     return result
+
+
+def _threads_for(n: int, parameters: Parameters) -> int:
+    """Return how many threads are quicker than those of the BLAS: 1 or all, from the shapes alone.
+
+    One of the BLAS that has just had work looks for more for a tenth of a second, and shares its core until
+    then: a prediction takes half as long again. That does not count, or last digits would hang on the moment.
+    """
+    multiplications = n * sum(weight.size for weight, _ in parameters)
+    if n <= CHUNK or multiplications < WORTH_A_THREAD:
+        return 1
+    return min(THREADS.count() or 1, -(-n // CHUNK))

@@ -42,9 +42,7 @@ class Scaling:
         ndarray (n, features) of dtype
         """
         factor = np.asarray(self.factor, dtype=dtype)
-        # a number is compared as one: np.any would cost a single row as much as its output layer
-        shifted = np.any(self.shift) if isinstance(self.shift, np.ndarray) else self.shift != 0
-        if not shifted:
+        if not self._shifts():
             # the type is named, since numbers in the rows' own type could overflow before they are scaled
             scaled: NDArray[Any] = np.multiply(rows, factor, out=out, dtype=dtype, casting="same_kind")
             return scaled
@@ -52,6 +50,14 @@ class Scaling:
         np.subtract(rows, np.asarray(self.shift, dtype=dtype), out=scaled, dtype=dtype, casting="same_kind")
         scaled *= factor
         return scaled
+
+    def lone_factor(self) -> float | None:
+        """Return the factor if the scaling is no more than that, the same for all features; else None."""
+        return None if isinstance(self.factor, np.ndarray) or self._shifts() else float(self.factor)
+
+    def _shifts(self) -> bool:
+        # a number is compared as one: np.any would cost a single row as much as its output layer
+        return bool(np.any(self.shift) if isinstance(self.shift, np.ndarray) else self.shift != 0)
 
     def to_dict(self) -> dict[str, float | list[float]]:
         """Return plain JSON values; ``from_dict`` makes the scaling again."""

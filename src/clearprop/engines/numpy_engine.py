@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.blas import THREADS
 from clearprop.engines.base import FloatArray, Task
-from clearprop.engines.blas import THREADS
 from clearprop.engines.messages import Message
 from clearprop.engines.numpy_step import Rows, Stepper, places_of
 from clearprop.engines.parts import layers_of, share, size_of
@@ -88,7 +88,10 @@ class NumpyEngine:
 
     def logits(self, x: NDArray[Any]) -> FloatArray:
         """Return the last layer's pre-activations; see ``Engine.logits``."""
-        return logits(self.parameters(), self._task.network.activations, self._task.scaling, x)
+        network, scaling = self._task.network, self._task.scaling
+        # without a team the BLAS has just had work for all its threads, and has some for them now
+        threads = 1 if self._team is None else None
+        return logits(self.parameters(), network.activations, scaling, x, threads)
 
     def parameters(self) -> Parameters:
         """Return a copy of the parameters as they are now."""

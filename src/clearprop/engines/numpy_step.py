@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
+from clearprop.blas import AddProduct, add_product
 from clearprop.engines.base import FloatArray, dropout_masks, take_rows
 from clearprop.engines.batch import Batch, Order, make_batch
-from clearprop.engines.blas import AddProduct, add_product
 from clearprop.engines.meeting import Meeting, Place
 from clearprop.engines.parts import Part, layers_of
 from clearprop.engines.shared_memory import SharedMemory

@@ -32,9 +32,9 @@ _KINDS: dict[str, tuple[str, Any]] = {"float32": ("s", ctypes.c_float), "float64
 
 @cache
 def add_product(dtype: str) -> PrepareProduct | None:
-    """Return what adds products of "float32" or "float64", or None where that BLAS is out of reach."""
-    letter, scalar = _KINDS[dtype]
-    gemm = _function(f"cblas_{letter}gemm64_")
+    """Return what adds products of "float32" or "float64"; None for other types, and without that BLAS."""
+    letter, scalar = _KINDS.get(dtype, ("", None))
+    gemm = _function(f"cblas_{letter}gemm64_") if letter else None
     if gemm is None:
         return None
     whole, pointer, flag = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int

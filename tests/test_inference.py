@@ -1,0 +1,231 @@
+"""The forward pass over many rows: what is left out or shared changes nothing but the last digits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from clearprop import blas, forward, inference
+from clearprop.activations import ACTIVATIONS
+from clearprop.forward import Forward, by_begin, even_pieces
+from clearprop.inference import logits
+from clearprop.parameters import Parameters
+from clearprop.scaling import PIXELS, Scaling
+
+RELU = ("relu", "relu")
+
+
+def parameters_of(*sizes: int, dtype: str = "float64") -> Parameters:
+    rng = np.random.default_rng(5)
+    return [
+        (rng.normal(size=shape).astype(dtype), rng.normal(size=shape[1]).astype(dtype))
+        for shape in pairwise(sizes)
+    ]
+
+
+def images(n: int, features: int, margin: int) -> np.ndarray:
+    """Rows of bytes, zero before and after what they hold, each from another column on."""
+    rng = np.random.default_rng(6)
+    x = rng.integers(0, 256, (n, features), np.uint8)
+    begins = rng.integers(margin, 2 * margin, n)
+    for row, begin in zip(x, begins, strict=True):
+        row[:begin] = row[begin + features - 2 * margin :] = 0
+    # rows of zeros begin nowhere, and may be a chunk of their own
+    x[: n // 5] = 0
+    return x
+
+
+def plain(
+    parameters: Parameters, activations: tuple[str, ...], scaling: Scaling, x: np.ndarray
+) -> np.ndarray:
+    """The formula, written down once more."""
+    outputs = (x.astype(np.float64) - scaling.shift) * scaling.factor
+    for number, (weight, bias) in enumerate(parameters):
+        outputs = outputs @ weight + bias
+        if number < len(activations):
+            ACTIVATIONS[activations[number]].value(outputs)
+    return outputs
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that is done for many rows is done for a hundred."""
+    for name, number in (("CHUNK", 8), ("FEW", 3), ("LITTLE", 0), ("WORTH_A_THREAD", 1)):
+        monkeypatch.setattr(inference, name, number)
+    monkeypatch.setattr(forward, "MIN_UNITS", 1)
+    monkeypatch.setattr(forward, "MIN_WEIGHTS", 1)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("features", [64, 61], ids=["whole words", "odd"])
+@pytest.mark.parametrize(
+    "scaling",
+    [PIXELS, Scaling(), Scaling(factor=np.linspace(0.1, 1, 64)), Scaling(shift=3.0, factor=0.5)],
+    ids=["pixels", "none", "by column", "shifted"],
+)
+def test_zeros_that_are_left_out_change_nothing(scaling: Scaling, features: int, threads: int) -> None:
+    if isinstance(scaling.factor, np.ndarray):
+        scaling = Scaling(factor=scaling.factor[:features])
+    parameters, x = parameters_of(features, 9, 7, 4), images(101, features, 12)
+    expected = plain(parameters, RELU, scaling, x)
+    np.testing.assert_allclose(logits(parameters, RELU, scaling, x, threads), expected, rtol=1e-9)
+    # rows that do not lie one after the other
+    np.testing.assert_allclose(logits(parameters, RELU, scaling, x[::-2], threads), expected[::-2], rtol=1e-9)
+
+
+def test_rows_with_margins_are_sorted_and_need_fewer_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = images(4096, 784, 100)
+    order = by_begin(x, PIXELS, 500)
+    assert order is not None
+    assert sorted(order) == list(range(len(x)))
+    begins = (x[order] != 0).argmax(axis=1) // 8
+    assert (np.diff(begins) >= 0).all()
+    widths = []
+    run_chunk = Forward._run_chunk
+
+    def noted(self: Forward, rows: np.ndarray, columns: slice) -> np.ndarray:
+        widths.append(columns.stop - columns.start)
+        return run_chunk(self, rows, columns)
+
+    monkeypatch.setattr(Forward, "_run_chunk", noted)
+    logits(parameters_of(784, 500, 10, dtype="float32"), ("relu",), PIXELS, x)
+    # as they are stored, rows of every chunk begin at 100 and end at 784
+    assert max(widths) < 640
+
+
+@pytest.mark.parametrize(
+    ("x", "scaling", "units"),
+    [
+        (np.zeros((9, 16), np.float32), PIXELS, 500),
+        (np.zeros((9, 16), np.uint8), Scaling(shift=1.0), 500),
+        (np.zeros((9, 16), np.uint8), Scaling(factor=np.ones(16)), 500),
+        (np.zeros((9, 16), np.uint8), PIXELS, 10),
+        (np.ones((9, 16), np.uint8), PIXELS, 500),
+    ],
+    ids=["floats", "shifted", "by column", "small layer", "no margins"],
+)
+def test_rows_are_not_sorted_where_nothing_is_gained(x: np.ndarray, scaling: Scaling, units: int) -> None:
+    assert by_begin(x, scaling, units) is None
+
+
+@pytest.mark.usefixtures("small")
+@given(
+    arrays(np.uint8, (1, 40), elements=st.sampled_from([0, 0, 0, 200])),
+    st.sampled_from([PIXELS, Scaling(shift=1.0), Scaling(factor=np.arange(40.0))]),
+)
+def test_a_row_alone_is_as_in_a_crowd(x: np.ndarray, scaling: Scaling) -> None:
+    parameters = parameters_of(40, 9, 7, 4)
+    np.testing.assert_allclose(
+        logits(parameters, RELU, scaling, x), plain(parameters, RELU, scaling, x), rtol=1e-9, atol=1e-12
+    )
+
+
+@pytest.mark.usefixtures("small")
+def test_without_that_blas_the_result_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward, "add_product", lambda dtype: None)
+    parameters, x = parameters_of(64, 9, 7, 4), images(101, 64, 12)
+    np.testing.assert_allclose(
+        logits(parameters, RELU, PIXELS, x), plain(parameters, RELU, PIXELS, x), rtol=1e-9
+    )
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("dtype", ["float32", ">f4", "float16"])
+def test_parameters_may_lie_anyhow(dtype: str) -> None:
+    wide = parameters_of(64, 18, 14, 8)
+    parameters = [
+        (weight[:: 1 if not number else 2, ::2].astype(dtype, order="F"), bias[::2].astype(dtype))
+        for number, (weight, bias) in enumerate(wide)
+    ]
+    x = images(50, 64, 12)
+    result = logits(parameters, RELU, PIXELS, x)
+    expected = plain([(w.astype("f8"), b.astype("f8")) for w, b in parameters], RELU, PIXELS, x)
+    tolerance = 0.2 if dtype == "float16" else 1e-5
+    np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.skipif(
+    blas.THREADS.count() is None, reason="this NumPy is built on another BLAS, left to itself"
+)
+def test_large_predictions_are_shared_and_come_out_the_same_to_the_last_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(blas.Threads, "count", lambda self: 2)
+    seen = set()
+    run = Forward.run
+
+    def noted(self: Forward, *arguments: object) -> None:
+        seen.add(threading.get_ident())
+        run(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Forward, "run", noted)
+    parameters, x = parameters_of(784, 256, 64, 10, dtype="float32"), images(6000, 784, 100)
+    first = logits(parameters, RELU, PIXELS, x)
+    assert len(seen) == 2
+    assert all((logits(parameters, RELU, PIXELS, x) == first).all() for _ in range(5))
+    # the same pieces, one after the other
+    with blas.THREADS:
+        chunks = [logits(parameters, RELU, PIXELS, x, threads=2) for _ in range(2)]
+    assert all((chunk == first).all() for chunk in chunks)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("fails_here", [True, False])
+def test_what_goes_wrong_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch, fails_here: bool) -> None:
+    here, done = threading.get_ident(), []
+
+    def run(self: Forward, *arguments: object) -> None:
+        if (threading.get_ident() == here) is fails_here:
+            raise MemoryError
+        done.append(1)
+        # longer than it takes the other one to fail
+        time.sleep(0.01)
+
+    monkeypatch.setattr(Forward, "run", run)
+    with pytest.raises(MemoryError):
+        logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
+    # the caller waits for no more than what was begun; but does all that is left, if it is not it that fails
+    assert len(done) < 20 if fails_here else len(done) == 125
+
+
+def test_chunks_of_wide_rows_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    init = Forward.__init__
+
+    def noted(self: Forward, *arguments: object) -> None:
+        made.append(arguments[-1])
+        init(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Forward, "__init__", noted)
+    for features in (784, 100_000):
+        logits(
+            parameters_of(features, 30, 10, dtype="float32"),
+            ("relu",),
+            PIXELS,
+            np.zeros((1500, features), np.uint8),
+        )
+    assert set(made) == {inference.CHUNK, inference.FEW}
+
+
+@given(st.integers(1, 10_000), st.integers(1, 500), st.integers(1, 9))
+def test_pieces_are_even_and_cover_everything_once(n: int, most: int, threads: int) -> None:
+    pieces = even_pieces(n, most, threads)
+    assert [number for start, stop in pieces for number in range(start, stop)] == list(range(n))
+    sizes = [stop - start for start, stop in pieces]
+    assert max(sizes) <= most
+    assert max(sizes) - min(sizes) <= 1
+    assert len(pieces) % threads == 0
+
+
+def test_relu_keeps_what_is_not_a_number() -> None:
+    x = np.array([np.nan, -1.0, -np.inf, np.inf, 2.0])
+    ACTIVATIONS["relu"].value(x)
+    np.testing.assert_array_equal(x, [np.nan, 0, 0, np.inf, 2])
