@@ -16,7 +16,7 @@ from clearprop.bench.cold_start import cold_start_command, time_command
 from clearprop.bench.jobs import Answer, Job
 from clearprop.bench.judging import judge
 from clearprop.bench.peers import BY_NAME
-from clearprop.bench.processes import run_job
+from clearprop.bench.processes import environment, run_job
 from clearprop.bench.rows import prepare_rows, read_rows
 from clearprop.bench.worker import perform
 from clearprop.bench.workloads import Bar, Workload
@@ -61,6 +61,11 @@ def test_every_job_has_a_fresh_process_with_the_threads_of_all(
         == dict.fromkeys(names[:3], "3")
         | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads=3"}
     )
+
+
+def test_jobs_find_modules_compiled_as_an_installation_has_them() -> None:
+    assert "PYTHONDONTWRITEBYTECODE" not in environment(2, {"PYTHONDONTWRITEBYTECODE": "1", "HOME": "here"})
+    assert environment(2, {"HOME": "here"})["HOME"] == "here"
 
 
 def test_the_libraries_of_a_worker_use_the_threads_asked_for(rows_folder: Path) -> None:

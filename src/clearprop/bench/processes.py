@@ -25,9 +25,13 @@ THREAD_VARIABLES = (
 
 
 def environment(threads: int, base: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment in which every library uses this many threads, and only the CPU."""
+    """Return the environment in which every library uses this many threads, and only the CPU.
+
+    Modules are kept compiled, as an installer leaves them: to compile them would be part of a cold start.
+    """
+    kept = {name: value for name, value in base.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {
-        **base,
+        **kept,
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
         "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={threads}",
         # what sizes XLA's own pool of threads
