@@ -122,6 +122,27 @@ def test_the_path_stays_the_same_with_weight_decay_dropout_and_label_smoothing(
     )
 
 
+@pytest.mark.parametrize("many_rows", [1, 10_000], ids=["row after row", "unit after unit"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("settings", [{}, {"adversarial_epsilon": 0.5}], ids=["plain", "adversary"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_the_path_is_the_same_however_hidden_units_lie(
+    digits: Dataset,
+    dropout: float,
+    settings: dict[str, float],
+    optimizer: str,
+    activation: str,
+    many_rows: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("clearprop.engines.numpy_step.MANY_ROWS", many_rows)
+    # so that the sizes decide nothing
+    monkeypatch.setattr("clearprop.engines.numpy_step.SMALL", 10_000)
+    network = Network((784, 16, 12, 8, 10), activation, dropout=dropout)
+    assert_same_trajectory(digits, network, recipe_of(optimizer=optimizer, **settings), "float64")
+
+
 @pytest.mark.parametrize(
     # over so many steps a unit comes to stand on the kink of the ReLU, and in float32 rounding decides on
     # which side: there two engines part by 2e-4, and each from float64 by as much

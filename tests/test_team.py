@@ -25,7 +25,7 @@ from clearprop.callbacks import Callback, TrainingState
 from clearprop.data import Dataset
 from clearprop.engines.base import Task
 from clearprop.engines.numpy_engine import NumpyEngine
-from clearprop.engines.numpy_step import Stepper
+from clearprop.engines.numpy_step import MANY_ROWS, Stepper
 from clearprop.engines.parts import layers_of, share, size_of
 from clearprop.engines.team import CORES, VARIABLE, Team, members_for
 from clearprop.errors import EngineUnavailable, InvalidArgument
@@ -118,6 +118,13 @@ def test_a_team_takes_the_steps_of_one_process(
     )
     np.testing.assert_allclose(losses, own_losses, rtol=1e-10)
     assert distance(parameters, own_parameters) < 1e-10
+
+
+def test_a_team_takes_large_batches_which_lie_row_after_row(digits: Dataset) -> None:
+    rows = digits.subset(slice(0, MANY_ROWS + 100))
+    recipe = recipe_of(optimizer="adam", batch_size=MANY_ROWS)
+    team, alone = both(make_task(rows, Network(DEEP, "sigmoid"), recipe), 2)
+    assert_same_epoch(team, alone, recipe, len(rows))
 
 
 @pytest.mark.parametrize("hidden", [(9,), (9, 7), (9, 7, 5), (9, 7, 5, 6), (9, 7, 5, 6, 8)])

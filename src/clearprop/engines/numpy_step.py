@@ -37,6 +37,8 @@ from clearprop.recipe import Recipe
 BLOCK = 32_768
 # a layer with so many times fewer weights than the one before it does not decide how its inputs lie
 SMALL = 4
+# of a batch, from which on it does not matter either that one lies unit after unit
+MANY_ROWS = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,7 +235,7 @@ class Stepper:
 
     def _make_buffers(self, batch: int) -> _Buffers:
         dtype, features = self._flat.dtype, self._network.layer_sizes[0]
-        orders = _orders(self._parts)
+        orders = _orders(self._parts, batch)
         # what the first layer is given, then what each gives: unit after unit the logits, as losses take them
         units = [*(part.shape[0] - 1 for part in self._parts), self._network.layer_sizes[-1]]
 
@@ -465,12 +467,15 @@ def places_of(network: Network, recipe: Recipe, parts: Sequence[Part]) -> dict[s
     return places
 
 
-def _orders(parts: Sequence[Part]) -> list[Order]:
+def _orders(parts: Sequence[Part], batch: int) -> list[Order]:
     """Return how what each layer is given lies: "C" row after row, or "F" unit after unit."""
     sizes = [part.shape[0] * part.shape[1] for part in parts]
     # the inputs lie as they are stored; from there row after row is quicker to write to, and unit after unit
-    # to carry the gradient back to, which counts for little before a small layer
-    return ["C", *("C" if next_size * SMALL < size else "F" for size, next_size in pairwise(sizes))]
+    # to carry the gradient back to, which counts for little before a small layer or with many rows
+    hidden: list[Order] = [
+        "C" if batch >= MANY_ROWS or next_size * SMALL < size else "F" for size, next_size in pairwise(sizes)
+    ]
+    return ["C", *hidden]
 
 
 def _multiply(left: FloatArray, right: FloatArray, out: Batch, place: Place | None) -> None:
