@@ -196,6 +196,25 @@ def test_what_goes_wrong_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch, 
     assert len(done) < 20 if fails_here else len(done) == 125
 
 
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("started", [0, 1])
+def test_fewer_threads_than_wanted_do_it_all(monkeypatch: pytest.MonkeyPatch, started: int) -> None:
+    parameters, x = parameters_of(64, 9, 4), images(500, 64, 12)
+    expected = logits(parameters, ("relu",), PIXELS, x, threads=3)
+    start, starts = threading.Thread.start, []
+
+    def limited(self: threading.Thread) -> None:
+        starts.append(self)
+        if len(starts) > started:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    result = logits(parameters, ("relu",), PIXELS, x, threads=3)
+    assert len(starts) == started + 1
+    assert (result == expected).all()
+
+
 def test_chunks_of_wide_rows_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     init = Forward.__init__

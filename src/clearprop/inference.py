@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
@@ -95,7 +95,10 @@ def logits(
         work()
         return result
     with THREADS, ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(work) for _ in range(threads - 1)]
+        others: list[Future[None]] = []
+        # where no more threads are to be had, those that are there do it all
+        with suppress(RuntimeError):
+            others.extend(pool.submit(work) for _ in range(threads - 1))
         try:
             work()
         finally:
