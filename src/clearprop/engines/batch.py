@@ -34,6 +34,10 @@ class Batch:
     units: FloatArray
     whole: FloatArray
 
+    def room(self) -> FloatArray | None:
+        """Return the room ``(batch,)`` if it is part of the whole."""
+        return self.array[:, 0] if self.whole.size > self.units.size else None
+
 
 def lies_in(memory: FloatArray, batch: int, order: Order) -> Batch:
     """Return a batch in memory ``(1 + units, rows)`` for as many rows or more.

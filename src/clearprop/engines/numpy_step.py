@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
 from clearprop.blas import AddProduct, add_product
-from clearprop.engines.base import FloatArray, dropout_masks, take_rows
+from clearprop.engines.base import FloatArray, dropout_masks, drops, take_rows
 from clearprop.engines.batch import Batch, Order, make_batch
 from clearprop.engines.meeting import Meeting, Place
 from clearprop.engines.parts import Part, layers_of
@@ -99,6 +99,7 @@ class _Buffers:
 
     rows: NDArray[Any]  # (batch, features), as stored
     inputs: list[Batch]  # what every layer is given, after a column of ones
+    overwritten: list[FloatArray | None]  # those ones (batch,), where an activation overwrites them
     outputs: list[Batch]  # what every layer gives; without dropout the next one's inputs
     gradients: list[Batch]  # for what every layer gives, before its activation
     sums: list[AddProduct]  # adds each gradient to its layer, if the update rides, else to an array for it
@@ -148,6 +149,7 @@ class Stepper:
     ) -> None:
         self._network, self._recipe, self._parts, self.rows = network, recipe, parts, rows
         self._dropout_rng, self._meeting = dropout_rng, meeting
+        self._drops = drops(network)
         self._activations = [ACTIVATIONS[name] for name in network.activations]
         self._loss = LOSSES[recipe.loss]
         self._optimizer = with_coefficients(recipe.optimizer, recipe.to_dict())
@@ -180,7 +182,7 @@ class Stepper:
     def step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
         """Take one step down the gradient of a batch that counts, and return its loss before the step."""
         buffers = self._buffers_of(len(rows))
-        masks = self._masks(len(rows))
+        masks = self._masks(len(rows)) if self._drops else []
         penalty = self.penalty(rows) or 0.0
         # a training that diverges overflows here; the loop sees it in the loss
         with np.errstate(over="ignore", invalid="ignore"):
@@ -213,14 +215,14 @@ class Stepper:
     def penalty(self, rows: NDArray[np.intp]) -> float | None:
         """Return what the L2 penalty of a batch multiplies the weights with; None if no row counts."""
         weight = self.rows.sample_weight
+        if weight is None and not self._recipe.l2_penalty:
+            return 0.0 if len(rows) else None
         total = len(rows) if weight is None else float(weight[rows].sum())
         return self._recipe.l2_penalty / total if total else None
 
     def _masks(self, batch: int) -> list[FloatArray | None]:
         """Draw dropout masks for the whole network, and return those of this part."""
         masks = dropout_masks(self._dropout_rng, self._network, batch, self._flat.dtype)
-        if not masks:
-            return []
         return [
             None if mask is None else mask[:, part.inputs]
             for mask, part in zip(masks, self._parts, strict=False)
@@ -247,8 +249,10 @@ class Stepper:
         # what dropout leaves of the outputs is what the next layer is given; their derivative needs the whole
         given = batches_from(1, -1) if self._network.dropout else outputs[:-1]
         inputs = [*batches_from(0, 1), *given]
-        for number in range(len(inputs)):
-            self._write_ones(inputs, number)
+        for part, of_inputs in zip(self._parts, inputs, strict=True):
+            # whoever holds no bias never moves it either
+            of_inputs.array[:, 0] = part.holds_bias
+        inputs[0].array[:, 0] /= self._factor
         sums, first = [], None
         if self._add_product is not None:
             factors = zip(self._gradient or self._layers, inputs, gradients, strict=True)
@@ -269,6 +273,9 @@ class Stepper:
         return _Buffers(
             rows=np.empty((batch, features), self.rows.x.dtype),
             inputs=inputs,
+            overwritten=[
+                array.array[:, 0] if array.whole.size > array.units.size else None for array in inputs
+            ],
             outputs=outputs,
             gradients=gradients,
             sums=sums,
@@ -280,11 +287,6 @@ class Stepper:
             ],
             backward=[self._place(f"backward.{layer}", batch, order) for layer, order in enumerate(orders)],
         )
-
-    def _write_ones(self, inputs: Sequence[Batch], number: int) -> None:
-        """Put before what a layer is given what its bias is multiplied by."""
-        # whoever holds no bias never moves it either; the first layer's is not scaled with its products
-        inputs[number].array[:, 0] = self._parts[number].holds_bias / (1 if number else self._factor)
 
     def _place(self, name: str, batch: int, order: Order) -> Place | None:
         if self._meeting is None or name not in self._meeting.places:
@@ -360,7 +362,8 @@ class Stepper:
                     np.multiply(outputs.units, mask, out=buffers.inputs[number + 1].units)
                 elif self._network.dropout:
                     buffers.inputs[number + 1].whole[:] = outputs.whole
-                self._write_ones(buffers.inputs, number + 1)
+                if (ones := buffers.overwritten[number + 1]) is not None:
+                    ones.fill(self._parts[number + 1].holds_bias)
 
     def _backward(
         self, buffers: _Buffers, masks: list[FloatArray | None]
