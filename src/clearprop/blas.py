@@ -61,41 +61,6 @@ def add_product(dtype: str) -> PrepareProduct | None:
     return prepare if _is_right(prepare, dtype) else None
 
 
-class Threads:
-    """How many threads that BLAS multiplies with, one number for the whole process; within ``with``, one."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        # how many hold it at one, and what it was before the first of them
-        self._holders, self._before = 0, 0
-
-    def count(self) -> int | None:
-        """Return it, as it is when nobody holds it at one, or None where that BLAS is out of reach."""
-        count = _function("openblas_get_num_threads64_")
-        if count is None or _function("openblas_set_num_threads64_") is None:
-            return None
-        with self._lock:
-            return self._before if self._holders else int(count())
-
-    def __enter__(self) -> None:
-        """Have it multiply with one thread, whoever asks; ``count`` must not be None."""
-        with self._lock:
-            if not self._holders:
-                self._before = int(_function("openblas_get_num_threads64_")())
-                _function("openblas_set_num_threads64_")(1)
-            self._holders += 1
-
-    def __exit__(self, *_: object) -> None:
-        """Let go; the last to do so gives back what was."""
-        with self._lock:
-            self._holders -= 1
-            if not self._holders:
-                _function("openblas_set_num_threads64_")(self._before)
-
-
-THREADS = Threads()
-
-
 def _operand(array: FloatArray) -> tuple[int, int, int]:
     """Return how a factor lies, where, and how far apart its rows or columns are."""
     by_row, by_column = array.strides
@@ -125,3 +90,38 @@ def _is_right(prepare: PrepareProduct, dtype: str) -> bool:
     expected = 0.5 * output - 2 * (left @ right)
     prepare(output, left, right)(3, 2, -2.0, 0.5)
     return bool((output == expected).all())
+
+
+class Threads:
+    """How many threads that BLAS multiplies with, one number for the whole process; within ``with``, one."""
+
+    def __init__(self) -> None:
+        self._get, self._set = (_function(f"openblas_{verb}_num_threads64_") for verb in ("get", "set"))
+        self._lock = threading.Lock()
+        # how many hold it at one, and what it was before the first of them
+        self._holders, self._before = 0, 0
+
+    def count(self) -> int | None:
+        """Return it, as it is when nobody holds it at one, or None where that BLAS is out of reach."""
+        if self._get is None or self._set is None:
+            return None
+        with self._lock:
+            return self._before if self._holders else int(self._get())
+
+    def __enter__(self) -> None:
+        """Have it multiply with one thread, whoever asks; ``count`` must not be None."""
+        with self._lock:
+            if not self._holders:
+                self._before = int(self._get())
+                self._set(1)
+            self._holders += 1
+
+    def __exit__(self, *_: object) -> None:
+        """Let go; the last to do so gives back what was."""
+        with self._lock:
+            self._holders -= 1
+            if not self._holders:
+                self._set(self._before)
+
+
+THREADS = Threads()

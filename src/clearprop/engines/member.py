@@ -16,8 +16,9 @@ import numpy as np
 from clearprop.engines.base import drops
 from clearprop.engines.meeting import Meeting, wait_for
 from clearprop.engines.messages import Messages
-from clearprop.engines.numpy_step import Rows, Stepper
+from clearprop.engines.numpy_step import Stepper
 from clearprop.engines.parts import share
+from clearprop.engines.rows import Rows
 from clearprop.engines.shared_memory import SharedMemory
 from clearprop.engines.team import DONE, READY, SENT
 from clearprop.network import Network

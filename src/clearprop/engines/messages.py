@@ -56,7 +56,8 @@ class Messages:
     """
 
     def __init__(self, memory: SharedMemory, generator: np.random.Generator | None) -> None:
-        self._rows, self._numbers = memory["message.rows"], memory["message.numbers"]
+        self._rows = memory["message.rows"]
+        self._numbers: list[Any] = [memoryview(numbers) for numbers in memory["message.numbers"]]
         self._states = memory["message.generator"]
         self._generator = generator
 
@@ -65,7 +66,10 @@ class Messages:
         turn = number & 1
         n = len(message.rows)
         self._rows[turn, :n] = message.rows
-        self._numbers[turn] = n, message.learning_rate, message.steps, message.all_move
+        # number by number, which for so few is quicker than an array's way
+        numbers = self._numbers[turn]
+        numbers[0], numbers[1] = n, message.learning_rate
+        numbers[2], numbers[3] = message.steps, message.all_move
         if self._generator is not None:
             self._states[turn] = _words(self._generator)
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from clearprop.blas import THREADS
 from clearprop.engines.base import FloatArray, Task
 from clearprop.engines.messages import Message
-from clearprop.engines.numpy_step import Rows, Stepper, places_of
+from clearprop.engines.numpy_step import Stepper, places_of
 from clearprop.engines.parts import layers_of, share, size_of
+from clearprop.engines.rows import Rows
 from clearprop.engines.shared_memory import SharedMemory
 from clearprop.engines.team import Team, members_for
 from clearprop.engines.zero_columns import column_order

@@ -14,7 +14,7 @@ part only, and the sum over all members is what counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -27,7 +27,7 @@ from clearprop.engines.base import FloatArray, dropout_masks, drops, take_rows
 from clearprop.engines.batch import Batch, Order, make_batch
 from clearprop.engines.meeting import Meeting, Place
 from clearprop.engines.parts import Part, layers_of
-from clearprop.engines.shared_memory import SharedMemory
+from clearprop.engines.rows import Rows
 from clearprop.losses import LOSSES
 from clearprop.network import Network
 from clearprop.optimizers import FADING_STEPS, forget_faded, with_coefficients
@@ -39,58 +39,6 @@ BLOCK = 32_768
 SMALL = 4
 # of a batch, from which on it does not matter either that one lies unit after unit
 MANY_ROWS = 512
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """What is trained on, as an engine keeps it.
-
-    Parameters
-    ----------
-    x : ndarray (n, features), or a SciPy CSR matrix
-    y : ndarray (n,) of int, or (n, n_outputs) of the type computed in
-    sample_weight : ndarray (n,) of the type computed in, or None
-    shift, factor : ndarray () or (features,) of the type computed in
-        The scaling.
-    order : ndarray (features,) of intp, or None
-        Which column of the data each column of ``x`` is, if it is sorted.
-    widths : ndarray (n,) of intp, or None
-        How many sorted columns hold all that is not zero in a row.
-    """
-
-    x: Any
-    y: NDArray[Any]
-    sample_weight: FloatArray | None
-    shift: FloatArray
-    factor: FloatArray
-    order: NDArray[np.intp] | None = None
-    widths: NDArray[np.intp] | None = None
-
-    def absent(self) -> list[str]:
-        """Return the names of those that are None."""
-        return [field.name for field in fields(self) if getattr(self, field.name) is None]
-
-    def moved_to(self, memory: SharedMemory) -> Rows:
-        """Return the same in memory that has an array of each name."""
-        for field in fields(self):
-            array, place = getattr(self, field.name), memory[field.name]
-            if array is not None and not np.may_share_memory(array, place):
-                np.copyto(place, array)
-        return Rows.found_in(memory, self.absent())
-
-    @classmethod
-    def found_in(cls, memory: SharedMemory, absent: Sequence[str]) -> Rows:
-        """Return those that lie in memory by name, but for some that are None."""
-        found: dict[str, Any] = {
-            field.name: None if field.name in absent else memory[field.name] for field in fields(cls)
-        }
-        return cls(**found)
-
-    def unused(self, weight: FloatArray) -> FloatArray:
-        """Return the rows of a first weight ``(features, units)`` whose inputs are zero in all rows."""
-        if self.order is None or self.widths is None:
-            return weight[:0]
-        return weight[self.order[int(self.widths.max()) :]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
