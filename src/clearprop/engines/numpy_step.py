@@ -37,7 +37,7 @@ from clearprop.recipe import Recipe
 BLOCK = 32_768
 # a layer with so many times fewer weights than the one before it does not decide how its inputs lie
 SMALL = 4
-# of a batch, from which on it does not matter either that one lies unit after unit
+# of a batch, from which on it does not matter how what a layer is given lies, and writing it does
 MANY_ROWS = 512
 
 
@@ -221,9 +221,7 @@ class Stepper:
         return _Buffers(
             rows=np.empty((batch, features), self.rows.x.dtype),
             inputs=inputs,
-            overwritten=[
-                array.array[:, 0] if array.whole.size > array.units.size else None for array in inputs
-            ],
+            overwritten=[of_inputs.room() for of_inputs in inputs],
             outputs=outputs,
             gradients=gradients,
             sums=sums,
