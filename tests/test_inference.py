@@ -179,18 +179,21 @@ def test_large_predictions_are_shared_and_come_out_the_same_to_the_last_bit(
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("fails_here", [True, False])
-def test_what_goes_wrong_in_a_thread_comes_out(monkeypatch: pytest.MonkeyPatch, fails_here: bool) -> None:
+@pytest.mark.parametrize("error", [MemoryError, IndexError])
+def test_what_goes_wrong_in_a_thread_comes_out(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception], fails_here: bool
+) -> None:
     here, done = threading.get_ident(), []
 
     def run(self: Forward, *arguments: object) -> None:
         if (threading.get_ident() == here) is fails_here:
-            raise MemoryError
+            raise error
         done.append(1)
         # longer than it takes the other one to fail
         time.sleep(0.01)
 
     monkeypatch.setattr(Forward, "run", run)
-    with pytest.raises(MemoryError):
+    with pytest.raises(error):
         logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
     # the caller waits for no more than what was begun; but does all that is left, if it is not it that fails
     assert len(done) < 20 if fails_here else len(done) == 125

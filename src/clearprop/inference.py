@@ -85,11 +85,15 @@ def logits(
     )
 
     def work() -> None:
-        # another thread may take the last one at any moment
-        with np.errstate(over="ignore", invalid="ignore"), suppress(IndexError):
+        with np.errstate(over="ignore", invalid="ignore"):
             forward = Forward(parameters, activations, scaling, chunk)
             while True:
-                forward.run(x, chunks.popleft(), result)
+                try:
+                    rows = chunks.popleft()
+                except IndexError:
+                    # another thread may have taken the last one at any moment
+                    return
+                forward.run(x, rows, result)
 
     if threads == 1:
         work()
