@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -52,6 +55,10 @@ def plain(
         if number < len(activations):
             ACTIVATIONS[activations[number]].value(outputs)
     return outputs
+
+
+def no_more_threads(self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 @pytest.fixture
@@ -146,8 +153,8 @@ def test_parameters_may_lie_anyhow(dtype: str) -> None:
         for number, (weight, bias) in enumerate(wide)
     ]
     x = images(50, 64, 12)
-    result = logits(parameters, RELU, PIXELS, x)
     expected = plain([(w.astype("f8"), b.astype("f8")) for w, b in parameters], RELU, PIXELS, x)
+    result = np.concatenate([logits(parameters, RELU, PIXELS, rows) for rows in (x[:1], x[1:4], x[4:])])
     tolerance = 0.2 if dtype == "float16" else 1e-5
     np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance)
 
@@ -172,35 +179,40 @@ def test_large_predictions_are_shared_and_come_out_the_same_to_the_last_bit(
     assert len(seen) == 2
     assert all((logits(parameters, RELU, PIXELS, x) == first).all() for _ in range(5))
     # the same pieces, one after the other
-    with blas.THREADS:
-        chunks = [logits(parameters, RELU, PIXELS, x, threads=2) for _ in range(2)]
-    assert all((chunk == first).all() for chunk in chunks)
+    monkeypatch.setattr(threading.Thread, "start", no_more_threads)
+    assert (logits(parameters, RELU, PIXELS, x) == first).all()
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("fails_here", [True, False])
-@pytest.mark.parametrize("error", [MemoryError, IndexError])
-def test_what_goes_wrong_in_a_thread_comes_out(
-    monkeypatch: pytest.MonkeyPatch, error: type[Exception], fails_here: bool
+@pytest.mark.parametrize("error", [MemoryError, IndexError, KeyboardInterrupt])
+def test_what_goes_wrong_comes_out_and_ends_the_work(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
-    here, done = threading.get_ident(), []
+    before, calls = blas.THREADS.count(), []
 
     def run(self: Forward, *arguments: object) -> None:
-        if (threading.get_ident() == here) is fails_here:
+        calls.append(1)
+        if len(calls) == 3 and error is KeyboardInterrupt:
+            # as Ctrl-C does; it reaches the thread that waits
+            os.kill(os.getpid(), signal.SIGINT)
+        elif len(calls) == 3:
             raise error
-        done.append(1)
-        # longer than it takes the other one to fail
         time.sleep(0.01)
 
     monkeypatch.setattr(Forward, "run", run)
     with pytest.raises(error):
+        # of 125 chunks
         logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
-    # the caller waits for no more than what was begun; but does all that is left, if it is not it that fails
-    assert len(done) < 20 if fails_here else len(done) == 125
+    end = time.monotonic() + 5
+    while blas.THREADS._holders and time.monotonic() < end:
+        time.sleep(0.01)
+    assert blas.THREADS.count() == before
+    assert not blas.THREADS._holders
+    assert len(calls) < 30
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("started", [0, 1])
+@pytest.mark.parametrize("started", [0, 1, 2])
 def test_fewer_threads_than_wanted_do_it_all(monkeypatch: pytest.MonkeyPatch, started: int) -> None:
     parameters, x = parameters_of(64, 9, 4), images(500, 64, 12)
     expected = logits(parameters, ("relu",), PIXELS, x, threads=3)
@@ -208,14 +220,29 @@ def test_fewer_threads_than_wanted_do_it_all(monkeypatch: pytest.MonkeyPatch, st
 
     def limited(self: threading.Thread) -> None:
         starts.append(self)
-        if len(starts) > started:
-            raise RuntimeError("can't start new thread")
-        start(self)
+        (start if len(starts) <= started else no_more_threads)(self)
 
     monkeypatch.setattr(threading.Thread, "start", limited)
     result = logits(parameters, ("relu",), PIXELS, x, threads=3)
-    assert len(starts) == started + 1
+    assert len(starts) > started
     assert (result == expected).all()
+
+
+@pytest.mark.parametrize("order", ["reversed", "columns first"])
+def test_rows_that_do_not_lie_one_after_the_other_are_not_sorted(order: str) -> None:
+    # to fetch some of them would copy all
+    x = images(2000, 64, 12)
+    assert by_begin(x, PIXELS, 500) is not None
+    assert by_begin(x[::-1] if order == "reversed" else np.asfortranarray(x), PIXELS, 500) is None
+
+
+def test_many_rows_of_few_features_take_little_memory() -> None:
+    parameters, x = parameters_of(2, 4, 1000, 1, dtype="float32"), np.zeros((100_000, 2), np.float32)
+    tracemalloc.start()
+    logits(parameters, RELU, Scaling(), x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
 
 
 def test_chunks_of_wide_rows_are_small(monkeypatch: pytest.MonkeyPatch) -> None:

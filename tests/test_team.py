@@ -353,11 +353,19 @@ def test_threads_are_given_back_when_the_last_of_those_who_hold_them_lets_go() -
         "from clearprop.blas import THREADS, _function\n"
         "now = _function('openblas_get_num_threads64_')\n"
         "assert now() == 2\n"
-        "with THREADS:\n"
-        "    with THREADS:\n"
-        "        assert (now(), THREADS.count()) == (1, 2)\n"
+        "for who in ('one', 'another', 'one'):\n"
+        "    THREADS.hold(who)\n"
         "    assert (now(), THREADS.count()) == (1, 2)\n"
-        "assert now() == 2\n"
+        "for who in ('one', 'one', 'nobody'):\n"
+        "    THREADS.release(who)\n"
+        "    assert (now(), THREADS.count()) == (1, 2)\n"
+        "import os\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    os._exit(0 if (now(), THREADS.count()) == (2, 2) else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "THREADS.release('another')\n"
+        "assert (now(), THREADS.count()) == (2, 2)\n"
     )
     subprocess.run([sys.executable, "-c", script], env=os.environ | {"OPENBLAS_NUM_THREADS": "2"}, check=True)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache
 from typing import Any
 
@@ -93,13 +94,14 @@ def _is_right(prepare: PrepareProduct, dtype: str) -> bool:
 
 
 class Threads:
-    """How many threads that BLAS multiplies with, one number for the whole process; within ``with``, one."""
+    """How many threads that BLAS multiplies with: one number for the whole process, 1 while it is held."""
 
     def __init__(self) -> None:
         self._get, self._set = (_function(f"openblas_{verb}_num_threads64_") for verb in ("get", "set"))
+        # who holds it at one, and what it was before the first of them
+        self._holders: set[Hashable] = set()
+        self._before = 0
         self._lock = threading.Lock()
-        # how many hold it at one, and what it was before the first of them
-        self._holders, self._before = 0, 0
 
     def count(self) -> int | None:
         """Return it, as it is when nobody holds it at one, or None where that BLAS is out of reach."""
@@ -108,20 +110,33 @@ class Threads:
         with self._lock:
             return self._before if self._holders else int(self._get())
 
-    def __enter__(self) -> None:
-        """Have it multiply with one thread, whoever asks; ``count`` must not be None."""
+    def hold(self, who: Hashable) -> None:
+        """Have it multiply with one thread, whoever asks, until ``release``; out of reach, it is let be."""
+        if self.count() is None:
+            return
         with self._lock:
             if not self._holders:
                 self._before = int(self._get())
-                self._set(1)
-            self._holders += 1
+            # from here on what a signal cuts off is made up for by ``release``
+            self._holders.add(who)
+            self._set(1)
 
-    def __exit__(self, *_: object) -> None:
-        """Let go; the last to do so gives back what was."""
+    def release(self, who: Hashable) -> None:
+        """Let go, if it is held; the last to do so gives back what was."""
         with self._lock:
-            self._holders -= 1
-            if not self._holders:
-                self._set(self._before)
+            if who in self._holders:
+                if len(self._holders) == 1:
+                    self._set(self._before)
+                self._holders.discard(who)
+
+    def let_go(self) -> None:
+        """Give back what was, in a process that has none of the threads that held it: a fork."""
+        self._lock = threading.Lock()
+        if self._holders:
+            self._set(self._before)
+            self._holders.clear()
 
 
 THREADS = Threads()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=THREADS.let_go)

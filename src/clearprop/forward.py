@@ -48,8 +48,7 @@ class Forward:
     ) -> None:
         self._scaling, self._chunk = scaling, chunk
         self._activations = [ACTIVATIONS[name] for name in activations]
-        # by its name, which says nothing of the order of bytes
-        self._dtype = np.dtype(parameters[0][0].dtype.name)
+        self._dtype = parameters[0][0].dtype.newbyteorder("=")
         self._parameters = [
             (np.ascontiguousarray(weight, self._dtype), np.asarray(bias, self._dtype))
             for weight, bias in parameters
@@ -131,10 +130,12 @@ def by_begin(x: NDArray[Any], scaling: Scaling, units: int) -> NDArray[np.intp] 
     units : int
         What the first layer gives.
     """
-    if x.dtype != np.uint8 or scaling.lone_factor() is None or units < MIN_UNITS:
+    # rows of another layout would all be copied with every chunk
+    is_in_order = x.dtype == np.uint8 and x.flags.c_contiguous
+    if not is_in_order or scaling.lone_factor() is None or units < MIN_UNITS:
         return None
     # eight columns at a time where they can be: that close is close enough
-    words = x.view(np.uint64) if x.flags.c_contiguous and x.shape[1] % 8 == 0 else x
+    words = x if x.shape[1] % 8 else x.view(np.uint64)
     begins = np.empty(len(x), np.min_scalar_type(words.shape[1]))
     for start in range(0, len(x), LOOKED_AT):
         piece = slice(start, start + LOOKED_AT)
@@ -153,7 +154,7 @@ def few_rows(
         used = rows[0].nonzero()[0]
         if used.size <= MOST_FETCHED * len(weight):
             rows, weight = rows[:, used], weight.take(used, axis=0)
-    outputs = scaling.apply(rows, weight.dtype)
+    outputs = scaling.apply(rows, weight.dtype.newbyteorder("="))
     for number, activation in enumerate((*activations, "identity")):
         if number:
             weight, bias = parameters[number]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
@@ -23,7 +23,7 @@ FloatArray = NDArray[np.floating[Any]]
 
 # large enough for the matrix product to run at full speed, small enough to stay in cache
 CHUNK = 1024
-# rows, or multiplications of the first layer, for which to prepare takes longer than it saves
+# rows, or multiplications, for which to prepare takes longer than it saves
 FEW, LITTLE = 128, 2e6
 # that all layers of a chunk may be given, unless its rows are few
 NUMBERS = 2**22
@@ -71,7 +71,7 @@ def logits(
         The same for the same number of threads, to the last bit.
     """
     # a network that has diverged overflows here; whoever asked sees it in the result
-    if len(x) <= FEW or len(x) * parameters[0][0].size <= LITTLE:
+    if len(x) <= FEW or _multiplications(len(x), parameters) <= LITTLE:
         with np.errstate(over="ignore", invalid="ignore"):
             return few_rows(parameters, activations, scaling, x)
     n, (first_weight, _) = len(x), parameters[0]
@@ -97,20 +97,13 @@ def logits(
 
     if threads == 1:
         work()
-        return result
-    with THREADS, ThreadPoolExecutor(threads - 1) as pool:
-        others: list[Future[None]] = []
-        # where no more threads are to be had, those that are there do it all
-        with suppress(RuntimeError):
-            others.extend(pool.submit(work) for _ in range(threads - 1))
-        try:
-            work()
-        finally:
-            # so that none goes on with what nobody waits for
-            chunks.clear()
-        for other in others:
-            other.result()
+    else:
+        _share(work, threads, chunks.clear)
     return result
+
+
+def _multiplications(n: int, parameters: Parameters) -> int:
+    return n * sum(weight.size for weight, _ in parameters)
 
 
 def _threads_for(n: int, parameters: Parameters) -> int:
@@ -119,7 +112,60 @@ def _threads_for(n: int, parameters: Parameters) -> int:
     One of the BLAS that has just had work looks for more for a tenth of a second, and shares its core until
     then: a prediction takes half as long again. That does not count, or last digits would hang on the moment.
     """
-    multiplications = n * sum(weight.size for weight, _ in parameters)
-    if n <= CHUNK or multiplications < WORTH_A_THREAD:
+    if n <= CHUNK or _multiplications(n, parameters) < WORTH_A_THREAD:
         return 1
     return min(THREADS.count() or 1, -(-n // CHUNK))
+
+
+def _share(work: Callable[[], None], threads: int, give_up: Callable[[], None]) -> None:
+    """Have some threads work, each multiplying alone.
+
+    This one only waits: Ctrl-C and other signals reach it alone, and could cut off anything it does.
+
+    Parameters
+    ----------
+    work : callable
+        Takes pieces of it until there are none.
+    threads : int
+    give_up : callable
+        Leaves no more pieces.
+    """
+    errors: list[BaseException] = []
+
+    def try_to_work() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+            give_up()
+
+    def work_together() -> None:
+        me = threading.get_ident()
+        THREADS.hold(me)
+        try:
+            others = []
+            # where no more threads are to be had, those that are there do it all
+            with suppress(RuntimeError):
+                for _ in range(threads - 1):
+                    other = threading.Thread(target=try_to_work, daemon=True)
+                    other.start()
+                    others.append(other)
+            try_to_work()
+            for other in others:
+                other.join()
+        finally:
+            THREADS.release(me)
+
+    first = threading.Thread(target=work_together, daemon=True)
+    try:
+        try:
+            first.start()
+        except RuntimeError:
+            work_together()
+        else:
+            first.join()
+    finally:
+        # so that none goes on with what nobody waits for
+        give_up()
+    if errors:
+        raise errors[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +53,10 @@ class Scaling:
         return scaled
 
     def lone_factor(self) -> float | None:
-        """Return the factor if the scaling is no more than that, the same for all features; else None."""
-        return None if isinstance(self.factor, np.ndarray) or self._shifts() else float(self.factor)
+        """Return the factor if the scaling is no more than that, finite and for all features; else None."""
+        if isinstance(self.factor, np.ndarray) or self._shifts() or not math.isfinite(self.factor):
+            return None
+        return float(self.factor)
 
     def _shifts(self) -> bool:
         # a number is compared as one: np.any would cost a single row as much as its output layer

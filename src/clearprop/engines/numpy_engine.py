@@ -64,12 +64,14 @@ class NumpyEngine:
             return self.train_step(rows, learning_rate)
         try:
             team.send(Message(rows, learning_rate, self._stepper.steps, self._stepper.all_move))
-            with THREADS:
-                return self._stepper.step(rows, learning_rate)
+            THREADS.hold(team.close)
+            return self._stepper.step(rows, learning_rate)
         except BaseException:
             # the others are in the middle of a step that nobody will finish
             team.close()
             raise
+        finally:
+            THREADS.release(team.close)
 
     def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, Parameters]:
         """Return the loss of a batch and its gradient; see ``Engine.loss_and_gradient``."""
@@ -111,6 +113,8 @@ class NumpyEngine:
             with suppress(EngineUnavailable):
                 self._team.settle()
             self._team.close()
+            # should a signal have cut off that of a step
+            THREADS.release(self._team.close)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what the optimizer remembers; see ``Engine.state``."""
