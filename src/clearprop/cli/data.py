@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clearprop.data.fetching import LocalFile
 
 app = typer.Typer(
-    help="List, get, verify and describe data sets.",
+    help="List, get, verify and describe data sets.\n\nExample: clearprop data get mnist",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
