@@ -110,7 +110,7 @@ def _threads_for(n: int, parameters: Parameters) -> int:
     """Return how many threads are quicker than those of the BLAS: 1 or all, from the shapes alone.
 
     One of the BLAS that has just had work looks for more for a tenth of a second, and shares its core until
-    then: a prediction takes up to twice as long. That does not count, or last digits would hang on the moment.
+    then: a prediction takes up to twice as long. Still it does not count, or last digits would hang on it.
     """
     if n <= CHUNK or _multiplications(n, parameters) < WORTH_A_THREAD:
         return 1
