@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -143,29 +143,44 @@ def _share(work: Callable[[], None], threads: int, give_up: Callable[[], None]) 
         me = threading.get_ident()
         THREADS.hold(me)
         try:
-            others = []
-            # where no more threads are to be had, those that are there do it all
-            with suppress(RuntimeError):
-                for _ in range(threads - 1):
-                    other = threading.Thread(target=try_to_work, daemon=True)
-                    other.start()
-                    others.append(other)
+            others = [_start(try_to_work) for _ in range(threads - 1)]
             try_to_work()
-            for other in others:
-                other.join()
+            for done in others:
+                if done is not None:
+                    done.acquire()
         finally:
             THREADS.release(me)
 
-    first = threading.Thread(target=work_together, daemon=True)
     try:
-        try:
-            first.start()
-        except RuntimeError:
+        done = _start(work_together)
+        # where no more threads are to be had, those that are there do it all
+        if done is None:
             work_together()
         else:
-            first.join()
+            done.acquire()
     finally:
         # so that none goes on with what nobody waits for
         give_up()
     if errors:
         raise errors[0]
+
+
+def _start(work: Callable[[], None]) -> threading.Lock | None:
+    """Have another thread work; return a lock that can be had when it is done, or None if no thread can.
+
+    Not a ``threading.Thread``: a signal that cuts off its ``join`` marks it as ended while it is at work.
+    """
+    done = threading.Lock()
+    done.acquire()
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            done.release()
+
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError:
+        return None
+    return done
