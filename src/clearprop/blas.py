@@ -112,7 +112,7 @@ class Threads:
 
     def hold(self, who: Hashable) -> None:
         """Have it multiply with one thread, whoever asks, until ``release``; out of reach, it is let be."""
-        if self.count() is None:
+        if self._get is None or self._set is None:
             return
         with self._lock:
             if not self._holders:

@@ -155,9 +155,8 @@ def few_rows(
         if used.size <= MOST_FETCHED * len(weight):
             rows, weight = rows[:, used], weight.take(used, axis=0)
     outputs = scaling.apply(rows, weight.dtype.newbyteorder("="))
-    for number, activation in enumerate((*activations, "identity")):
-        if number:
-            weight, bias = parameters[number]
+    layers = [(weight, bias), *parameters[1:]]
+    for (weight, bias), activation in zip(layers, (*activations, "identity"), strict=True):
         outputs = outputs @ weight
         outputs += bias
         ACTIVATIONS[activation].value(outputs)

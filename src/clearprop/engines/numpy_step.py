@@ -185,12 +185,13 @@ class Stepper:
 
     def _make_buffers(self, batch: int) -> _Buffers:
         dtype, features = self._flat.dtype, self._network.layer_sizes[0]
-        orders = _orders(self._parts, batch)
-        # what the first layer is given, then what each gives: unit after unit the logits, as losses take them
+        # of what each layer is given, and the logits unit after unit, as the losses take them
+        orders: list[Order] = [*_orders(self._parts, batch), "F"]
+        # what the first layer is given, then what each gives
         units = [*(part.shape[0] - 1 for part in self._parts), self._network.layer_sizes[-1]]
 
         def batches_from(start: int, stop: int | None = None) -> list[Batch]:
-            pairs = zip(units[start:stop], (*orders, "F")[start:stop], strict=True)
+            pairs = zip(units[start:stop], orders[start:stop], strict=True)
             return [make_batch(batch, n, order, dtype) for n, order in pairs]
 
         outputs, gradients = batches_from(1), batches_from(1)
@@ -210,7 +211,7 @@ class Stepper:
             ]
         if self._add_product is not None and self._factor != 1:
             product = outputs[0].units, inputs[0].array, self._layers[0]
-            if (*orders[1:], "F")[0] == "F":
+            if orders[1] == "F":
                 product = product[0].T, product[2].T, product[1].T
             # it must not know this object, which would then live on with it, and a team with both
             add, n_rows, factor = self._add_product(*product), len(product[0]), self._factor
@@ -227,11 +228,10 @@ class Stepper:
             sums=sums,
             first=first,
             moves=make_batch(batch, features if self._recipe.adversarial_epsilon else 0, "C", dtype),
-            forward=[
-                self._place(f"forward.{layer}", batch, order)
-                for layer, order in enumerate((*orders[1:], "F"))
+            forward=[self._place(f"forward.{layer}", batch, order) for layer, order in enumerate(orders[1:])],
+            backward=[
+                self._place(f"backward.{layer}", batch, order) for layer, order in enumerate(orders[:-1])
             ],
-            backward=[self._place(f"backward.{layer}", batch, order) for layer, order in enumerate(orders)],
         )
 
     def _place(self, name: str, batch: int, order: Order) -> Place | None:
