@@ -14,6 +14,7 @@ from clearprop.blas import _is_right, add_product
 from clearprop.data import Dataset
 from clearprop.engines import create_engine
 from clearprop.engines.base import Engine, FloatArray, Task, dropout_masks
+from clearprop.engines.zero_columns import cuts_of
 from clearprop.errors import EngineUnavailable, InvalidArgument
 from clearprop.inference import logits
 from clearprop.initialization import initial_parameters
@@ -154,17 +155,24 @@ def test_the_path_stays_the_same_over_an_epoch_of_mnist(mnist: Dataset, activati
 
 
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
-@pytest.mark.parametrize("weight_decay", [0.0, 0.01])
+@pytest.mark.parametrize(("weight_decay", "batch"), [(0.0, 64), (0.01, 64), (0.0, 600)])
+@pytest.mark.parametrize("factor", [1 / 255, np.linspace(0.5, 1.5, 784) / 255], ids=["alike", "by column"])
 def test_leaving_out_columns_that_are_zero_changes_nothing(
-    mnist: Dataset, optimizer: str, weight_decay: float, monkeypatch: pytest.MonkeyPatch
+    mnist: Dataset,
+    optimizer: str,
+    weight_decay: float,
+    batch: int,
+    factor: float | np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rows = mnist.subset(slice(0, 1_000))
-    recipe = recipe_of(optimizer=optimizer, weight_decay=weight_decay)
-    factor = np.linspace(0.5, 1.5, mnist.n_features) / 255
+    recipe = recipe_of(optimizer=optimizer, weight_decay=weight_decay, batch_size=batch)
     task = make_task(rows, Network(SIZES, "relu"), recipe, scaling=Scaling(factor=factor))
     machine = create_engine("numpy", task)
     assert machine._stepper.rows.widths.max() < mnist.n_features
     losses, parameters = one_epoch(machine, recipe, len(rows))
+    if add_product("float64") is not None:
+        assert len(machine._stepper._bands) == len(cuts_of(len(rows) % batch or batch)) > 1
     monkeypatch.setattr("clearprop.engines.numpy_engine.column_order", lambda x, out: None)
     plain = create_engine("numpy", task)
     plain_losses, plain_parameters = one_epoch(plain, recipe, len(rows))
@@ -303,7 +311,7 @@ def test_the_product_that_adds_is_found_in_the_numpy_of_pypi(dtype: str) -> None
 
 
 def test_a_product_that_is_wrong_is_never_used() -> None:
-    assert not _is_right(lambda output, left, right: lambda rows, inner, scale, keep: None, "float32")
+    assert not _is_right(lambda output, left, right: lambda *numbers: None, "float32")
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])

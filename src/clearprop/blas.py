@@ -13,22 +13,43 @@ import os
 import threading
 from collections.abc import Callable, Hashable
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
 
-#: ``add(rows, inner, scale, keep)`` does output ← keep · output + scale · left @ right for the first rows of
-#: output and left, summing over the first columns of left and rows of right.
-AddProduct = Callable[[int, int, float, float], None]
-#: ``prepare(output, left, right)`` makes that of arrays that its caller keeps, and where they are. All are
-#: of one type; the output lies row after row, the others so or column after column.
-PrepareProduct = Callable[[FloatArray, FloatArray, FloatArray], AddProduct]
+ORIGIN = (0, 0, 0)
 
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
 _KINDS: dict[str, tuple[str, Any]] = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
+
+
+class AddProduct(Protocol):
+    """A product of arrays that were named before, added to another one."""
+
+    def __call__(
+        self, rows: int, inner: int, scale: float, keep: float, start: tuple[int, int, int] = ORIGIN
+    ) -> None:
+        """Do output ← keep · output + scale · left @ right with a part of each.
+
+        Parameters
+        ----------
+        rows : int
+            Of output and left.
+        inner : int
+            Columns of left and rows of right, which it sums over.
+        scale, keep : float
+        start : (int, int, int)
+            The first of these rows, the first of these columns, and the first column of output and right;
+            from there on it is all of them.
+        """
+
+
+#: ``prepare(output, left, right)`` makes that of arrays that its caller keeps, and where they are. All are
+#: of one type; the output lies row after row, the others so or column after column.
+PrepareProduct = Callable[[FloatArray, FloatArray, FloatArray], AddProduct]
 
 
 @cache
@@ -46,15 +67,22 @@ def add_product(dtype: str) -> PrepareProduct | None:
     gemm.restype = None
 
     def prepare(output: FloatArray, left: FloatArray, right: FloatArray) -> AddProduct:
-        of_left, *left_at = _operand(left)
-        of_right, *right_at = _operand(right)
-        columns = right.shape[1]
-        output_at = output.ctypes.data, output.strides[0] // output.itemsize
+        of_left, left_at, left_apart = _operand(left)
+        of_right, right_at, right_apart = _operand(right)
+        output_at, output_apart = output.ctypes.data, output.strides[0] // output.itemsize
+        # numbers, not arrays, which would live on with this
+        columns, strides = right.shape[1], (*output.strides, *left.strides, *right.strides)
 
-        def add(rows: int, inner: int, scale: float, keep: float) -> None:
+        def add(
+            rows: int, inner: int, scale: float, keep: float, start: tuple[int, int, int] = ORIGIN
+        ) -> None:
+            row, summed, column = start
+            of_row, of_column, left_row, left_column, right_row, right_column = strides
             gemm(
-                *(_ROW_MAJOR, of_left, of_right, rows, columns, inner),
-                *(scale, *left_at, *right_at, keep, *output_at),
+                *(_ROW_MAJOR, of_left, of_right, rows, columns - column, inner, scale),
+                *(left_at + row * left_row + summed * left_column, left_apart),
+                *(right_at + summed * right_row + column * right_column, right_apart, keep),
+                *(output_at + row * of_row + column * of_column, output_apart),
             )
 
         return add
@@ -89,8 +117,12 @@ def _is_right(prepare: PrepareProduct, dtype: str) -> bool:
     right = np.arange(8, dtype=dtype).reshape(4, 2).T
     output = np.ones((3, 4), dtype=dtype)
     expected = 0.5 * output - 2 * (left @ right)
-    prepare(output, left, right)(3, 2, -2.0, 0.5)
-    return bool((output == expected).all())
+    add = prepare(output, left, right)
+    add(3, 2, -2.0, 0.5)
+    is_whole = (output == expected).all()
+    expected[1:, 2:] += left[1:, 1:] @ right[1:, 2:]
+    add(2, 1, 1.0, 1.0, (1, 1, 2))
+    return bool(is_whole and (output == expected).all())
 
 
 class Threads:

@@ -28,6 +28,7 @@ from clearprop.engines.batch import Batch, Order, make_batch
 from clearprop.engines.meeting import Meeting, Place
 from clearprop.engines.parts import Part, layers_of
 from clearprop.engines.rows import Rows
+from clearprop.engines.zero_columns import Band, bands_of, cuts_of
 from clearprop.losses import LOSSES
 from clearprop.network import Network
 from clearprop.optimizers import FADING_STEPS, forget_faded, with_coefficients
@@ -51,7 +52,7 @@ class _Buffers:
     outputs: list[Batch]  # what every layer gives; without dropout the next one's inputs
     gradients: list[Batch]  # for what every layer gives, before its activation
     sums: list[AddProduct]  # adds each gradient to its layer, if the update rides, else to an array for it
-    first: Callable[[int], None] | None  # fills the first outputs from so many inputs, if the scaling rides
+    first: Callable[[Sequence[Band]], None] | None  # fills the first outputs from such inputs
     moves: Batch  # how an adversary moves the inputs; else empty
     forward: list[Place | None]  # for every layer where its outputs are summed up, if they are
     backward: list[Place | None]  # for every layer where the gradient of its inputs is
@@ -118,8 +119,10 @@ class Stepper:
         # whether the rows themselves are
         self._scaled = scaled and self._factor == 1
         self._buffers: dict[int, _Buffers] = {}
-        # of the inputs of the first layer, how many columns a batch needs
-        self._width = parts[0].shape[0]
+        # rows that masks are drawn for stay in their order
+        self._sorts = rows.widths is not None and self._add_product is not None and not self._drops
+        # what a batch needs of the inputs of the first layer
+        self._bands = [Band(0, 0, parts[0].shape[0])]
         self.steps = 0
         self.all_move = True
         # how many parameters come before the weights of inputs that are zero in all rows
@@ -129,7 +132,7 @@ class Stepper:
 
     def step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
         """Take one step down the gradient of a batch that counts, and return its loss before the step."""
-        buffers = self._buffers_of(len(rows))
+        rows, buffers = self._in_order(rows), self._buffers_of(len(rows))
         masks = self._masks(len(rows)) if self._drops else []
         penalty = self.penalty(rows) or 0.0
         # a training that diverges overflows here; the loop sees it in the loss
@@ -152,7 +155,7 @@ class Stepper:
     def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, list[FloatArray]]:
         """Return the loss of a batch that counts, and its gradient for every layer, bias first."""
         penalty = self.penalty(rows) or 0.0
-        buffers = self._buffers_of(len(rows))
+        rows, buffers = self._in_order(rows), self._buffers_of(len(rows))
         gradient = [np.empty_like(layer) for layer in self._layers]
         with np.errstate(over="ignore", invalid="ignore"):
             self._gather(rows, buffers, [])
@@ -167,6 +170,11 @@ class Stepper:
             return 0.0 if len(rows) else None
         total = len(rows) if weight is None else float(weight[rows].sum())
         return self._recipe.l2_penalty / total if total else None
+
+    def _in_order(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the rows of a batch so that it is cut into narrow bands; a step is the same in any order."""
+        widths = self.rows.widths
+        return rows[widths[rows].argsort(kind="stable")] if self._sorts and widths is not None else rows
 
     def _masks(self, batch: int) -> list[FloatArray | None]:
         """Draw dropout masks for the whole network, and return those of this part."""
@@ -209,15 +217,21 @@ class Stepper:
                 self._add_product(layer, of_inputs.array.T, gradient.units)
                 for layer, of_inputs, gradient in factors
             ]
-        if self._add_product is not None and self._factor != 1:
+            by_unit = orders[1] == "F"
             product = outputs[0].units, inputs[0].array, self._layers[0]
-            if orders[1] == "F":
+            if by_unit:
                 product = product[0].T, product[2].T, product[1].T
             # it must not know this object, which would then live on with it, and a team with both
             add, n_rows, factor = self._add_product(*product), len(product[0]), self._factor
 
-            def first(width: int) -> None:
-                add(n_rows, width, factor, 0.0)
+            def first(bands: Sequence[Band]) -> None:
+                keep = 0.0
+                for row, start, stop in bands:
+                    if by_unit:
+                        add(n_rows, stop - start, factor, keep, (0, start, row))
+                    else:
+                        add(n_rows - row, stop - start, factor, keep, (row, start, 0))
+                    keep = 1.0
 
         return _Buffers(
             rows=np.empty((batch, features), self.rows.x.dtype),
@@ -245,10 +259,10 @@ class Stepper:
         mask = masks[0] if masks else None
         take_rows(kept.x, rows, buffers.rows)
         if kept.order is not None and kept.widths is not None:
-            # together with the ones a whole number of the widest vectors
-            width = min(-(-(1 + int(kept.widths[rows].max())) // 16) * 16 - 1, buffers.rows.shape[1])
-            self._width = 1 + width
-            inputs = inputs[:, : self._width]
+            cuts = cuts_of(len(rows)) if self._sorts else (len(rows),)
+            self._bands = bands_of(kept.widths[rows], cuts, buffers.rows.shape[1])
+            inputs = inputs[:, : self._bands[-1].stop]
+            width = inputs.shape[1] - 1
             if self._scaled:
                 factor = kept.factor[:width] if kept.factor.ndim else kept.factor
                 np.multiply(buffers.rows[:, :width], factor, out=inputs[:, 1:])
@@ -295,12 +309,12 @@ class Stepper:
     def _forward(self, buffers: _Buffers, masks: list[FloatArray | None]) -> None:
         """Fill every layer's outputs, and with them the next one's inputs."""
         for number, layer in enumerate(self._layers):
-            inputs = buffers.inputs[number].array if number else buffers.inputs[0].array[:, : self._width]
             outputs = buffers.outputs[number]
             if number or buffers.first is None:
+                inputs = self._inputs_of(number, buffers)
                 _multiply(inputs, layer[: inputs.shape[1]], outputs, buffers.forward[number])
             else:
-                buffers.first(self._width)
+                buffers.first(self._bands)
             if number < len(self._activations):
                 self._activations[number].value(outputs.whole)
                 mask = masks[number + 1] if masks else None
@@ -329,13 +343,18 @@ class Stepper:
         for layer in range(len(self._layers) - 1, 0, -1):
             of_outputs, gradient = buffers.gradients[layer].units, buffers.gradients[layer - 1]
             _multiply(of_outputs, self._layers[layer][1:].T, gradient, buffers.backward[layer])
-            yield layer, buffers.inputs[layer].array, of_outputs
+            yield layer, self._inputs_of(layer, buffers), of_outputs
             mask = masks[layer] if masks else None
             if mask is not None:
                 np.multiply(gradient.units, mask, out=gradient.units)
             # last, since it overwrites the outputs
             self._activations[layer - 1].times_derivative(gradient.whole, buffers.outputs[layer - 1].whole)
-        yield 0, buffers.inputs[0].array[:, : self._width], buffers.gradients[0].units
+        yield 0, self._inputs_of(0, buffers), buffers.gradients[0].units
+
+    def _inputs_of(self, layer: int, buffers: _Buffers) -> FloatArray:
+        """Return what a layer is given, but for the columns that a batch does not need."""
+        inputs = buffers.inputs[layer].array
+        return inputs if layer else inputs[:, : self._bands[-1].stop]
 
     def _move_uphill(self, buffers: _Buffers, masks: list[FloatArray | None]) -> None:
         """X ← x + ε g / |g|, row by row, where g is the gradient of the loss for the inputs x."""
@@ -360,27 +379,38 @@ class Stepper:
     ) -> None:
         """W ← (1 - η λ) w - η hᵀ d in one product: the gradient itself is never written down."""
         own = self._layers[layer]
-        batch, width = inputs.shape
+        width = inputs.shape[1]
         keep = 1 - learning_rate * (self._recipe.weight_decay + penalty)
         # the penalty is on weights only
         of_bias = learning_rate * penalty * own[0] if penalty else 0.0
-        add(width, batch, -learning_rate * (1 if layer else self._factor), keep)
+        self._add_gradient(layer, add, inputs, -learning_rate, keep)
         if keep != 1:
             own[width:] *= keep
             own[0] += of_bias
+
+    def _add_gradient(
+        self, layer: int, add: AddProduct, inputs: FloatArray, scale: float, keep: float
+    ) -> None:
+        """Add scale · hᵀ d to what ``add`` adds to, with the rows that meet any input of this batch."""
+        batch, width = inputs.shape
+        if layer:
+            add(width, batch, scale, keep)
+            return
+        for row, start, stop in self._bands:
+            add(stop - start, batch - row, scale * self._factor, keep, (start, row, 0))
 
     def _write_gradient(
         self, gradient: list[FloatArray], buffers: _Buffers, masks: list[FloatArray | None], penalty: float
     ) -> None:
         """Write down the gradient of a batch that has been run forward, that of its penalty included."""
         for layer, inputs, of_outputs in self._backward(buffers, masks):
-            batch, width = inputs.shape
-            if layer or self._add_product is None or self._factor == 1:
+            width = inputs.shape[1]
+            if layer or self._add_product is None:
                 np.matmul(inputs.T, of_outputs, out=gradient[layer][:width])
-            elif gradient is self._gradient:
-                buffers.sums[0](width, batch, self._factor, 0.0)
             else:
-                self._add_product(gradient[0], inputs.T, of_outputs)(width, batch, self._factor, 0.0)
+                own = gradient is self._gradient
+                add = buffers.sums[0] if own else self._add_product(gradient[0], inputs.T, of_outputs)
+                self._add_gradient(0, add, inputs, 1.0, 0.0)
             gradient[layer][width:] = 0
             if penalty:
                 gradient[layer][1:] += penalty * self._layers[layer][1:]

@@ -3,12 +3,15 @@
 In images of digits most pixels are zero, and those at the border nearly always. With the columns sorted by
 how often they are not zero, all that a batch holds lies in its first columns, and the products of the first
 layer need no more: the rest of the inputs is zero, and so is the gradient of the weights that it meets.
+
+A batch whose rows are sorted by where they end is cut into bands: the last of its columns meet few rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +22,28 @@ MIN_COLUMNS = 64
 CHUNK = 255
 # a column that is not zero in fewer rows than this is seldom in a batch; so many columns make it worth while
 RARE, MIN_RARE = 0.001, 0.1
+# rows of a batch that is worth cutting, and of one that is worth cutting more often; and where: into two
+# products or four, which leaves MNIST's first layer 0.8 or 0.7 of the work
+MIN_CUT, MANY = 32, 512
+CUTS, MANY_CUTS = (0.75,), (0.375, 0.625, 0.875)
+# columns to a vector of the widest kind
+VECTOR = 16
+
+
+class Band(NamedTuple):
+    """Some columns of a batch, which are zero before one of its rows.
+
+    Parameters
+    ----------
+    row : int
+        Where they begin to be used.
+    start, stop : int
+        The first of them, and the one after the last.
+    """
+
+    row: int
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,3 +100,37 @@ def column_order(x: Any, out: NDArray[np.uint8] | None = None) -> ColumnOrder | 
     # a row of zeros has one to carry
     np.maximum(widths, 1, out=widths)
     return ColumnOrder(order, rows, widths)
+
+
+def cuts_of(batch: int) -> tuple[int, ...]:
+    """Return before which rows a batch is cut, its end included."""
+    fractions = () if batch < MIN_CUT else CUTS if batch < MANY else MANY_CUTS
+    return (*(int(batch * fraction) for fraction in fractions), batch)
+
+
+def bands_of(widths: NDArray[np.intp], cuts: Sequence[int], features: int) -> list[Band]:
+    """Return the bands of a batch, whose first column is one of ones.
+
+    Parameters
+    ----------
+    widths : ndarray (batch,) of intp
+        How many columns hold all that is not zero in a row; in ascending order, or the bands are wide.
+    cuts : sequence of int
+        See ``cuts_of``.
+    features : int
+        The columns besides that of ones.
+
+    Returns
+    -------
+    list of Band
+        No two share a column; the last one's stop is how many columns are needed at all.
+    """
+    bands, row, start = [], 0, 0
+    for cut in cuts:
+        width = 1 + int(widths[:cut].max())
+        stop = min(-(-width // VECTOR) * VECTOR, 1 + features)
+        if stop > start:
+            bands.append(Band(row, start, stop))
+            start = stop
+        row = cut
+    return bands
