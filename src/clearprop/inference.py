@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
 from clearprop.blas import THREADS
-from clearprop.forward import Forward, by_begin, even_pieces, few_rows
+from clearprop.forward import Forward, even_pieces, few_rows, order_for
 from clearprop.losses import softmax
 from clearprop.parameters import Parameters
 from clearprop.scaling import Scaling
@@ -68,7 +68,8 @@ def logits(
     Returns
     -------
     ndarray (n, n_outputs)
-        The same for the same number of threads, to the last bit.
+        The same for the same number of threads, to the last bit. Inputs that are zero may be left out, so
+        that a weight of theirs that is not finite shows only if another row needs it.
     """
     # a network that has diverged overflows here; whoever asked sees it in the result
     if len(x) <= FEW or _multiplications(len(x), parameters) <= LITTLE:
@@ -78,22 +79,22 @@ def logits(
     result = np.empty((n, parameters[-1][1].size), first_weight.dtype)
     threads = _threads_for(n, parameters) if threads is None else threads
     chunk = min(n, CHUNK, max(FEW, NUMBERS // sum(len(weight) for weight, _ in parameters)))
-    order = by_begin(x, scaling, first_weight.shape[1]) if n > chunk else None
-    chunks: deque[slice | NDArray[np.intp]] = deque(
-        slice(start, stop) if order is None else order[start:stop]
-        for start, stop in even_pieces(n, chunk, threads)
-    )
+    order = order_for(x, scaling, first_weight.shape[1]) if n > chunk else None
+    if order is not None:
+        parameters = [(order.of_weight(first_weight), parameters[0][1]), *parameters[1:]]
+    # the widest rows first, so that all threads end together
+    chunks = deque(reversed(even_pieces(n, chunk, threads)))
 
     def work() -> None:
         with np.errstate(over="ignore", invalid="ignore"):
-            forward = Forward(parameters, activations, scaling, chunk)
+            forward = Forward(parameters, activations, scaling, chunk, order)
             while True:
                 try:
-                    rows = chunks.popleft()
+                    start, stop = chunks.popleft()
                 except IndexError:
                     # another thread may have taken the last one at any moment
                     return
-                forward.run(x, rows, result)
+                forward.run(x, start, stop, result)
 
     if threads == 1:
         work()

@@ -1,0 +1,73 @@
+"""Rows of bytes in such an order that few columns hold all that is not zero in a chunk of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from clearprop.data.dataset import Dataset
+from clearprop.row_order import RowOrder, row_order
+
+SHAPES = st.tuples(st.integers(1, 90), st.sampled_from([8, 10, 11, 64]))
+
+
+@given(arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 0, 0, 0, 0, 9])), st.integers(1, 90))
+def test_what_is_fetched_are_the_rows_but_for_columns_that_are_zero(x: np.ndarray, most: int) -> None:
+    # rows of zeros need as good as none, so that there is always something to gain
+    x = np.concatenate([x, np.zeros((9 * len(x), x.shape[1]), np.uint8)])
+    order = row_order(x)
+    assert order is not None
+    assert sorted(order.rows) == list(range(len(x)))
+    assert (np.diff(order.widths.astype(np.intp)) >= 0).all()
+    # the weight's rows go the way of the columns
+    columns = order.of_weight(np.arange(x.shape[1])[:, None])[:, 0]
+    assert sorted(columns) == list(range(x.shape[1]))
+    for start in range(0, len(x), most):
+        rows = x[order.rows[start : start + most]]
+        fetched = order.fetch(x, start, min(start + most, len(x)))
+        assert (fetched == rows[:, columns[: fetched.shape[1]]]).all()
+        assert not rows[:, columns[fetched.shape[1] :]].any()
+
+
+def columns_needed(order: RowOrder, n: int, chunk: int) -> float:
+    size = 784 // len(order.words)
+    return float(
+        np.mean([int(order.widths[min(n, start + chunk) - 1]) * size for start in range(0, n, chunk)])
+    )
+
+
+def test_a_chunk_of_mnist_needs_little_more_than_half_of_its_columns(mnist: Dataset) -> None:
+    assert mnist.test is not None
+    order = row_order(mnist.test.x)
+    assert order is not None
+    assert columns_needed(order, 10_000, 1_000) < 460
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.zeros((90, 16), np.float32),
+        np.zeros((90, 16), np.uint8)[::2],
+        np.zeros((90, 16), np.uint8, order="F"),
+        np.zeros((0, 16), np.uint8),
+        np.zeros((90, 0), np.uint8),
+        np.ones((90, 16), np.uint8),
+        # zeros enough, but each row has others
+        np.random.default_rng(0).integers(0, 2, (900, 50), np.uint8),
+    ],
+    ids=["floats", "every second row", "columns", "no rows", "no columns", "no zeros", "zeros anywhere"],
+)
+def test_there_is_no_order_where_nothing_is_gained(x: np.ndarray) -> None:
+    assert row_order(x) is None
+
+
+def test_all_rows_decide_and_not_those_alone_that_the_order_of_columns_is_found_from() -> None:
+    x = np.ones((2048, 64), np.uint8)
+    x[::4] = 0
+    assert row_order(x) is not None
+    # of those that are looked at first a fifth is zero still, of all rows a twentieth
+    x[400::4] = 1
+    assert row_order(x) is None
