@@ -205,6 +205,34 @@ def test_what_goes_wrong_comes_out_and_ends_the_work(
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_what_goes_wrong_while_rows_are_put_in_order_leaves_nothing_to_do(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    calls: list[str] = []
+
+    def order_for(*_: object) -> None:
+        if error is not KeyboardInterrupt:
+            raise error
+        # a signal that comes before the other thread waits is seen only when it has waited
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+        # whoever waits is gone by then, and the pieces are only now made
+        time.sleep(0.1)
+        calls.append("order")
+
+    monkeypatch.setattr(inference, "order_for", order_for)
+    monkeypatch.setattr(Forward, "run", lambda *_: calls.append("run"))
+    with pytest.raises(error):
+        logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
+    end = time.monotonic() + 5
+    while blas.THREADS._holders and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not blas.THREADS._holders
+    assert calls == ["order"] * (error is KeyboardInterrupt)
+
+
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("started", [0, 1, 2])
 def test_fewer_threads_than_wanted_do_it_all(monkeypatch: pytest.MonkeyPatch, started: int) -> None:
     parameters, x = parameters_of(64, 9, 4), images(500, 64, 12)

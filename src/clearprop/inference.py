@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from clearprop.blas import THREADS
 from clearprop.forward import Forward, even_pieces, few_rows, order_for
 from clearprop.losses import softmax
 from clearprop.parameters import Parameters
+from clearprop.row_order import RowOrder
 from clearprop.scaling import Scaling
 
 FloatArray = NDArray[np.floating[Any]]
@@ -75,20 +77,27 @@ def logits(
     if len(x) <= FEW or _multiplications(len(x), parameters) <= LITTLE:
         with np.errstate(over="ignore", invalid="ignore"):
             return few_rows(parameters, activations, scaling, x)
-    n, (first_weight, _) = len(x), parameters[0]
+    n, (first_weight, first_bias) = len(x), parameters[0]
     result = np.empty((n, parameters[-1][1].size), first_weight.dtype)
     threads = _threads_for(n, parameters) if threads is None else threads
     chunk = min(n, CHUNK, max(FEW, NUMBERS // sum(len(weight) for weight, _ in parameters)))
-    order = order_for(x, scaling, first_weight.shape[1]) if n > chunk else None
-    if order is not None:
-        parameters = [(order.of_weight(first_weight), parameters[0][1]), *parameters[1:]]
-    # the widest rows first, so that all threads end together
-    chunks = deque(reversed(even_pieces(n, chunk, threads)))
+    order: RowOrder | None = None
+    chunks: deque[tuple[int, int]] = deque()
+    given_up = threading.Event()
+
+    def prepare() -> None:
+        nonlocal order, parameters
+        if n > chunk:
+            order = order_for(x, scaling, first_weight.shape[1])
+        if order is not None:
+            parameters = [(order.of_weight(first_weight), first_bias), *parameters[1:]]
+        # the widest rows first, so that all threads end together
+        chunks.extend(reversed(even_pieces(n, chunk, threads)))
 
     def work() -> None:
         with np.errstate(over="ignore", invalid="ignore"):
             forward = Forward(parameters, activations, scaling, chunk, order)
-            while True:
+            while not given_up.is_set():
                 try:
                     start, stop = chunks.popleft()
                 except IndexError:
@@ -97,9 +106,10 @@ def logits(
                 forward.run(x, start, stop, result)
 
     if threads == 1:
+        prepare()
         work()
     else:
-        _share(work, threads, chunks.clear)
+        _share(prepare, work, threads, given_up.set)
     return result
 
 
@@ -118,34 +128,49 @@ def _threads_for(n: int, parameters: Parameters) -> int:
     return min(THREADS.count() or 1, -(-n // CHUNK))
 
 
-def _share(work: Callable[[], None], threads: int, give_up: Callable[[], None]) -> None:
+def _share(
+    prepare: Callable[[], None], work: Callable[[], None], threads: int, give_up: Callable[[], None]
+) -> None:
     """Have some threads work, each multiplying alone.
 
     This one only waits: Ctrl-C and other signals reach it alone, and could cut off anything it does.
 
     Parameters
     ----------
+    prepare : callable
+        Done before anyone works, while the others start.
     work : callable
         Takes pieces of it until there are none.
     threads : int
     give_up : callable
-        Leaves no more pieces.
+        Makes that soon.
     """
     errors: list[BaseException] = []
 
-    def try_to_work() -> None:
+    def try_to(do: Callable[[], None]) -> None:
         try:
-            work()
+            do()
         except BaseException as error:
             errors.append(error)
             give_up()
+
+    prepared = threading.Lock()
+
+    def work_when_prepared() -> None:
+        with prepared:
+            pass
+        try_to(work)
 
     def work_together() -> None:
         me = threading.get_ident()
         THREADS.hold(me)
         try:
-            others = [_start(try_to_work) for _ in range(threads - 1)]
-            try_to_work()
+            with prepared:
+                others = [_start(work_when_prepared) for _ in range(threads - 1)]
+                try_to(prepare)
+            # hands over the interpreter's lock, which the others would wait for until this one multiplies
+            time.sleep(0)
+            try_to(work)
             for done in others:
                 if done is not None:
                     done.acquire()
