@@ -421,6 +421,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"class_weight": {0: 1.0, 7: 2.0}},
         "The classes, .*, are not in class_weight",
     ),
+    "a class that weighs nothing known": (
+        {"class_weight": {0: 1.0, 1: float("nan"), 2: 1.0}},
+        r"class_weight\[1\] is nan, but must be a number at least 0",
+    ),
+    "a class that weighs a word": ({"class_weight": {0: "much"}}, r"class_weight\[0\] is 'much', but must"),
 }  # fmt: skip
 
 

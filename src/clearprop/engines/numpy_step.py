@@ -141,8 +141,8 @@ class Stepper:
             loss = self._loss_of(rows, buffers, masks, penalty)
             if self._recipe.adversarial_epsilon:
                 self._move_uphill(buffers, masks)
-                # the loss that is returned is that of the rows as they are
-                self._loss_of(rows, buffers, masks, penalty)
+                # the loss that is returned is that of the rows as they are; the penalty adds to a loss alone
+                self._loss_of(rows, buffers, masks, penalty=0.0)
             self.steps += 1
             if self._rides:
                 for layer, inputs, _ in self._backward(buffers, masks):

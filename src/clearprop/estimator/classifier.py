@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
+from clearprop.arguments import check_number
 from clearprop.errors import InvalidArgument
 from clearprop.estimator.base import FloatArray, MultilayerPerceptron
 from clearprop.estimator.labels import BINARY, MULTICLASS, Labels, dense, learn_labels
@@ -353,6 +354,12 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
                 'class_weight is "balanced", but partial_fit sees too few rows to know how frequent each '
                 "class is; give a dict of weights."
             )
+        # of several labels each has its own
+        given = self.class_weight if isinstance(self.class_weight, list) else [self.class_weight]
+        for of_label in given:
+            if isinstance(of_label, dict):
+                for name, weight in of_label.items():
+                    check_number(f"class_weight[{name!r}]", weight, minimum=0)
         weights: FloatArray = compute_sample_weight(
             self.class_weight, dense(y) if sparse.issparse(y) else _column(y)
         )
