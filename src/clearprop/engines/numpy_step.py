@@ -405,12 +405,12 @@ class Stepper:
         """Write down the gradient of a batch that has been run forward, that of its penalty included."""
         for layer, inputs, of_outputs in self._backward(buffers, masks):
             width = inputs.shape[1]
-            if layer or self._add_product is None:
+            if self._add_product is None:
                 np.matmul(inputs.T, of_outputs, out=gradient[layer][:width])
             else:
                 own = gradient is self._gradient
-                add = buffers.sums[0] if own else self._add_product(gradient[0], inputs.T, of_outputs)
-                self._add_gradient(0, add, inputs, 1.0, 0.0)
+                add = buffers.sums[layer] if own else self._add_product(gradient[layer], inputs.T, of_outputs)
+                self._add_gradient(layer, add, inputs, 1.0, 0.0)
             gradient[layer][width:] = 0
             if penalty:
                 gradient[layer][1:] += penalty * self._layers[layer][1:]
