@@ -532,3 +532,51 @@ def moved(parameters: Parameters, by: Parameters, factor: float) -> Parameters:
         (weight + factor * of_weight, bias + factor * of_bias)
         for (weight, bias), (of_weight, of_bias) in zip(parameters, by, strict=True)
     ]
+
+
+def test_a_batch_that_does_not_count_draws_no_masks_in_either_engine(digits: Dataset) -> None:
+    recipe, weight = recipe_of(optimizer="adam"), np.ones(len(digits))
+    weight[:64] = 0
+    network = Network((784, 16, 10), "relu", dropout=0.3, input_dropout=0.1)
+    results = []
+    for engine in ("numpy", "torch"):
+        task = replace(make_task(digits, network, recipe), sample_weight=weight)
+        machine = create_engine(engine, task, "cpu")
+        losses = [
+            machine.train_step(np.arange(start, start + 64), LEARNING_RATE) for start in (64, 0, 128, 0, 192)
+        ]
+        assert losses[1] == losses[3] == 0
+        results.append((losses, machine.parameters()))
+    (losses, ours), (torch_losses, theirs) = results
+    np.testing.assert_allclose(losses, torch_losses, rtol=1e-10)
+    assert distance(ours, theirs) < 1e-10
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+@pytest.mark.parametrize("order", ["backwards", "other bytes"])
+def test_rows_may_lie_anyhow(digits: Dataset, engine: str, order: str) -> None:
+    recipe, network = recipe_of(), Network((784, 16, 10))
+    x = digits.x.astype(np.float32)
+    task = replace(make_task(digits, network, recipe), x=x)
+    other = replace(
+        task,
+        x=x[::-1].copy()[::-1] if order == "backwards" else x.astype(">f4"),
+        y=digits.y[::-1].copy()[::-1],
+    )
+    rows = np.arange(0, len(digits), 3)
+    losses = [create_engine(engine, of, "cpu").train_step(rows, 0.1) for of in (task, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("hidden", [(), (1,)])
+def test_a_network_without_a_part_for_each_is_left_to_one_process(
+    digits: Dataset, hidden: tuple[int, ...]
+) -> None:
+    recipe, network = recipe_of(optimizer="sgd"), Network((784, *hidden, 10))
+    machines = [
+        create_engine("numpy", make_task(digits, network, recipe), processes=processes)
+        for processes in (1, 2)
+    ]
+    assert distance(*(one_epoch(machine, recipe, len(digits))[1] for machine in machines)) == 0
+    for machine in machines:
+        machine.close()

@@ -106,14 +106,19 @@ def test_rows_with_margins_need_fewer_columns(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("scaling", "units"),
-    [(Scaling(shift=1.0), 500), (Scaling(factor=np.ones(16)), 500), (PIXELS, 10)],
-    ids=["shifted", "by column", "small layer"],
+    ("scaling", "shape"),
+    [
+        (Scaling(shift=1.0), (16, 500)),
+        (Scaling(factor=np.ones(16)), (16, 500)),
+        (PIXELS, (16, 10)),
+        (PIXELS, (16, 300_000)),
+    ],
+    ids=["shifted", "by column", "small layer", "large layer"],
 )
-def test_rows_are_not_sorted_where_nothing_is_gained(scaling: Scaling, units: int) -> None:
+def test_rows_are_not_sorted_where_nothing_is_gained(scaling: Scaling, shape: tuple[int, int]) -> None:
     x = np.zeros((9, 16), np.uint8)
-    assert order_for(x, PIXELS, 500) is not None
-    assert order_for(x, scaling, units) is None
+    assert order_for(x, PIXELS, np.empty((16, 500), np.float32)) is not None
+    assert order_for(x, scaling, np.empty(shape, np.float32)) is None
 
 
 @pytest.mark.usefixtures("small")
@@ -147,7 +152,9 @@ def test_parameters_may_lie_anyhow(dtype: str) -> None:
     ]
     x = images(50, 64, 12)
     expected = plain([(w.astype("f8"), b.astype("f8")) for w, b in parameters], RELU, PIXELS, x)
-    result = np.concatenate([logits(parameters, RELU, PIXELS, rows) for rows in (x[:1], x[1:4], x[4:])])
+    results = [logits(parameters, RELU, PIXELS, rows) for rows in (x[:1], x[1:4], x[4:])]
+    assert all(result.dtype.isnative for result in results)
+    result = np.concatenate(results)
     tolerance = 0.2 if dtype == "float16" else 1e-5
     np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance)
 
@@ -256,6 +263,30 @@ def test_many_rows_of_few_features_take_little_memory() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20e6
+
+
+def test_wide_rows_and_many_weights_take_memory_for_a_chunk_alone() -> None:
+    # to sort the weight's rows would copy 61 MB
+    parameters, x = parameters_of(30_000, 512, 10, dtype="float32"), np.zeros((1100, 30_000), np.uint8)
+    tracemalloc.start()
+    logits(parameters, ("relu",), PIXELS, x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
+
+
+def test_bytes_that_lie_across_the_bounds_of_words_are_not_copied() -> None:
+    n, features = 20_000, 784
+    parameters, x = parameters_of(features, 256, 10, dtype="float32"), images(n, features, 100)
+    across = np.frombuffer(b"0" + x.tobytes(), np.uint8, offset=1).reshape(n, features)
+    assert across.ctypes.data % 2
+    tracemalloc.start()
+    result = logits(parameters, ("relu",), PIXELS, across)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # they are 16 MB
+    assert peak < 12e6
+    np.testing.assert_allclose(result, logits(parameters, ("relu",), PIXELS, x), rtol=1e-4, atol=1e-2)
 
 
 def test_chunks_of_wide_rows_are_small(monkeypatch: pytest.MonkeyPatch) -> None:

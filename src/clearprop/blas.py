@@ -37,13 +37,13 @@ class AddProduct(Protocol):
         Parameters
         ----------
         rows : int
-            Of output and left.
+            How many rows of output and left.
         inner : int
-            Columns of left and rows of right, which it sums over.
+            How many columns of left and rows of right it sums over.
         scale, keep : float
         start : (int, int, int)
-            The first of these rows, the first of these columns, and the first column of output and right;
-            from there on it is all of them.
+            Where these rows begin, and these columns; and the first column of output and right, from where
+            on it is all of them.
         """
 
 

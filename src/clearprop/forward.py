@@ -24,8 +24,8 @@ FloatArray = NDArray[np.floating[Any]]
 # to multiply with weights after they were fetched takes two and a half times as long as without; and a
 # first layer with so few of them is done before a zero is found
 MOST_FETCHED, MIN_WEIGHTS = 0.4, 50_000
-# outputs of a first layer that is worth sorting rows for
-MIN_UNITS = 256
+# outputs of a first layer that is worth sorting rows for, and weights of one that may be copied for it
+MIN_UNITS, MOST_WEIGHTS = 256, 2**22
 
 
 class Forward:
@@ -109,10 +109,11 @@ def even_pieces(n: int, most: int, threads: int = 1) -> list[tuple[int, int]]:
     return [(n * number // n_pieces, n * (number + 1) // n_pieces) for number in range(n_pieces)]
 
 
-def order_for(x: NDArray[Any], scaling: Scaling, units: int) -> RowOrder | None:
-    """Return the order in which to give rows ``(n, features)`` to a first layer of so many units, or None."""
+def order_for(x: NDArray[Any], scaling: Scaling, weight: FloatArray) -> RowOrder | None:
+    """Return the order in which to give rows ``(n, features)`` to a first layer; None if in none."""
     # of a scaling that shifts, zeros are none
-    return row_order(x) if scaling.lone_factor() is not None and units >= MIN_UNITS else None
+    is_worth_it = weight.shape[1] >= MIN_UNITS and weight.size <= MOST_WEIGHTS
+    return row_order(x) if is_worth_it and scaling.lone_factor() is not None else None
 
 
 def few_rows(

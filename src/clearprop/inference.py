@@ -70,15 +70,16 @@ def logits(
     Returns
     -------
     ndarray (n, n_outputs)
-        The same for the same number of threads, to the last bit. Inputs that are zero may be left out, so
-        that a weight of theirs that is not finite shows only if another row needs it.
+        The same for the same number of threads, to the last bit; a few rows less so, if another thread of
+        this process predicts many meanwhile, which leaves the BLAS one thread for all. Inputs that are zero
+        may be left out, so that a weight of theirs that is not finite shows only if another row needs it.
     """
     # a network that has diverged overflows here; whoever asked sees it in the result
     if len(x) <= FEW or _multiplications(len(x), parameters) <= LITTLE:
         with np.errstate(over="ignore", invalid="ignore"):
             return few_rows(parameters, activations, scaling, x)
     n, (first_weight, first_bias) = len(x), parameters[0]
-    result = np.empty((n, parameters[-1][1].size), first_weight.dtype)
+    result = np.empty((n, parameters[-1][1].size), first_weight.dtype.newbyteorder("="))
     threads = _threads_for(n, parameters) if threads is None else threads
     chunk = min(n, CHUNK, max(FEW, NUMBERS // sum(len(weight) for weight, _ in parameters)))
     order: RowOrder | None = None
@@ -87,8 +88,8 @@ def logits(
 
     def prepare() -> None:
         nonlocal order, parameters
-        if n > chunk:
-            order = order_for(x, scaling, first_weight.shape[1])
+        if n > CHUNK:
+            order = order_for(x, scaling, first_weight)
         if order is not None:
             parameters = [(order.of_weight(first_weight), first_bias), *parameters[1:]]
         # the widest rows first, so that all threads end together
@@ -138,12 +139,12 @@ def _share(
     Parameters
     ----------
     prepare : callable
-        Done before anyone works, while the others start.
+        Done before anyone works, while the others start; and to its end, whatever happens.
     work : callable
-        Takes pieces of it until there are none.
+        Done by every thread: takes pieces of it until there are no more.
     threads : int
     give_up : callable
-        Makes that soon.
+        Has every thread take no more pieces.
     """
     errors: list[BaseException] = []
 

@@ -2,7 +2,7 @@
 
 In images most bytes are zero, and much the same ones from image to image. The columns are sorted so that the
 last one that is not zero comes early for as many rows as possible, and the rows by where that is. Then MNIST
-needs 450 of its 784 columns in a chunk of a thousand rows.
+needs 455 of its 784 columns in a chunk of a thousand rows.
 
 Columns are moved in words of up to four bytes, which takes a quarter of the time, for 20 columns more.
 """
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 SIZES = (4, 2, 1)
 # rows the order of words is found from, and in how many rounds
 SAMPLE, ROUNDS = 512, 32
-# the share of columns that must be left out to pay for all this
+# the share of words that must be left out to pay for all this, in an average row
 WORTH_SORTING = 0.1
 # words looked at in one go
 LOOKED_AT = 2**18
@@ -81,7 +81,7 @@ def row_order(x: NDArray[Any]) -> RowOrder | None:
         return None
     words = _words(x)
     sample = words[:: max(1, len(x) // SAMPLE)] != 0
-    # where these do without their rarest words, few rows use any of those
+    # unless as large a share of words is rare, there is no need to look at all rows
     n_rare = int(WORTH_SORTING * words.shape[1])
     if np.partition(sample.sum(axis=0), n_rare)[:n_rare].sum() > len(sample):
         return None
@@ -103,7 +103,8 @@ def row_order(x: NDArray[Any]) -> RowOrder | None:
 
 
 def _words(x: NDArray[np.uint8]) -> NDArray[Any]:
-    size = next(size for size in SIZES if x.shape[1] % size == 0)
+    # NumPy takes from words that lie across their bounds by copying all of them first
+    size = next(size for size in SIZES if x.shape[1] % size == 0 and x.ctypes.data % size == 0)
     return x.view(f"u{size}")
 
 

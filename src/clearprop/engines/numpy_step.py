@@ -1,4 +1,4 @@
-"""A step of training in NumPy, in place; no step allocates anything of a batch's size.
+"""A step of training in NumPy, in place; no step allocates a batch's inputs or outputs.
 
 Arrays of a batch are ``(batch, units)``. The inputs of the first layer lie row after row, as they are stored;
 what hidden units give lies unit after unit as a rule, which the matrix products like best: for small batches,
@@ -172,7 +172,7 @@ class Stepper:
         return self._recipe.l2_penalty / total if total else None
 
     def _in_order(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return the rows of a batch so that it is cut into narrow bands; a step is the same in any order."""
+        """Return the rows of a batch so that it is cut into narrow bands; to a step all orders are alike."""
         widths = self.rows.widths
         return rows[widths[rows].argsort(kind="stable")] if self._sorts and widths is not None else rows
 
@@ -391,7 +391,10 @@ class Stepper:
     def _add_gradient(
         self, layer: int, add: AddProduct, inputs: FloatArray, scale: float, keep: float
     ) -> None:
-        """Add scale · hᵀ d to what ``add`` adds to, with the rows that meet any input of this batch."""
+        """Do g ← keep · g + scale · hᵀ d, where g is what ``add`` adds to, as far as inputs are not zero.
+
+        Of the first layer, h are the inputs as they are scaled, whether that has been done or rides along.
+        """
         batch, width = inputs.shape
         if layer:
             add(width, batch, scale, keep)

@@ -178,14 +178,14 @@ class TorchEngine:
     def train_step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
         """Take one step down the gradient of a batch; see ``Engine.train_step``."""
         task = self._task
-        masks = [
-            None if mask is None else torch.from_numpy(mask).to(self._device)
-            for mask in dropout_masks(task.dropout_rng, task.network, len(rows), task.dtype)
-        ]
         index = torch.from_numpy(rows).to(self._device)
         total = self._total(index)
         if total == 0:
             return 0.0
+        masks = [
+            None if mask is None else torch.from_numpy(mask).to(self._device)
+            for mask in dropout_masks(task.dropout_rng, task.network, len(rows), task.dtype)
+        ]
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
             if task.recipe.optimizer == "adam_hat":
@@ -316,8 +316,10 @@ class TorchEngine:
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
-    # PyTorch shares the array's memory, and warns of one that must not be written to
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    # PyTorch shares the array's memory: it warns of one that must not be written to, and refuses one that
+    # runs backwards or has the other order of bytes
+    is_shared = array.flags.writeable and array.dtype.isnative and min(array.strides, default=0) >= 0
+    return torch.from_numpy(array if is_shared else array.astype(array.dtype.newbyteorder("="), order="C"))
 
 
 def _array(tensor: Tensor) -> FloatArray:

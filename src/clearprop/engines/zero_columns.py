@@ -23,7 +23,7 @@ CHUNK = 255
 # a column that is not zero in fewer rows than this is seldom in a batch; so many columns make it worth while
 RARE, MIN_RARE = 0.001, 0.1
 # rows of a batch that is worth cutting, and of one that is worth cutting more often; and where: into two
-# products or four, which leaves MNIST's first layer 0.8 or 0.7 of the work
+# products or four, which leaves MNIST's first layer 0.8 or 0.7 of the work that one would be
 MIN_CUT, MANY = 32, 512
 CUTS, MANY_CUTS = (0.75,), (0.375, 0.625, 0.875)
 # columns to a vector of the widest kind
