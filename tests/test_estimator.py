@@ -426,6 +426,12 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         r"class_weight\[1\] is nan, but must be a number at least 0",
     ),
     "a class that weighs a word": ({"class_weight": {0: "much"}}, r"class_weight\[0\] is 'much', but must"),
+    "a class that weighs too much": ({"class_weight": {0: 10**400}}, r"class_weight\[0\] is 100.*, but must"),
+    "classes of no weight": ({"class_weight": {0: 0, 1: 0, 2: 0}}, "class_weight leaves no row any weight"),
+    "classes of no weight for lbfgs": (
+        {"class_weight": {0: 0, 1: 0, 2: 0}, "solver": "lbfgs"},
+        "class_weight leaves no row any weight",
+    ),
 }  # fmt: skip
 
 
@@ -434,6 +440,27 @@ def test_a_mistake_is_told_in_one_sentence(mistake: str) -> None:
     options, words = MISTAKES[mistake]
     with pytest.raises(ValueError, match=words):
         MLPClassifier(**options).fit(IRIS, SPECIES)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "words"),
+    [
+        ([{0: 1}, {0: float("nan")}], r"class_weight\[1\]\[0\] is nan, but must"),
+        ([{0: 1}, "even"], r"class_weight\[1\] is 'even', but must be a dict of weights or \"balanced\""),
+    ],
+)
+def test_of_several_labels_the_one_whose_classes_weigh_wrong_is_named(
+    class_weight: object, words: str
+) -> None:
+    labels = np.stack([SPECIES == 0, SPECIES == 1], axis=1).astype(int)
+    with pytest.raises(ValueError, match=words):
+        MLPClassifier(**QUICK, class_weight=class_weight).fit(IRIS, labels)
+
+
+def test_rows_that_weigh_nothing_in_classes_that_do_are_refused() -> None:
+    estimator = MLPClassifier(**QUICK, class_weight={0: 0, 1: 1, 2: 1})
+    with pytest.raises(ValueError, match="class_weight leaves no row any weight"):
+        estimator.fit(IRIS, SPECIES, sample_weight=(SPECIES == 0) * 1.0)
 
 
 def test_lbfgs_takes_all_options_that_it_can_honour(recwarn: pytest.WarningsRecorder) -> None:

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 import tracemalloc
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -62,6 +63,14 @@ def no_more_threads(*_: object) -> None:
     raise RuntimeError("can't start new thread")
 
 
+def released() -> bool:
+    """Wait until no thread holds the BLAS, and tell whether that came to be."""
+    end = time.monotonic() + 5
+    while blas.THREADS._holders and time.monotonic() < end:
+        time.sleep(0.01)
+    return not blas.THREADS._holders
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that is done for many rows is done for a hundred."""
@@ -99,7 +108,7 @@ def test_rows_with_margins_need_fewer_columns(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Forward, "_run_chunk", noted)
     # as they are stored, rows of every chunk begin at 100 and end at 784
-    logits(parameters_of(784, 500, 10, dtype="float32"), ("relu",), PIXELS, images(4096, 784, 100))
+    logits(parameters_of(784, 500, 10, dtype="float32"), ("relu",), PIXELS, images(4096, 784, 100), threads=1)
     assert len(widths) > 1
     assert np.mean(widths) < 650
     assert widths == sorted(widths, reverse=True)
@@ -203,40 +212,59 @@ def test_what_goes_wrong_comes_out_and_ends_the_work(
     with pytest.raises(error):
         # of 125 chunks
         logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
-    end = time.monotonic() + 5
-    while blas.THREADS._holders and time.monotonic() < end:
-        time.sleep(0.01)
+    assert released()
     assert blas.THREADS.count() == before
-    assert not blas.THREADS._holders
     assert len(calls) < 30
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
-def test_what_goes_wrong_while_rows_are_put_in_order_leaves_nothing_to_do(
-    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
-) -> None:
-    calls: list[str] = []
+def test_an_error_while_rows_are_put_in_order_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def order_for(*_: object) -> None:
+        raise MemoryError
+
+    made: list[Forward] = []
+    monkeypatch.setattr(inference, "order_for", order_for)
+    monkeypatch.setattr(Forward, "__init__", lambda self, *_: made.append(self))
+    with pytest.raises(MemoryError):
+        logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
+    assert released()
+    assert not made
+
+
+@pytest.mark.usefixtures("small")
+def test_ctrl_c_while_rows_are_put_in_order_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, made = threading.Event(), []
 
     def order_for(*_: object) -> None:
-        if error is not KeyboardInterrupt:
-            raise error
         # a signal that comes before the other thread waits is seen only when it has waited
         time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
-        # whoever waits is gone by then, and the pieces are only now made
-        time.sleep(0.1)
-        calls.append("order")
+        # the pieces are made when whoever waits is gone
+        assert gone.wait(5)
 
     monkeypatch.setattr(inference, "order_for", order_for)
-    monkeypatch.setattr(Forward, "run", lambda *_: calls.append("run"))
-    with pytest.raises(error):
+    monkeypatch.setattr(Forward, "__init__", lambda self, *_: made.append(self))
+    with pytest.raises(KeyboardInterrupt):
         logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
-    end = time.monotonic() + 5
-    while blas.THREADS._holders and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not blas.THREADS._holders
-    assert calls == ["order"] * (error is KeyboardInterrupt)
+    gone.set()
+    assert released()
+    assert not made
+
+
+@pytest.mark.usefixtures("small")
+def test_an_error_while_threads_start_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, starts = inference._start, []
+
+    def second_fails(work: Callable[[], None]) -> threading.Lock | None:
+        starts.append(1)
+        if len(starts) == 2:
+            raise MemoryError
+        return start(work)
+
+    monkeypatch.setattr(inference, "_start", second_fails)
+    with pytest.raises(MemoryError):
+        logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
+    assert released()
 
 
 @pytest.mark.usefixtures("small")
@@ -269,7 +297,7 @@ def test_wide_rows_and_many_weights_take_memory_for_a_chunk_alone() -> None:
     # to sort the weight's rows would copy 61 MB
     parameters, x = parameters_of(30_000, 512, 10, dtype="float32"), np.zeros((1100, 30_000), np.uint8)
     tracemalloc.start()
-    logits(parameters, ("relu",), PIXELS, x)
+    logits(parameters, ("relu",), PIXELS, x, threads=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 60e6
@@ -281,7 +309,7 @@ def test_bytes_that_lie_across_the_bounds_of_words_are_not_copied() -> None:
     across = np.frombuffer(b"0" + x.tobytes(), np.uint8, offset=1).reshape(n, features)
     assert across.ctypes.data % 2
     tracemalloc.start()
-    result = logits(parameters, ("relu",), PIXELS, across)
+    result = logits(parameters, ("relu",), PIXELS, across, threads=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # they are 16 MB

@@ -40,7 +40,7 @@ def check_number(
 ) -> float:
     """Return the value as a float if it is finite and within the bounds."""
     bounds = []
-    fits = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    fits = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
     if above is not None:
         bounds.append(f"greater than {above:g}")
         fits = fits and float(value) > above  # type: ignore[arg-type]
@@ -57,6 +57,14 @@ def check_number(
         kind = f"number {' and '.join(bounds)}" if bounds else "finite number"
         raise InvalidArgument(f"{field} is {value!r}, but must be a {kind}.")
     return float(value)  # type: ignore[arg-type]
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        # a whole number that no float holds
+        return False
 
 
 def listed(names: Iterable[str]) -> str:

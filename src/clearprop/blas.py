@@ -1,8 +1,8 @@
 """What NumPy's matrix product cannot do: scale what it gives, and add it to what its output already holds.
 
-With it a plain gradient step needs no gradient array at all: w ← β w - η hᵀ d is a single product. Of two
-BLAS libraries in one process each slows the other down, so this calls the very library NumPy itself uses,
-where it is within reach (the OpenBLAS of the wheels on PyPI). Elsewhere the engine takes the plain way.
+With it a plain gradient step, w ← β w - η hᵀ d, needs no array for the gradient. Of two BLAS libraries in one
+process each slows the other down, so this calls the very library NumPy itself uses, where it is within reach
+(the OpenBLAS of the wheels on PyPI). Elsewhere the engine takes the plain way.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class AddProduct(Protocol):
             How many columns of left and rows of right it sums over.
         scale, keep : float
         start : (int, int, int)
-            Where these rows begin, and these columns; and the first column of output and right, from where
-            on it is all of them.
+            First row of output and left, first column of left and row of right, and first column of output
+            and right, whose columns run to the end.
         """
 
 
@@ -67,22 +67,23 @@ def add_product(dtype: str) -> PrepareProduct | None:
     gemm.restype = None
 
     def prepare(output: FloatArray, left: FloatArray, right: FloatArray) -> AddProduct:
-        of_left, left_at, left_apart = _operand(left)
-        of_right, right_at, right_apart = _operand(right)
-        output_at, output_apart = output.ctypes.data, output.strides[0] // output.itemsize
         # numbers, not arrays, which would live on with this
-        columns, strides = right.shape[1], (*output.strides, *left.strides, *right.strides)
+        columns = right.shape[1]
+        left_kind, left_at, left_apart = _operand(left)
+        right_kind, right_at, right_apart = _operand(right)
+        output_at, output_apart = output.ctypes.data, output.strides[0] // output.itemsize
+        output_row, output_column = output.strides
+        (left_row, left_column), (right_row, right_column) = left.strides, right.strides
 
         def add(
             rows: int, inner: int, scale: float, keep: float, start: tuple[int, int, int] = ORIGIN
         ) -> None:
             row, summed, column = start
-            of_row, of_column, left_row, left_column, right_row, right_column = strides
             gemm(
-                *(_ROW_MAJOR, of_left, of_right, rows, columns - column, inner, scale),
+                *(_ROW_MAJOR, left_kind, right_kind, rows, columns - column, inner, scale),
                 *(left_at + row * left_row + summed * left_column, left_apart),
                 *(right_at + summed * right_row + column * right_column, right_apart, keep),
-                *(output_at + row * of_row + column * of_column, output_apart),
+                *(output_at + row * output_row + column * output_column, output_apart),
             )
 
         return add

@@ -61,7 +61,7 @@ class Forward:
         ]
         self._add_product = add_product(self._dtype.name)
         self._factor = scaling.lone_factor()
-        # used again for every chunk: fresh memory would cost more than the arithmetic on it
+        # used again for every chunk: fresh memory for these would cost more than the arithmetic on it
         self._inputs = np.empty(chunk * len(parameters[0][0]), self._dtype)
         self._layers = [np.empty((chunk, bias.size), self._dtype) for _, bias in parameters]
 

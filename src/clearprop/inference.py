@@ -18,7 +18,6 @@ from clearprop.blas import THREADS
 from clearprop.forward import Forward, even_pieces, few_rows, order_for
 from clearprop.losses import softmax
 from clearprop.parameters import Parameters
-from clearprop.row_order import RowOrder
 from clearprop.scaling import Scaling
 
 FloatArray = NDArray[np.floating[Any]]
@@ -70,8 +69,9 @@ def logits(
     Returns
     -------
     ndarray (n, n_outputs)
-        The same for the same number of threads, to the last bit; a few rows less so, if another thread of
-        this process predicts many meanwhile, which leaves the BLAS one thread for all. Inputs that are zero
+        The same for the same number of threads and rows that lie alike in memory, to the last bit; few rows
+        less so, if another thread of this process predicts many meanwhile, which leaves the BLAS one thread
+        for all. Inputs that are zero
         may be left out, so that a weight of theirs that is not finite shows only if another row needs it.
     """
     # a network that has diverged overflows here; whoever asked sees it in the result
@@ -82,22 +82,24 @@ def logits(
     result = np.empty((n, parameters[-1][1].size), first_weight.dtype.newbyteorder("="))
     threads = _threads_for(n, parameters) if threads is None else threads
     chunk = min(n, CHUNK, max(FEW, NUMBERS // sum(len(weight) for weight, _ in parameters)))
-    order: RowOrder | None = None
+    order, layers = None, parameters
     chunks: deque[tuple[int, int]] = deque()
     given_up = threading.Event()
 
     def prepare() -> None:
-        nonlocal order, parameters
-        if n > CHUNK:
-            order = order_for(x, scaling, first_weight)
+        nonlocal order, layers
+        # fewer rows gain less than it takes to sort those of the weight
+        order = order_for(x, scaling, first_weight) if n > CHUNK else None
         if order is not None:
-            parameters = [(order.of_weight(first_weight), first_bias), *parameters[1:]]
+            layers = [(order.of_weight(first_weight), first_bias), *parameters[1:]]
         # the widest rows first, so that all threads end together
         chunks.extend(reversed(even_pieces(n, chunk, threads)))
 
     def work() -> None:
+        if given_up.is_set():
+            return
         with np.errstate(over="ignore", invalid="ignore"):
-            forward = Forward(parameters, activations, scaling, chunk, order)
+            forward = Forward(layers, activations, scaling, chunk, order)
             while not given_up.is_set():
                 try:
                     start, stop = chunks.popleft()
@@ -155,20 +157,21 @@ def _share(
             errors.append(error)
             give_up()
 
-    prepared = threading.Lock()
+    prepared = threading.Event()
 
     def work_when_prepared() -> None:
-        with prepared:
-            pass
+        prepared.wait()
         try_to(work)
 
     def work_together() -> None:
         me = threading.get_ident()
         THREADS.hold(me)
         try:
-            with prepared:
+            try:
                 others = [_start(work_when_prepared) for _ in range(threads - 1)]
                 try_to(prepare)
+            finally:
+                prepared.set()
             # hands over the interpreter's lock, which the others would wait for until this one multiplies
             time.sleep(0)
             try_to(work)
@@ -179,7 +182,7 @@ def _share(
             THREADS.release(me)
 
     try:
-        done = _start(work_together)
+        done = _start(lambda: try_to(work_together))
         # where no more threads are to be had, those that are there do it all
         if done is None:
             work_together()

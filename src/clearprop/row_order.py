@@ -21,7 +21,7 @@ SIZES = (4, 2, 1)
 SAMPLE, ROUNDS = 512, 32
 # the share of words that must be left out to pay for all this, in an average row
 WORTH_SORTING = 0.1
-# words looked at in one go
+# numbers looked at in one go
 LOOKED_AT = 2**18
 
 
@@ -80,26 +80,46 @@ def row_order(x: NDArray[Any]) -> RowOrder | None:
     if x.dtype != np.uint8 or not x.flags.c_contiguous or not x.size:
         return None
     words = _words(x)
-    sample = words[:: max(1, len(x) // SAMPLE)] != 0
-    # unless as large a share of words is rare, there is no need to look at all rows
-    n_rare = int(WORTH_SORTING * words.shape[1])
-    if np.partition(sample.sum(axis=0), n_rare)[:n_rare].sum() > len(sample):
+    n_words = words.shape[1]
+    most_used = (1 - WORTH_SORTING) * n_words
+    sample = words[:: max(1, len(x) // SAMPLE)]
+    used = sample != 0
+    # rows are at least as wide as they have words that are not zero
+    if np.count_nonzero(used) > most_used * len(used):
         return None
-    order = _rarest_last(sample)
-    places = np.empty(len(order), np.min_scalar_type(len(order)))
-    places[order] = range(1, 1 + len(order))
-    widths = np.empty(len(x), places.dtype)
-    most = max(1, LOOKED_AT // len(order))
-    for start in range(0, len(x), most):
-        piece = slice(start, start + most)
-        np.maximum.reduce((words[piece] != 0) * places, axis=1, out=widths[piece])
-    if widths.mean() > (1 - WORTH_SORTING) * len(order):
+    order = _rarest_last(used)
+    places = np.empty(n_words, np.min_scalar_type(n_words))
+    places[order] = np.arange(1, 1 + n_words)
+    if widths_of(sample, places).mean() > most_used:
         return None
-    # a row of zeros has one to carry
-    np.maximum(widths, 1, out=widths)
+    widths = widths_of(words, places)
+    if widths.mean() > most_used:
+        return None
     # small numbers are sorted in steps of a byte, as long as the sort is stable
     rows = widths.argsort(kind="stable")
     return RowOrder(rows, widths[rows], order)
+
+
+def widths_of(x: NDArray[Any], places: NDArray[Any]) -> NDArray[Any]:
+    """Return how many sorted columns hold all that is not zero in each row.
+
+    Parameters
+    ----------
+    x : ndarray (n, columns)
+    places : ndarray (columns,) of int
+        Of each column, from 1.
+
+    Returns
+    -------
+    ndarray (n,)
+        Of the type of the places; at least 1, since a row of zeros has one to carry.
+    """
+    widths = np.empty(len(x), places.dtype)
+    most = max(1, LOOKED_AT // len(places))
+    for start in range(0, len(x), most):
+        piece = slice(start, start + most)
+        np.maximum.reduce((x[piece] != 0) * places, axis=1, out=widths[piece])
+    return np.maximum(widths, 1, out=widths)
 
 
 def _words(x: NDArray[np.uint8]) -> NDArray[Any]:

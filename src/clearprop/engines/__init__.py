@@ -50,7 +50,7 @@ def create_engine(name: str, task: Task, device: str = "auto", processes: int | 
     device : str, default "auto"
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``; the NumPy engine knows the first two.
     processes : int or None, default None
-        How many compute each step of the NumPy engine together; None lets it decide.
+        How many compute each step of the NumPy engine together, if as many can be had; None lets it decide.
 
     Raises
     ------

@@ -75,7 +75,7 @@ class Task:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The floating-point type to compute in."""
-        return self.parameters[0][0].dtype
+        return self.parameters[0][0].dtype.newbyteorder("=")
 
 
 class Engine(Protocol):

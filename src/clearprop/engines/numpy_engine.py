@@ -15,7 +15,7 @@ from clearprop.blas import THREADS
 from clearprop.engines.base import FloatArray, Task
 from clearprop.engines.messages import Message
 from clearprop.engines.numpy_step import Stepper, places_of
-from clearprop.engines.parts import can_be_shared, layers_of, share, size_of
+from clearprop.engines.parts import layers_of, share, size_of
 from clearprop.engines.rows import Rows
 from clearprop.engines.shared_memory import SharedMemory
 from clearprop.engines.team import Team, members_for
@@ -33,8 +33,7 @@ class NumpyEngine:
     ----------
     task : Task
     processes : int or None, default None
-        How many compute each step together; None lets the work decide, see ``team``. One does it alone where
-        the network has no part for each.
+        How many compute each step together; None lets the work decide, see ``team.members_for``.
     """
 
     name = "numpy"
@@ -189,7 +188,8 @@ class NumpyEngine:
             factor = factor[columns.order]
         rows = Rows(
             x=task.x if columns is None else columns.rows,
-            y=task.y if task.network.output == "softmax" else task.y.astype(dtype, copy=False),
+            # narrow labels would overflow where they are multiplied
+            y=task.y.astype(np.intp if task.network.output == "softmax" else dtype, copy=False),
             sample_weight=None if weight is None else weight.astype(dtype, copy=False),
             shift=shift,
             factor=factor,
@@ -199,9 +199,7 @@ class NumpyEngine:
         return rows if memory is None else rows.moved_to(memory)
 
     def _members_for(self, task: Task) -> int:
-        if self._processes is None:
-            return members_for(task, THREADS.count())
-        return self._processes if can_be_shared(task.network.layer_sizes, self._processes) else 1
+        return members_for(task, THREADS.count(), self._processes)
 
     def _start_again(self, task: Task, members: int) -> None:
         """Go on with a task of the same network; parameters and the optimizer's memory stay."""

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.activations import ACTIVATIONS
-from clearprop.blas import AddProduct, add_product
+from clearprop.blas import AddProduct, PrepareProduct, add_product
 from clearprop.engines.base import FloatArray, dropout_masks, drops, take_rows
 from clearprop.engines.batch import Batch, Order, make_batch
 from clearprop.engines.meeting import Meeting, Place
@@ -52,7 +52,7 @@ class _Buffers:
     outputs: list[Batch]  # what every layer gives; without dropout the next one's inputs
     gradients: list[Batch]  # for what every layer gives, before its activation
     sums: list[AddProduct]  # adds each gradient to its layer, if the update rides, else to an array for it
-    first: Callable[[Sequence[Band]], None] | None  # fills the first outputs from such inputs
+    first: Callable[[Sequence[Band]], None] | None  # fills the first outputs, if there is that BLAS
     moves: Batch  # how an adversary moves the inputs; else empty
     forward: list[Place | None]  # for every layer where its outputs are summed up, if they are
     backward: list[Place | None]  # for every layer where the gradient of its inputs is
@@ -119,8 +119,8 @@ class Stepper:
         # whether the rows themselves are
         self._scaled = scaled and self._factor == 1
         self._buffers: dict[int, _Buffers] = {}
-        # rows that masks are drawn for stay in their order
-        self._sorts = rows.widths is not None and self._add_product is not None and not self._drops
+        # what a batch is sorted by; not where masks are drawn, each for a place in the batch as it comes
+        self._sorted_by = rows.widths if self._add_product is not None and not self._drops else None
         # what a batch needs of the inputs of the first layer
         self._bands = [Band(0, 0, parts[0].shape[0])]
         self.steps = 0
@@ -173,8 +173,8 @@ class Stepper:
 
     def _in_order(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the rows of a batch so that it is cut into narrow bands; to a step all orders are alike."""
-        widths = self.rows.widths
-        return rows[widths[rows].argsort(kind="stable")] if self._sorts and widths is not None else rows
+        widths = self._sorted_by
+        return rows if widths is None else rows[widths[rows].argsort(kind="stable")]
 
     def _masks(self, batch: int) -> list[FloatArray | None]:
         """Draw dropout masks for the whole network, and return those of this part."""
@@ -217,21 +217,8 @@ class Stepper:
                 self._add_product(layer, of_inputs.array.T, gradient.units)
                 for layer, of_inputs, gradient in factors
             ]
-            by_unit = orders[1] == "F"
             product = outputs[0].units, inputs[0].array, self._layers[0]
-            if by_unit:
-                product = product[0].T, product[2].T, product[1].T
-            # it must not know this object, which would then live on with it, and a team with both
-            add, n_rows, factor = self._add_product(*product), len(product[0]), self._factor
-
-            def first(bands: Sequence[Band]) -> None:
-                keep = 0.0
-                for row, start, stop in bands:
-                    if by_unit:
-                        add(n_rows, stop - start, factor, keep, (0, start, row))
-                    else:
-                        add(n_rows - row, stop - start, factor, keep, (row, start, 0))
-                    keep = 1.0
+            first = _first_product(self._add_product, *product, orders[1], self._factor)
 
         return _Buffers(
             rows=np.empty((batch, features), self.rows.x.dtype),
@@ -254,14 +241,14 @@ class Stepper:
         return self._meeting.place(name, batch, order)
 
     def _gather(self, rows: NDArray[np.intp], buffers: _Buffers, masks: list[FloatArray | None]) -> None:
-        """Fetch the batch's rows and scale them; note how far any of them is not zero."""
+        """Fetch the batch's rows and scale them; note their bands."""
         kept, inputs = self.rows, buffers.inputs[0].array
         mask = masks[0] if masks else None
         take_rows(kept.x, rows, buffers.rows)
         if kept.order is not None and kept.widths is not None:
-            cuts = cuts_of(len(rows)) if self._sorts else (len(rows),)
+            cuts = (len(rows),) if self._sorted_by is None else cuts_of(len(rows))
             self._bands = bands_of(kept.widths[rows], cuts, buffers.rows.shape[1])
-            inputs = inputs[:, : self._bands[-1].stop]
+            inputs = self._inputs_of(0, buffers)
             width = inputs.shape[1] - 1
             if self._scaled:
                 factor = kept.factor[:width] if kept.factor.ndim else kept.factor
@@ -377,7 +364,7 @@ class Stepper:
     def _step_down(
         self, layer: int, add: AddProduct, inputs: FloatArray, learning_rate: float, penalty: float
     ) -> None:
-        """W ← (1 - η λ) w - η hᵀ d in one product: the gradient itself is never written down."""
+        """W ← (1 - η λ) w - η hᵀ d; the gradient itself is never written down."""
         own = self._layers[layer]
         width = inputs.shape[1]
         keep = 1 - learning_rate * (self._recipe.weight_decay + penalty)
@@ -458,6 +445,31 @@ def _orders(parts: Sequence[Part], batch: int) -> list[Order]:
         "C" if batch >= MANY_ROWS or next_size * SMALL < size else "F" for size, next_size in pairwise(sizes)
     ]
     return ["C", *hidden]
+
+
+def _first_product(
+    prepare: PrepareProduct,
+    outputs: FloatArray,
+    inputs: FloatArray,
+    layer: FloatArray,
+    order: Order,
+    factor: float,
+) -> Callable[[Sequence[Band]], None]:
+    """Return what fills the first layer's outputs with factor · inputs @ layer, band by band."""
+    batch, units = outputs.shape
+    # what it fills lies row after row
+    add = prepare(outputs.T, layer.T, inputs.T) if order == "F" else prepare(outputs, inputs, layer)
+
+    def first(bands: Sequence[Band]) -> None:
+        keep = 0.0
+        for row, start, stop in bands:
+            if order == "F":
+                add(units, stop - start, factor, keep, (0, start, row))
+            else:
+                add(batch - row, stop - start, factor, keep, (row, start, 0))
+            keep = 1.0
+
+    return first
 
 
 def _multiply(left: FloatArray, right: FloatArray, out: Batch, place: Place | None) -> None:

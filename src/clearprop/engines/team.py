@@ -62,7 +62,7 @@ main(int(sys.argv[2]))
 ROOTS = [str(Path(file).resolve().parents[depth]) for file, depth in ((__file__, 2), (np.__file__, 1))]
 
 
-def members_for(task: Task, threads: int | None) -> int:
+def members_for(task: Task, threads: int | None, wanted: int | None = None) -> int:
     """Return how many processes shall train together; 1 where one alone is quicker, or others cannot be had.
 
     Parameters
@@ -70,13 +70,16 @@ def members_for(task: Task, threads: int | None) -> int:
     task : Task
     threads : int or None
         How many the BLAS has; None where that cannot be told or set.
+    wanted : int or None, default None
+        How many there shall be, if they can be had; None asks the variable ``CLEARPROP_PROCESSES``, and where
+        that is not set, the work decides.
 
     Raises
     ------
     InvalidArgument
-        If the variable ``CLEARPROP_PROCESSES``, which decides where it is set, is no whole number from 1 on.
+        If that is no whole number from 1 on.
     """
-    wanted = _wanted()
+    wanted = _wanted() if wanted is None else check_whole("processes", wanted, minimum=1)
     if wanted == 1 or threads is None or not _can_start_others() or not _fits_shared_memory(task):
         return 1
     sizes = task.network.layer_sizes
@@ -173,7 +176,7 @@ class Team:
         """
         n, features = task.x.shape
         self.batch = batch = min(task.recipe.batch_size, n)
-        targets = task.y.dtype if task.network.output == "softmax" else task.dtype
+        targets = np.intp if task.network.output == "softmax" else task.dtype
         arrays: dict[str, tuple[Any, Sequence[int]]] = {
             **meeting.room_for(self.members, task.dtype, batch, places),
             **messages.room_for(batch),

@@ -170,7 +170,7 @@ class TorchEngine:
         self._optimizer = OPTIMIZER_MAKERS[task.recipe.optimizer](self.module.parameters(), **options)
         self.load_rows(task.x, task.y, task.sample_weight)
         self._shift, self._factor = (
-            torch.as_tensor(np.asarray(value, dtype=task.dtype), device=self._device)
+            _tensor(np.asarray(value, dtype=task.dtype)).to(self._device)
             for value in (task.scaling.shift, task.scaling.factor)
         )
         self._shifted = bool(np.any(task.scaling.shift))
@@ -178,7 +178,7 @@ class TorchEngine:
     def train_step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
         """Take one step down the gradient of a batch; see ``Engine.train_step``."""
         task = self._task
-        index = torch.from_numpy(rows).to(self._device)
+        index = _tensor(rows).to(self._device)
         total = self._total(index)
         if total == 0:
             return 0.0
@@ -203,7 +203,7 @@ class TorchEngine:
 
     def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, Parameters]:
         """Return the loss of a batch and its gradient; see ``Engine.loss_and_gradient``."""
-        index = torch.from_numpy(rows).to(self._device)
+        index = _tensor(rows).to(self._device)
         total = self._total(index)
         if total == 0:
             return 0.0, [(np.zeros_like(weight), np.zeros_like(bias)) for weight, bias in self.parameters()]
@@ -247,8 +247,8 @@ class TorchEngine:
     def load_parameters(self, parameters: Parameters) -> None:
         """Go on from other parameters of the same shapes."""
         for layer, (weight, bias) in zip(self._linear(), parameters, strict=True):
-            layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
-            layer.bias.copy_(torch.from_numpy(bias))
+            layer.weight.copy_(_tensor(weight.T))
+            layer.bias.copy_(_tensor(bias))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what the optimizer remembers; see ``Engine.state``."""
@@ -317,8 +317,9 @@ class TorchEngine:
 
 def _tensor(array: NDArray[Any]) -> Tensor:
     # PyTorch shares the array's memory: it warns of one that must not be written to, and refuses one that
-    # runs backwards or has the other order of bytes
-    is_shared = array.flags.writeable and array.dtype.isnative and min(array.strides, default=0) >= 0
+    # runs backwards, is a field of records, or has the other order of bytes
+    is_even = all(stride >= 0 and stride % array.itemsize == 0 for stride in array.strides)
+    is_shared = array.flags.writeable and array.dtype.isnative and is_even
     return torch.from_numpy(array if is_shared else array.astype(array.dtype.newbyteorder("="), order="C"))
 
 

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.row_order import widths_of
+
 # a first layer as small as this gains nothing
 MIN_COLUMNS = 64
 # rows looked at in one go: so many that a count of them fits the type of the data
@@ -96,9 +98,7 @@ def column_order(x: Any, out: NDArray[np.uint8] | None = None) -> ColumnOrder | 
         piece = rows[start : start + CHUNK]
         # "clip" skips the check of every index
         np.take(x[start : start + CHUNK], order, axis=1, out=piece, mode="clip")
-        np.maximum.reduce((piece != 0) * places, axis=1, out=widths[start : start + CHUNK])
-    # a row of zeros has one to carry
-    np.maximum(widths, 1, out=widths)
+        widths[start : start + CHUNK] = widths_of(piece, places)
     return ColumnOrder(order, rows, widths)
 
 

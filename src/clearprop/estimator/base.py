@@ -157,7 +157,12 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
         of_classes = self._class_weights(y, incremental=incremental)
         if of_classes is None:
             return given, given
-        return given, of_classes if given is None else of_classes * given
+        together = of_classes if given is None else of_classes * given
+        if not together.sum() > 0:
+            raise InvalidArgument(
+                "class_weight leaves no row any weight, so none counts; give a class of theirs one."
+            )
+        return given, together
 
     def _validation(self, given: Any, targets: NDArray[Any]) -> TrainingData | None:
         """Return the validation set that fit was given, checked, if there is one."""

@@ -354,12 +354,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
                 'class_weight is "balanced", but partial_fit sees too few rows to know how frequent each '
                 "class is; give a dict of weights."
             )
-        # of several labels each has its own
-        given = self.class_weight if isinstance(self.class_weight, list) else [self.class_weight]
-        for of_label in given:
-            if isinstance(of_label, dict):
-                for name, weight in of_label.items():
-                    check_number(f"class_weight[{name!r}]", weight, minimum=0)
+        _check_class_weight(self.class_weight)
         weights: FloatArray = compute_sample_weight(
             self.class_weight, dense(y) if sparse.issparse(y) else _column(y)
         )
@@ -372,6 +367,20 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _check_class_weight(given: Any) -> None:
+    """Raise InvalidArgument unless every class that is named weighs a number from 0 on."""
+    # of several labels each has its own
+    fields = (
+        {f"class_weight[{label}]": its for label, its in enumerate(given)} if isinstance(given, list) else {}
+    )
+    for field, of_label in (fields or {"class_weight": given}).items():
+        if isinstance(of_label, dict):
+            for name, weight in of_label.items():
+                check_number(f"{field}[{name!r}]", weight, minimum=0)
+        elif of_label not in (None, "balanced"):
+            raise InvalidArgument(f'{field} is {of_label!r}, but must be a dict of weights or "balanced".')
 
 
 def _column(y: Any) -> Any:
