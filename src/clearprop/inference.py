@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -141,7 +140,7 @@ def _share(
     Parameters
     ----------
     prepare : callable
-        Done before anyone works, while the others start; and to its end, whatever happens.
+        Done when everyone is there and before anyone works; and to its end, whatever happens.
     work : callable
         Done by every thread: takes pieces of it until there are no more.
     threads : int
@@ -157,9 +156,10 @@ def _share(
             errors.append(error)
             give_up()
 
-    prepared = threading.Event()
+    arrived, prepared = threading.Semaphore(0), threading.Event()
 
     def work_when_prepared() -> None:
+        arrived.release()
         prepared.wait()
         try_to(work)
 
@@ -169,11 +169,13 @@ def _share(
         try:
             try:
                 others = [_start(work_when_prepared) for _ in range(threads - 1)]
+                # who is not there yet would wait for the interpreter's lock until this thread multiplies
+                for other in others:
+                    if other is not None:
+                        arrived.acquire()
                 try_to(prepare)
             finally:
                 prepared.set()
-            # hands over the interpreter's lock, which the others would wait for until this one multiplies
-            time.sleep(0)
             try_to(work)
             for done in others:
                 if done is not None:
