@@ -61,9 +61,12 @@ class Forward:
         ]
         self._add_product = add_product(self._dtype.name)
         self._factor = scaling.lone_factor()
-        # used again for every chunk: fresh memory for these would cost more than the arithmetic on it
-        self._inputs = np.empty(chunk * len(parameters[0][0]), self._dtype)
-        self._layers = [np.empty((chunk, bias.size), self._dtype) for _, bias in parameters]
+        # used again for every chunk: fresh memory for these would cost more than the arithmetic on it. And in one
+        # piece, of which the C library then keeps twice as much for the next prediction
+        sizes = [len(parameters[0][0]), *(bias.size for _, bias in parameters)]
+        memory = np.empty(chunk * sum(sizes), self._dtype)
+        self._inputs, *layers = np.split(memory, chunk * np.cumsum(sizes[:-1]))
+        self._layers = [layer.reshape(chunk, -1) for layer in layers]
 
     def run(self, x: NDArray[Any], start: int, stop: int, out: FloatArray) -> None:
         """Write the last layer's pre-activations of a chunk of ``(n, features)`` to ``(n, n_outputs)``."""
