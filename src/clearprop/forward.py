@@ -61,8 +61,8 @@ class Forward:
         ]
         self._add_product = add_product(self._dtype.name)
         self._factor = scaling.lone_factor()
-        # used again for every chunk: fresh memory for these would cost more than the arithmetic on it. And in one
-        # piece, of which the C library then keeps twice as much for the next prediction
+        # used again for every chunk: fresh memory for these would cost more than the arithmetic on it. In one
+        # piece, since of several the C library gives some back to the system after every prediction
         sizes = [len(parameters[0][0]), *(bias.size for _, bias in parameters)]
         memory = np.empty(chunk * sum(sizes), self._dtype)
         self._inputs, *layers = np.split(memory, chunk * np.cumsum(sizes[:-1]))
