@@ -70,8 +70,8 @@ def logits(
     ndarray (n, n_outputs)
         The same for the same number of threads and rows that lie alike in memory, to the last bit; few rows
         less so, if another thread of this process predicts many meanwhile, which leaves the BLAS one thread
-        for all. Inputs that are zero
-        may be left out, so that a weight of theirs that is not finite shows only if another row needs it.
+        for all. Inputs that are zero may be left out, so that a weight of theirs that is not finite shows
+        only if another row needs it.
     """
     # a network that has diverged overflows here; whoever asked sees it in the result
     if len(x) <= FEW or _multiplications(len(x), parameters) <= LITTLE:

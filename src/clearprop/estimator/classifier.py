@@ -371,11 +371,12 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
 
 def _check_class_weight(given: Any) -> None:
     """Raise InvalidArgument unless every class that is named weighs a number from 0 on."""
-    # of several labels each has its own
-    fields = (
-        {f"class_weight[{label}]": its for label, its in enumerate(given)} if isinstance(given, list) else {}
-    )
-    for field, of_label in (fields or {"class_weight": given}).items():
+    if isinstance(given, list) and given:
+        # of several labels each has its own
+        fields = {f"class_weight[{label}]": its for label, its in enumerate(given)}
+    else:
+        fields = {"class_weight": given}
+    for field, of_label in fields.items():
         if isinstance(of_label, dict):
             for name, weight in of_label.items():
                 check_number(f"{field}[{name!r}]", weight, minimum=0)
