@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# what an installation is made of
+MADE_OF := pyproject.toml constraints.txt hatch_build.py src/clearprop/engines/one_pass.c
 
 .PHONY: help study mnist bench test soak soak-runs soak-estimator fuzz check format wheel clean
 
@@ -61,22 +63,22 @@ $(VENV)/bin/python:
 	  { echo "Clearprop needs Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.user: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.user: $(MADE_OF) | $(VENV)/bin/python
 	@echo "Installing Clearprop with the PyTorch engine into $(VENV) ..."
 	$(PIP) install --constraint constraints.txt --editable ".[torch]"
 	@touch $@
 
-$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.bench: $(MADE_OF) | $(VENV)/bin/python
 	@echo "Installing Clearprop and the libraries it is measured against into $(VENV) ..."
 	$(PIP) install --constraint constraints.txt --editable ".[bench]"
 	@touch $@ $(VENV)/.user
 
-$(VENV)/.developer: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.developer: $(MADE_OF) | $(VENV)/bin/python
 	@echo "Installing Clearprop and its development tools into $(VENV) ..."
 	$(PIP) install --constraint constraints.txt --editable ".[torch,dev]"
 	@touch $@ $(VENV)/.user
 
-$(VENV)/.fuzz: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.fuzz: $(MADE_OF) | $(VENV)/bin/python
 	@echo "Installing Clearprop, its development tools and atheris into $(VENV) ..."
 	$(PIP) install --constraint constraints.txt --editable ".[torch,dev,fuzz]"
 	@touch $@ $(VENV)/.developer $(VENV)/.user

@@ -30,45 +30,89 @@ FADED = 1e8
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """An update rule.
+    """An update rule: the numbers of a step, and what is done to each parameter with them.
 
     Parameters
     ----------
     n_slots : int
         How many arrays of the parameter's shape the rule remembers between steps, zero at first.
-    update : callable
-        ``update(parameter, gradient, slots, learning_rate, step, workspace)`` changes ``parameter`` and
-        ``slots`` in place; ``gradient`` and ``workspace``, of the same shape, are overwritten. ``step``
-        counts from 1.
+    factors : callable
+        ``factors(learning_rate, step)`` returns the numbers of a step, which counts from 1.
+    passes : callable
+        ``passes(parameter, gradient, slots, workspace, *factors)`` changes ``parameter`` and ``slots`` in
+        place; ``gradient`` and ``workspace``, of the same shape, are overwritten.
     decoupled : bool
         Whether weight decay shrinks the parameter itself instead of joining the gradient.
     coefficients : tuple of str
-        The keyword arguments of ``update`` that a recipe decides; ``with_coefficients`` sets them.
+        The keyword arguments of ``factors`` that a recipe decides; ``with_coefficients`` sets them.
     """
 
     n_slots: int
-    update: Callable[..., None]
+    factors: Callable[..., tuple[float, ...]]
+    passes: Callable[..., None]
     decoupled: bool = False
     coefficients: tuple[str, ...] = ()
 
+    def update(
+        self,
+        parameter: Array,
+        gradient: Array,
+        slots: list[Array],
+        learning_rate: float,
+        step: int,
+        workspace: Array,
+        decay: float = 0.0,
+    ) -> None:
+        """Take a step, weight decay included.
+
+        Parameters
+        ----------
+        parameter, gradient, workspace : ndarray (n,)
+            The first is changed in place, the others are overwritten.
+        slots : list of ndarray (n,)
+            Changed in place.
+        learning_rate : float
+        step : int
+            Counts from 1.
+        decay : float
+            λ, as ``torch.optim`` takes it.
+        """
+        keep, coupled = self.decay_factors(learning_rate, decay)
+        if keep != 1:
+            parameter *= keep
+        if coupled:
+            np.multiply(parameter, coupled, out=workspace)
+            gradient += workspace
+        self.passes(parameter, gradient, slots, workspace, *self.factors(learning_rate, step))
+
+    def decay_factors(self, learning_rate: float, decay: float) -> tuple[float, float]:
+        """Return what multiplies the parameter, and what of it joins the gradient."""
+        return (1 - learning_rate * decay, 0.0) if self.decoupled else (1.0, decay)
+
+
+def _sgd_factors(learning_rate: float, step: int) -> tuple[float]:
+    return (learning_rate,)
+
 
 def _sgd(
-    parameter: Array, gradient: Array, slots: list[Array], learning_rate: float, step: int, workspace: Array
+    parameter: Array, gradient: Array, slots: list[Array], workspace: Array, learning_rate: float
 ) -> None:
     """W ← w - η g (Robbins and Monro 1951)."""
     gradient *= learning_rate
     parameter -= gradient
 
 
+def _momentum_factors(learning_rate: float, step: int, *, momentum: float = MOMENTUM) -> tuple[float, float]:
+    return momentum, learning_rate
+
+
 def _momentum(
     parameter: Array,
     gradient: Array,
     slots: list[Array],
-    learning_rate: float,
-    step: int,
     workspace: Array,
-    *,
-    momentum: float = MOMENTUM,
+    momentum: float,
+    learning_rate: float,
 ) -> None:
     """V ← μ v + g;  w ← w - η v (Polyak 1964)."""
     (velocity,) = slots
@@ -82,11 +126,9 @@ def _nesterov(
     parameter: Array,
     gradient: Array,
     slots: list[Array],
-    learning_rate: float,
-    step: int,
     workspace: Array,
-    *,
-    momentum: float = MOMENTUM,
+    momentum: float,
+    learning_rate: float,
 ) -> None:
     """V ← μ v + g;  w ← w - η (g + μ v) (Nesterov 1983, as Sutskever et al. 2013 write it)."""
     (velocity,) = slots
@@ -98,17 +140,40 @@ def _nesterov(
     parameter -= workspace
 
 
-def _adam(
-    parameter: Array,
-    gradient: Array,
-    slots: list[Array],
+def _adam_factors(
     learning_rate: float,
     step: int,
-    workspace: Array,
     *,
     beta_1: float = BETA_1,
     beta_2: float = BETA_2,
     epsilon: float = EPSILON,
+) -> tuple[float, float, float, float]:
+    root = math.sqrt((1 - beta_2) / (1 - beta_2**step))
+    return beta_1, beta_2, epsilon / root, learning_rate * (1 - beta_1) / (1 - beta_1**step) / root
+
+
+def _adam_hat_factors(
+    learning_rate: float,
+    step: int,
+    *,
+    beta_1: float = BETA_1,
+    beta_2: float = BETA_2,
+    epsilon: float = EPSILON,
+) -> tuple[float, float, float, float]:
+    """Adam with ε̂: added to √v as it is, before the bias correction (end of Kingma and Ba's section 2)."""
+    corrected = epsilon / math.sqrt(1 - beta_2**step)
+    return _adam_factors(learning_rate, step, beta_1=beta_1, beta_2=beta_2, epsilon=corrected)
+
+
+def _adam(
+    parameter: Array,
+    gradient: Array,
+    slots: list[Array],
+    workspace: Array,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    scale: float,
 ) -> None:
     """Kingma and Ba 2015.
 
@@ -124,30 +189,11 @@ def _adam(
     np.square(gradient, out=gradient)
     square *= beta_2
     square += gradient
-    root = math.sqrt((1 - beta_2) / (1 - beta_2**step))
     np.sqrt(square, out=workspace)
-    workspace += epsilon / root
+    workspace += epsilon
     np.divide(mean, workspace, out=workspace)
-    workspace *= learning_rate * (1 - beta_1) / (1 - beta_1**step) / root
+    workspace *= scale
     parameter -= workspace
-
-
-def _adam_hat(
-    parameter: Array,
-    gradient: Array,
-    slots: list[Array],
-    learning_rate: float,
-    step: int,
-    workspace: Array,
-    *,
-    beta_1: float = BETA_1,
-    beta_2: float = BETA_2,
-    epsilon: float = EPSILON,
-) -> None:
-    """Adam with ε̂: added to √v as it is, before the bias correction (end of Kingma and Ba's section 2)."""
-    corrected = epsilon / math.sqrt(1 - beta_2**step)
-    coefficients = {"beta_1": beta_1, "beta_2": beta_2, "epsilon": corrected}
-    _adam(parameter, gradient, slots, learning_rate, step, workspace, **coefficients)
 
 
 def forget_faded(slots: Sequence[Array]) -> None:
@@ -177,14 +223,14 @@ _OF_ADAM = ("beta_1", "beta_2", "epsilon")
 
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
     {
-        "sgd": Optimizer(0, _sgd),
-        "momentum": Optimizer(1, _momentum, coefficients=("momentum",)),
-        "nesterov": Optimizer(1, _nesterov, coefficients=("momentum",)),
-        "adam": Optimizer(2, _adam, coefficients=_OF_ADAM),
+        "sgd": Optimizer(0, _sgd_factors, _sgd),
+        "momentum": Optimizer(1, _momentum_factors, _momentum, coefficients=("momentum",)),
+        "nesterov": Optimizer(1, _momentum_factors, _nesterov, coefficients=("momentum",)),
+        "adam": Optimizer(2, _adam_factors, _adam, coefficients=_OF_ADAM),
         # as scikit-learn and TensorFlow compute it
-        "adam_hat": Optimizer(2, _adam_hat, coefficients=_OF_ADAM),
+        "adam_hat": Optimizer(2, _adam_hat_factors, _adam, coefficients=_OF_ADAM),
         # Loshchilov and Hutter 2019: adam, with w ← (1 - η λ) w apart from it
-        "adamw": Optimizer(2, _adam, decoupled=True, coefficients=_OF_ADAM),
+        "adamw": Optimizer(2, _adam_factors, _adam, decoupled=True, coefficients=_OF_ADAM),
     }
 )
 
@@ -201,4 +247,4 @@ def with_coefficients(name: str, coefficients: Mapping[str, float]) -> Optimizer
     """
     rule = OPTIMIZERS[name]
     own = {coefficient: coefficients[coefficient] for coefficient in rule.coefficients}
-    return replace(rule, update=partial(rule.update, **own))
+    return replace(rule, factors=partial(rule.factors, **own))

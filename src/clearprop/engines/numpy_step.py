@@ -28,14 +28,13 @@ from clearprop.engines.batch import Batch, Order, make_batch
 from clearprop.engines.meeting import Meeting, Place
 from clearprop.engines.parts import Part, layers_of
 from clearprop.engines.rows import Rows
+from clearprop.engines.update import Updater
 from clearprop.engines.zero_columns import Band, bands_of, cuts_of
 from clearprop.losses import LOSSES
 from clearprop.network import Network
-from clearprop.optimizers import FADING_STEPS, forget_faded, with_coefficients
+from clearprop.optimizers import with_coefficients
 from clearprop.recipe import Recipe
 
-# numbers an optimizer works on at a time: with its memory and workspace they fit a core's cache
-BLOCK = 32_768
 # a layer with so many times fewer weights than the one before it does not decide how its inputs lie
 SMALL = 4
 # of a batch, from which on it does not matter how what a layer is given lies, and writing it does
@@ -101,21 +100,23 @@ class Stepper:
         self._drops = drops(network)
         self._activations = [ACTIVATIONS[name] for name in network.activations]
         self._loss = LOSSES[recipe.loss]
-        self._optimizer = with_coefficients(recipe.optimizer, recipe.to_dict())
         self._add_product = add_product(flat.dtype.name)
-        self._rides = self._add_product is not None and recipe.optimizer == "sgd"
-        self._flat, self._slots = flat, slots
+        rides = self._add_product is not None and recipe.optimizer == "sgd"
+        self._flat = flat
         self._layers = layers_of(flat, parts)
-        self._flat_gradient = np.empty(0 if self._rides else flat.size, flat.dtype)
-        self._gradient = [] if self._rides else layers_of(self._flat_gradient, parts)
-        self._workspace = np.empty(min(BLOCK, flat.size), flat.dtype)
+        # where plain steps ride on the products, no gradient is written down
+        self._gradient, self._updater = [], None
+        if not rides:
+            gradient, rule = np.empty_like(flat), with_coefficients(recipe.optimizer, recipe.to_dict())
+            self._gradient = layers_of(gradient, parts)
+            self._updater = Updater(rule, recipe.weight_decay, flat, gradient, slots)
         self._shifted = bool(rows.shift.any())
         scaled = bool((rows.factor != 1).any())
         # what the first layer's products are scaled with instead of the rows, else 1: the inputs are filled
         # in a third of the time. Bytes are far from overflowing as they are; what an adversary adds is scaled
         alike = scaled and not rows.factor.ndim and not self._shifted and bool(rows.factor)
-        rides = alike and rows.x.dtype == np.uint8 and not recipe.adversarial_epsilon
-        self._factor = float(rows.factor) if rides and self._add_product is not None else 1.0
+        inside = alike and rows.x.dtype == np.uint8 and not recipe.adversarial_epsilon
+        self._factor = float(rows.factor) if inside and self._add_product is not None else 1.0
         # whether the rows themselves are
         self._scaled = scaled and self._factor == 1
         self._buffers: dict[int, _Buffers] = {}
@@ -144,12 +145,13 @@ class Stepper:
                 # the loss that is returned is that of the rows as they are; the penalty adds to a loss alone
                 self._loss_of(rows, buffers, masks, penalty=0.0)
             self.steps += 1
-            if self._rides:
+            if self._updater is None:
                 for layer, inputs, _ in self._backward(buffers, masks):
                     self._step_down(layer, buffers.sums[layer], inputs, learning_rate, penalty)
                 return loss
             self._write_gradient(self._gradient, buffers, masks, penalty)
-            self._update(learning_rate)
+            n_moving = self._flat.size if self.all_move else self._n_used
+            self._updater.update(n_moving, learning_rate, self.steps)
         return loss
 
     def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, list[FloatArray]]:
@@ -404,25 +406,6 @@ class Stepper:
             gradient[layer][width:] = 0
             if penalty:
                 gradient[layer][1:] += penalty * self._layers[layer][1:]
-
-    def _update(self, learning_rate: float) -> None:
-        """Apply the update rule."""
-        decay = self._recipe.weight_decay
-        n_moving = self._flat.size if self.all_move else self._n_used
-        # a block at a time, so that the many passes stay in the cache
-        for start in range(0, n_moving, BLOCK):
-            block = slice(start, min(start + BLOCK, n_moving))
-            array, gradient = self._flat[block], self._flat_gradient[block]
-            workspace = self._workspace[: array.size]
-            if decay and self._optimizer.decoupled:
-                array *= 1 - learning_rate * decay
-            elif decay:
-                np.multiply(array, decay, out=workspace)
-                gradient += workspace
-            slots = [slot[block] for slot in self._slots]
-            self._optimizer.update(array, gradient, slots, learning_rate, self.steps, workspace)
-            if self.steps % FADING_STEPS == 0:
-                forget_faded(slots)
 
 
 def places_of(network: Network, recipe: Recipe, parts: Sequence[Part]) -> dict[str, int]:

@@ -1,0 +1,61 @@
+/* The update rules of optimizers.py in one pass over memory, for numbers of the type REAL.
+
+   NumPy makes a pass for each operation, ten for Adam, and memory is what they wait for. The operations are
+   the same here, in the same order, and each is rounded by itself (-ffp-contract=off): what comes out is the
+   same to the last bit. one_pass.py looks whether it is, before anything is trained with it.
+
+   "keep" is what decoupled weight decay multiplies a parameter with, else 1; coupled, "decay" times the
+   parameter joins the gradient, if it is not 0. The gradient stays as it is. */
+
+#include <stddef.h>
+#include <tgmath.h>
+
+/* one copy for each kind of processor, chosen when the library is loaded */
+#ifdef CLONES
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FOR_EACH_PROCESSOR
+#endif
+
+#define ARRAY REAL *restrict
+#define GRADIENT(i) (decay != 0 ? gradient[i] + parameter[i] * decay : gradient[i])
+
+FOR_EACH_PROCESSOR
+void sgd(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, REAL learning_rate)
+{
+    for (size_t i = 0; i < n; i++)
+        parameter[i] = parameter[i] * keep - GRADIENT(i) * learning_rate;
+}
+
+FOR_EACH_PROCESSOR
+void momentum(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, ARRAY velocity,
+              REAL momentum, REAL learning_rate)
+{
+    for (size_t i = 0; i < n; i++) {
+        velocity[i] = velocity[i] * momentum + GRADIENT(i);
+        parameter[i] = parameter[i] * keep - velocity[i] * learning_rate;
+    }
+}
+
+FOR_EACH_PROCESSOR
+void nesterov(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, ARRAY velocity,
+              REAL momentum, REAL learning_rate)
+{
+    for (size_t i = 0; i < n; i++) {
+        REAL g = GRADIENT(i);
+        velocity[i] = velocity[i] * momentum + g;
+        parameter[i] = parameter[i] * keep - (velocity[i] * momentum + g) * learning_rate;
+    }
+}
+
+FOR_EACH_PROCESSOR
+void adam(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, ARRAY mean, ARRAY square,
+          REAL beta_1, REAL beta_2, REAL epsilon, REAL scale)
+{
+    for (size_t i = 0; i < n; i++) {
+        REAL g = GRADIENT(i);
+        mean[i] = mean[i] * beta_1 + g;
+        square[i] = square[i] * beta_2 + g * g;
+        parameter[i] = parameter[i] * keep - mean[i] / (sqrt(square[i]) + epsilon) * scale;
+    }
+}

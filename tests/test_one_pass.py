@@ -1,0 +1,199 @@
+"""Update rules in one pass: the rules' own numbers to the last bit, and the same without a compiler."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clearprop import Network, Recipe, train
+from clearprop.data import Dataset
+from clearprop.engines import one_pass
+from clearprop.optimizers import OPTIMIZERS, Optimizer, with_coefficients
+
+PROJECT = Path(__file__).resolve().parents[1]
+DTYPES = ["float32", "float64"]
+NAMES = sorted(OPTIMIZERS)
+
+needs_compiler = pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("cc") is None, reason="updates are compiled on Linux, with cc"
+)
+
+
+def build_wheel(folder: Path) -> Path:
+    (path,) = WheelBuilder(str(PROJECT)).build(directory=str(folder), versions=["standard"])
+    return Path(path)
+
+
+def compiled_in(wheel: Path) -> list[str]:
+    with ZipFile(wheel) as archive:
+        return sorted(name for name in archive.namelist() if name.endswith(".so"))
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the compiled rules, fresh from the source as it is."""
+    folder = tmp_path_factory.mktemp("compiled")
+    wheel = build_wheel(folder)
+    with ZipFile(wheel) as archive:
+        archive.extractall(folder, compiled_in(wheel))
+    return folder / "clearprop" / "engines"
+
+
+def forget() -> None:
+    one_pass._library.cache_clear()
+    one_pass._function.cache_clear()
+
+
+@pytest.fixture
+def compiled(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(one_pass, "FOLDER", unpacked)
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
+def uncompiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(one_pass, "FOLDER", tmp_path)
+    forget()
+    yield
+    forget()
+
+
+def arrays_of(rule: Optimizer, n: int, dtype: str, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return a parameter, its gradient and what is remembered, from the tiniest numbers to large ones."""
+    arrays = [(rng.normal(size=n) * 10 ** rng.uniform(-42, 6, n)).astype(dtype) for _ in range(4)]
+    # what is remembered of squares is none itself
+    parameter, gradient, mean, square = arrays
+    return [parameter, gradient, mean, np.abs(square)][: 2 + rule.n_slots]
+
+
+@needs_compiler
+@pytest.mark.usefixtures("compiled")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(NAMES),
+    dtype=st.sampled_from(DTYPES),
+    n=st.integers(1, 300),
+    more=st.integers(0, 40),
+    learning_rate=st.floats(0, 1),
+    coefficient=st.floats(0, 0.999),
+    decay=st.sampled_from([0.0, 0.01, 1.0]),
+    first=st.integers(1, 10_000),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_one_pass_gives_the_rules_own_numbers_to_the_last_bit(
+    name: str,
+    dtype: str,
+    n: int,
+    more: int,
+    learning_rate: float,
+    coefficient: float,
+    decay: float,
+    first: int,
+    seed: int,
+) -> None:
+    coefficients = {**Recipe(optimizer=name).to_dict(), "momentum": coefficient, "beta_1": coefficient}
+    rule = with_coefficients(name, coefficients)
+    arrays = arrays_of(rule, n + more, dtype, np.random.default_rng(seed))
+    plain = [array[:n].copy() for array in arrays]
+    parameter, gradient, *slots = arrays
+    beyond = [array[n:].copy() for array in arrays]
+    update = one_pass.one_pass(rule, parameter, gradient, slots)
+    assert update is not None
+    for step in (first, first + 1):
+        update(n, learning_rate, step, decay)
+        workspace = np.empty(n, dtype)
+        rule.update(plain[0], plain[1].copy(), plain[2:], learning_rate, step, workspace, decay)
+    for ours, theirs, rest in zip(arrays, plain, beyond, strict=True):
+        assert ours[:n].tobytes() == theirs.tobytes()
+        assert ours[n:].tobytes() == rest.tobytes()
+
+
+@needs_compiler
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_what_is_no_number_stays_none(name: str, decay: float) -> None:
+    rule = OPTIMIZERS[name]
+    arrays = [np.ones(4, np.float32) for _ in range(2 + rule.n_slots)]
+    arrays[0][:] = [np.inf, 1, 1, np.nan]
+    arrays[1][:] = [0, np.inf, np.nan, 1]
+    plain = [array.copy() for array in arrays]
+    update = one_pass.one_pass(rule, arrays[0], arrays[1], arrays[2:])
+    assert update is not None
+    update(4, 0.5, 1, decay)
+    with np.errstate(invalid="ignore"):
+        rule.update(plain[0], plain[1].copy(), plain[2:], 0.5, 1, np.empty(4, np.float32), decay)
+    for ours, theirs in zip(arrays, plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def trained(digits: Dataset, name: str, dtype: str, decay: float) -> bytes:
+    recipe = Recipe(optimizer=name, epochs=3, batch_size=64, learning_rate=0.01, weight_decay=decay)
+    run = train(Network((784, 32, 16, 10), "relu"), recipe, digits, dtype=dtype, progress=False)
+    return b"".join(array.tobytes() for pair in run.model.parameters for array in pair)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_a_training_is_the_same_with_and_without_a_compiler(
+    digits: Dataset, name: str, dtype: str, decay: float, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue("uncompiled")
+    plain = trained(digits, name, dtype, decay)
+    request.getfixturevalue("compiled")
+    assert trained(digits, name, dtype, decay) == plain
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("name", NAMES)
+def test_what_has_not_been_compiled_is_not_there(name: str) -> None:
+    rule = OPTIMIZERS[name]
+    assert one_pass.one_pass(rule, *np.ones((2, 3)), [np.zeros(3)] * rule.n_slots) is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_function_that_does_something_else_is_not_taken(
+    name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(*arguments: object) -> None:
+        pass
+
+    monkeypatch.setattr(one_pass, "_library", lambda dtype: dict.fromkeys(NAMES, nothing))
+    one_pass._function.cache_clear()
+    rule = OPTIMIZERS[name]
+    parameter, gradient, *slots = (np.ones(3, dtype) for _ in range(2 + rule.n_slots))
+    assert one_pass.one_pass(rule, parameter, gradient, slots) is None
+    one_pass._function.cache_clear()
+
+
+@needs_compiler
+def test_a_wheel_brings_what_was_compiled_and_names_its_platform(tmp_path: Path) -> None:
+    wheel = build_wheel(tmp_path)
+    assert compiled_in(wheel) == [f"clearprop/engines/one_pass_{dtype}.so" for dtype in DTYPES]
+    assert "-py3-none-linux_" in wheel.name
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("CLEARPROP_PURE", "1"), ("CC", "no-compiler"), ("CC", "false")]
+)
+def test_without_a_compiler_a_wheel_is_for_every_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    wheel = build_wheel(tmp_path)
+    assert compiled_in(wheel) == []
+    assert wheel.name.endswith("-py3-none-any.whl")
