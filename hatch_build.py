@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -29,23 +30,11 @@ class OnePassHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, before files are gathered."""
         self._folder = Path(tempfile.mkdtemp())
-        compiler = shutil.which(os.environ.get("CC") or "cc")
-        # where it has been tried
-        if os.environ.get("CLEARPROP_PURE") == "1" or sys.platform != "linux" or compiler is None:
-            return
         source = Path(self.root) / SOURCE
-        compiled = [self._folder / f"{source.stem}_{name}.so" for name in TYPES]
-        for path, real in zip(compiled, TYPES.values(), strict=True):
-            if not _compile(compiler, source, path, real):
-                self.app.display_warning(f"{SOURCE} could not be compiled: updates are made by NumPy alone")
-                return
+        compiled = [] if os.environ.get("CLEARPROP_PURE") == "1" else self._compile(source)
         if version == "editable":
-            for path in compiled:
-                # a name of its own first: one that is in use must not change
-                new = source.with_name(f".{path.name}")
-                shutil.copyfile(path, new)
-                new.replace(source.with_name(path.name))
-        else:
+            _lay_beside(source, compiled)
+        elif compiled:
             build_data["force_include"] |= {str(path): f"clearprop/engines/{path.name}" for path in compiled}
             platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
             build_data |= {"pure_python": False, "tag": f"py3-none-{platform}"}
@@ -54,11 +43,26 @@ class OnePassHook(BuildHookInterface):  # type: ignore[type-arg]
         """Remove what has been copied."""
         shutil.rmtree(self._folder)
 
+    def _compile(self, source: Path) -> list[Path]:
+        """Return the libraries, for the least processor of its kind; none without a compiler."""
+        # roots, quotients and memory are what they wait for, not the width of vectors
+        compiler = shlex.split(os.environ.get("CC") or "cc")
+        compiled = [self._folder / f"{source.stem}_{name}.so" for name in TYPES]
+        # where it has been tried
+        if sys.platform != "linux" or shutil.which(compiler[0]) is None:
+            return []
+        for path, real in zip(compiled, TYPES.values(), strict=True):
+            command = [*compiler, *FLAGS, f"-DREAL={real}", str(source), "-o", str(path), "-lm"]
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                self.app.display_warning(f"{SOURCE} could not be compiled: updates are made by NumPy alone")
+                return []
+        return compiled
 
-def _compile(compiler: str, source: Path, path: Path, real: str) -> bool:
-    """Compile for every kind of processor, or where that is unknown for the least of them."""
-    for clones in (["-DCLONES"], []):
-        command = [compiler, *FLAGS, *clones, f"-DREAL={real}", str(source), "-o", str(path), "-lm"]
-        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-            return True
-    return False
+
+def _lay_beside(source: Path, compiled: list[Path]) -> None:
+    """Put the libraries where an editable installation finds them, in place of those of an older source."""
+    for old in source.parent.glob(f"{source.stem}_*.so"):
+        # whoever has one in use keeps it
+        old.unlink()
+    for path in compiled:
+        shutil.copyfile(path, source.with_name(path.name))

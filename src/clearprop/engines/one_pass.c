@@ -10,24 +10,15 @@
 #include <stddef.h>
 #include <tgmath.h>
 
-/* one copy for each kind of processor, chosen when the library is loaded */
-#ifdef CLONES
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FOR_EACH_PROCESSOR
-#endif
-
 #define ARRAY REAL *restrict
 #define GRADIENT(i) (decay != 0 ? gradient[i] + parameter[i] * decay : gradient[i])
 
-FOR_EACH_PROCESSOR
 void sgd(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, REAL learning_rate)
 {
     for (size_t i = 0; i < n; i++)
         parameter[i] = parameter[i] * keep - GRADIENT(i) * learning_rate;
 }
 
-FOR_EACH_PROCESSOR
 void momentum(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, ARRAY velocity,
               REAL momentum, REAL learning_rate)
 {
@@ -37,7 +28,6 @@ void momentum(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY grad
     }
 }
 
-FOR_EACH_PROCESSOR
 void nesterov(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, ARRAY velocity,
               REAL momentum, REAL learning_rate)
 {
@@ -48,7 +38,6 @@ void nesterov(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY grad
     }
 }
 
-FOR_EACH_PROCESSOR
 void adam(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, ARRAY mean, ARRAY square,
           REAL beta_1, REAL beta_2, REAL epsilon, REAL scale)
 {
