@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from typing import Any, Literal
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -303,6 +304,24 @@ def test_what_rides_on_the_products_update_and_scaling_is_the_plain_way(
     assert distance(parameters, plain_parameters) < 1e-12
     (_, gradient), (_, other) = (machine.loss_and_gradient(np.arange(9)) for machine in (riding, plain))
     assert distance(gradient, other) < 1e-10
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_of_a_step_that_was_cut_off_nothing_is_left_in_the_next_gradient(
+    digits: Dataset, optimizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(digits, Network((784, 16, 10), "relu"), recipe_of(optimizer=optimizer))
+    cut_off, whole = (create_engine("numpy", replace(task)) for _ in range(2))
+    first, second = np.arange(30), np.arange(20, 50)
+    with monkeypatch.context() as patch:
+        patch.setattr("clearprop.engines.update.Updater.update", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            cut_off.train_step(first, 0.1)
+    # the step counted, though nothing came of it
+    cut_off.load_state(whole.state())
+    losses = [engine.train_step(second, 0.1) for engine in (cut_off, whole)]
+    assert losses[0] == losses[1]
+    assert distance(cut_off.parameters(), whole.parameters()) == 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -111,9 +111,12 @@ def test_one_pass_gives_the_rules_own_numbers_to_the_last_bit(
     update = one_pass.one_pass(rule, parameter, gradient, slots)
     assert update is not None
     for step in (first, first + 1):
+        gradient[:n] = plain[1]
         update(n, learning_rate, step, decay)
+        assert not gradient[:n].any()
         workspace = np.empty(n, dtype)
         rule.update(plain[0], plain[1].copy(), plain[2:], learning_rate, step, workspace, decay)
+    plain[1][:] = 0
     for ours, theirs, rest in zip(arrays, plain, beyond, strict=True):
         assert ours[:n].tobytes() == theirs.tobytes()
         assert ours[n:].tobytes() == rest.tobytes()
@@ -133,7 +136,8 @@ def test_what_is_no_number_stays_none(name: str, decay: float) -> None:
     assert update is not None
     update(4, 0.5, 1, decay)
     with np.errstate(invalid="ignore"):
-        rule.update(plain[0], plain[1].copy(), plain[2:], 0.5, 1, np.empty(4, np.float32), decay)
+        rule.update(plain[0], plain[1], plain[2:], 0.5, 1, np.empty(4, np.float32), decay)
+    plain[1][:] = 0
     for ours, theirs in zip(arrays, plain, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

@@ -107,9 +107,9 @@ class Stepper:
         # where plain steps ride on the products, no gradient is written down
         self._gradient, self._updater = [], None
         if not rides:
-            gradient, rule = np.empty_like(flat), with_coefficients(recipe.optimizer, recipe.to_dict())
-            self._gradient = layers_of(gradient, parts)
-            self._updater = Updater(rule, recipe.weight_decay, flat, gradient, slots)
+            rule = with_coefficients(recipe.optimizer, recipe.to_dict())
+            self._updater = Updater(rule, recipe.weight_decay, flat, slots)
+            self._gradient = layers_of(self._updater.gradient, parts)
         self._shifted = bool(rows.shift.any())
         scaled = bool((rows.factor != 1).any())
         # what the first layer's products are scaled with instead of the rows, else 1: the inputs are filled
@@ -149,7 +149,8 @@ class Stepper:
                 for layer, inputs, _ in self._backward(buffers, masks):
                     self._step_down(layer, buffers.sums[layer], inputs, learning_rate, penalty)
                 return loss
-            self._write_gradient(self._gradient, buffers, masks, penalty)
+            self._updater.begin()
+            self._add_gradients(self._gradient, buffers, masks, penalty)
             n_moving = self._flat.size if self.all_move else self._n_used
             self._updater.update(n_moving, learning_rate, self.steps)
         return loss
@@ -158,11 +159,11 @@ class Stepper:
         """Return the loss of a batch that counts, and its gradient for every layer, bias first."""
         penalty = self.penalty(rows) or 0.0
         rows, buffers = self._in_order(rows), self._buffers_of(len(rows))
-        gradient = [np.empty_like(layer) for layer in self._layers]
+        gradient = [np.zeros_like(layer) for layer in self._layers]
         with np.errstate(over="ignore", invalid="ignore"):
             self._gather(rows, buffers, [])
             loss = self._loss_of(rows, buffers, [], penalty)
-            self._write_gradient(gradient, buffers, [], penalty)
+            self._add_gradients(gradient, buffers, [], penalty)
         return loss, gradient
 
     def penalty(self, rows: NDArray[np.intp]) -> float | None:
@@ -391,10 +392,10 @@ class Stepper:
         for row, start, stop in self._bands:
             add(stop - start, batch - row, scale * self._factor, keep, (start, row, 0))
 
-    def _write_gradient(
+    def _add_gradients(
         self, gradient: list[FloatArray], buffers: _Buffers, masks: list[FloatArray | None], penalty: float
     ) -> None:
-        """Write down the gradient of a batch that has been run forward, that of its penalty included."""
+        """Add to zeros the gradient of a batch that has been run forward, that of its penalty included."""
         for layer, inputs, of_outputs in self._backward(buffers, masks):
             width = inputs.shape[1]
             if self._add_product is None:
@@ -402,8 +403,7 @@ class Stepper:
             else:
                 own = gradient is self._gradient
                 add = buffers.sums[layer] if own else self._add_product(gradient[layer], inputs.T, of_outputs)
-                self._add_gradient(layer, add, inputs, 1.0, 0.0)
-            gradient[layer][width:] = 0
+                self._add_gradient(layer, add, inputs, 1.0, 1.0)
             if penalty:
                 gradient[layer][1:] += penalty * self._layers[layer][1:]
 

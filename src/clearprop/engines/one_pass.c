@@ -5,7 +5,7 @@
    same to the last bit. one_pass.py looks whether it is, before anything is trained with it.
 
    "keep" is what decoupled weight decay multiplies a parameter with, else 1; coupled, "decay" times the
-   parameter joins the gradient, if it is not 0. The gradient stays as it is. */
+   parameter joins the gradient, if it is not 0. The gradient is left at zero, ready to be added to. */
 
 #include <stddef.h>
 #include <tgmath.h>
@@ -13,32 +13,36 @@
 #define ARRAY REAL *restrict
 #define GRADIENT(i) (decay != 0 ? gradient[i] + parameter[i] * decay : gradient[i])
 
-void sgd(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, REAL learning_rate)
+void sgd(size_t n, REAL keep, REAL decay, ARRAY parameter, ARRAY gradient, REAL learning_rate)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         parameter[i] = parameter[i] * keep - GRADIENT(i) * learning_rate;
+        gradient[i] = 0;
+    }
 }
 
-void momentum(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, ARRAY velocity,
+void momentum(size_t n, REAL keep, REAL decay, ARRAY parameter, ARRAY gradient, ARRAY velocity,
               REAL momentum, REAL learning_rate)
 {
     for (size_t i = 0; i < n; i++) {
         velocity[i] = velocity[i] * momentum + GRADIENT(i);
         parameter[i] = parameter[i] * keep - velocity[i] * learning_rate;
+        gradient[i] = 0;
     }
 }
 
-void nesterov(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, ARRAY velocity,
+void nesterov(size_t n, REAL keep, REAL decay, ARRAY parameter, ARRAY gradient, ARRAY velocity,
               REAL momentum, REAL learning_rate)
 {
     for (size_t i = 0; i < n; i++) {
         REAL g = GRADIENT(i);
         velocity[i] = velocity[i] * momentum + g;
         parameter[i] = parameter[i] * keep - (velocity[i] * momentum + g) * learning_rate;
+        gradient[i] = 0;
     }
 }
 
-void adam(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient, ARRAY mean, ARRAY square,
+void adam(size_t n, REAL keep, REAL decay, ARRAY parameter, ARRAY gradient, ARRAY mean, ARRAY square,
           REAL beta_1, REAL beta_2, REAL epsilon, REAL scale)
 {
     for (size_t i = 0; i < n; i++) {
@@ -46,5 +50,6 @@ void adam(size_t n, REAL keep, REAL decay, ARRAY parameter, const ARRAY gradient
         mean[i] = mean[i] * beta_1 + g;
         square[i] = square[i] * beta_2 + g * g;
         parameter[i] = parameter[i] * keep - mean[i] / (sqrt(square[i]) + epsilon) * scale;
+        gradient[i] = 0;
     }
 }

@@ -36,7 +36,7 @@ def one_pass(
     ----------
     rule : Optimizer
     parameter, gradient : ndarray (n,)
-        In one piece, and kept by the caller where they are. The gradient is left as it is.
+        In one piece, and kept by the caller where they are. The gradient is left at zero.
     slots : sequence of ndarray (n,)
         Likewise; what the rule remembers.
     """
@@ -79,14 +79,16 @@ def _is_right(function: Callable[..., None], rule: Optimizer, dtype: str) -> boo
     n = 61
     for decoupled in (False, True):
         this = replace(rule, decoupled=decoupled)
-        gradient = np.sin(np.arange(n)).astype(dtype)
-        # what the rule makes of them, and what the function does
-        plain, compiled = ([np.cos(np.arange(n)).astype(dtype)] for _ in range(2))
+        # parameter, gradient and what is remembered: what the rule makes of them, and what the function does
+        plain, compiled = ([np.cos(np.arange(n)).astype(dtype), np.zeros(n, dtype)] for _ in range(2))
         for arrays in (plain, compiled):
             arrays.extend(np.zeros(n, dtype) for _ in range(rule.n_slots))
         for step, decay in ((1, 0.0), (2, 0.125)):
-            this.update(plain[0], gradient.copy(), plain[1:], 0.1, step, np.empty(n, dtype), decay)
-            pointers = [array.ctypes.data for array in (compiled[0], gradient, *compiled[1:])]
+            for arrays in (plain, compiled):
+                arrays[1][:] = np.sin(np.arange(n))
+            this.update(plain[0], plain[1], plain[2:], 0.1, step, np.empty(n, dtype), decay)
+            plain[1].fill(0)
+            pointers = [array.ctypes.data for array in compiled]
             function(n, *this.decay_factors(0.1, decay), *pointers, *this.factors(0.1, step))
         if any((one != other).any() for one, other in zip(plain, compiled, strict=True)):
             return False
