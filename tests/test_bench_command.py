@@ -20,7 +20,7 @@ from clearprop.bench.jobs import Answer, Job
 from clearprop.bench.judging import judge
 from clearprop.bench.results import BenchResults
 from clearprop.bench.running import run_bench
-from clearprop.bench.tables import bars_met, duration, markdown, tables
+from clearprop.bench.tables import bars_met, duration, markdown, tables, where
 from clearprop.bench.workloads import BEST, Bar, Workload
 from clearprop.cli import main
 
@@ -77,10 +77,11 @@ def test_markdown_names_the_machine_the_ratios_the_bars_and_what_is_not_compared
         "scikit-learn": timed(0.2, losses=(2.0,)),
         "floor": timed(0.8, 0.8),
     }
-    text = markdown(
-        fake_results(answers, dataclasses.replace(TINY, bars=(Bar("torch", 0.5), Bar("floor", 1.2))))
-    )
-    assert "A fast one, Linux, 2 cores, 16 GiB. NumPy's products by openblas 0.3 (Zen kernels)." in text
+    results = fake_results(answers, dataclasses.replace(TINY, bars=(Bar("torch", 0.5), Bar("floor", 1.2))))
+    text = markdown(results)
+    assert "A fast one, Linux, 2 cores, 16 GiB. NumPy's products by openblas 0.3 (Zen kernels). " in text
+    assert "Clearprop's update rules: in passes of NumPy. " in text
+    assert "Clearprop's update rules: compiled. " in where(dataclasses.replace(results, compiled=True))
     assert "clearprop 1.0, numpy 2.0." in text
     assert "| PyTorch eager | 4.00 s | 3.90 s to 4.10 s | 1.0000 | 0.25 | 0.23 to 0.27 | ≤ 0.50 met |" in text
     assert "| floor | 800 ms | 800 ms to 800 ms | - | 1.25 | 1.12 to 1.38 | ≤ 1.20 missed |" in text

@@ -161,6 +161,15 @@ def test_a_training_is_the_same_with_and_without_a_compiler(
     assert trained(digits, name, dtype, decay) == plain
 
 
+@needs_compiler
+def test_it_is_known_whether_the_rules_are_compiled(request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue("uncompiled")
+    assert not one_pass.is_compiled()
+    request.getfixturevalue("compiled")
+    assert one_pass.is_compiled()
+    assert one_pass.is_compiled("float64")
+
+
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("name", NAMES)
 def test_what_has_not_been_compiled_is_not_there(name: str) -> None:

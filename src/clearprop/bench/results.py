@@ -29,6 +29,8 @@ class BenchResults:
     notes : list of str
         What was skipped, as sentences.
     created, command : str
+    compiled : bool
+        Whether Clearprop's update rules are compiled.
     interrupted : bool
         Whether Ctrl-C ended it, so that works that were planned are missing.
     """
@@ -43,6 +45,7 @@ class BenchResults:
     notes: list[str]
     created: str
     command: str
+    compiled: bool = False
     interrupted: bool = False
 
     @property

@@ -88,6 +88,7 @@ def run_bench(
     InvalidArgument
         If there is no such peer, or threads or runs are not possible.
     """
+    from clearprop.engines.one_pass import is_compiled
     from clearprop.study.machine import machine, versions
 
     cores = available_cores()
@@ -137,6 +138,7 @@ def run_bench(
         notes=notes,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
+        compiled=is_compiled(),
         interrupted=interrupted,
     )
 

@@ -68,6 +68,7 @@ def where(results: BenchResults) -> str:
     if blas is not None:
         kernel = f" ({blas['architecture']} kernels)" if blas.get("architecture") else ""
         words.append(f"NumPy's products by {blas['internal_api']} {blas['version']}{kernel}.")
+    words.append(f"Clearprop's update rules: {'compiled' if results.compiled else 'in passes of NumPy'}.")
     words.append(
         f"Threads for everyone: {results.threads}. "
         f"Runs: {results.runs}, interleaved, each in a fresh process."

@@ -40,7 +40,7 @@ def one_pass(
     slots : sequence of ndarray (n,)
         Likewise; what the rule remembers.
     """
-    function = _function(rule.passes.__name__.removeprefix("_"), parameter.dtype.name)
+    function = _function(_name_of(rule), parameter.dtype.name)
     if function is None:
         return None
     addresses = [array.ctypes.data for array in (parameter, gradient, *slots)]
@@ -50,6 +50,16 @@ def one_pass(
         function(n, *rule.decay_factors(learning_rate, decay), *addresses, *factors)
 
     return update
+
+
+def is_compiled(dtype: str = "float32") -> bool:
+    """Tell whether every rule is, for numbers of a type."""
+    return all(_function(_name_of(rule), dtype) is not None for rule in OPTIMIZERS.values())
+
+
+def _name_of(rule: Optimizer) -> str:
+    """Return what its passes are called, here and in C."""
+    return rule.passes.__name__.removeprefix("_")
 
 
 @cache
