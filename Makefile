@@ -85,3 +85,4 @@ $(VENV)/.fuzz: $(MADE_OF) | $(VENV)/bin/python
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f src/clearprop/engines/one_pass-*.so

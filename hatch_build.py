@@ -1,27 +1,31 @@
 """Compiles the update rules in one pass; without a C compiler the package is plain Python.
 
-``CLEARPROP_PURE=1`` builds a wheel for every platform, without what is compiled.
+``HATCH_BUILD_NO_HOOKS=true`` leaves it out, for a wheel of every platform.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
-import tempfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from packaging.tags import platform_tags
 
 SOURCE = Path("src/clearprop/engines/one_pass.c")
-# by the name of NumPy's type
-TYPES = {"float32": "float", "float64": "double"}
-# each operation is rounded as NumPy's are: none is drawn together with another, none left out
-FLAGS = ["-std=c11", "-O3", "-fPIC", "-shared", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
+C_TYPES = {"float32": "float", "float64": "double"}
+# each operation is rounded as NumPy's are: none is drawn together with another, none left out. For the least
+# processor of its kind, since what is waited for are roots, quotients and memory, not the width of vectors
+FLAGS = [
+    *("-std=c11", "-O3", "-fPIC", "-shared"),
+    *("-ffp-contract=off", "-fno-fast-math", "-fno-math-errno", "-fno-trapping-math"),
+]
 
 
 class OnePassHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -29,40 +33,46 @@ class OnePassHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, before files are gathered."""
-        self._folder = Path(tempfile.mkdtemp())
         source = Path(self.root) / SOURCE
-        compiled = [] if os.environ.get("CLEARPROP_PURE") == "1" else self._compile(source)
+        # gone with this object, however the build ends
+        self._folder = TemporaryDirectory()
+        # nobody has tried another system
+        compiled = self._compile(source, Path(self._folder.name)) if sys.platform == "linux" else []
         if version == "editable":
             _lay_beside(source, compiled)
         elif compiled:
             build_data["force_include"] |= {str(path): f"clearprop/engines/{path.name}" for path in compiled}
-            platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+            platform = next(tag for tag in platform_tags() if tag.startswith("linux_"))
             build_data |= {"pure_python": False, "tag": f"py3-none-{platform}"}
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove what has been copied."""
-        shutil.rmtree(self._folder)
+        self._folder.cleanup()
 
-    def _compile(self, source: Path) -> list[Path]:
-        """Return the libraries, for the least processor of its kind; none without a compiler."""
-        # roots, quotients and memory are what they wait for, not the width of vectors
-        compiler = shlex.split(os.environ.get("CC") or "cc")
-        compiled = [self._folder / f"{source.stem}_{name}.so" for name in TYPES]
-        # where it has been tried
-        if sys.platform != "linux" or shutil.which(compiler[0]) is None:
+    def _compile(self, source: Path, folder: Path) -> list[Path]:
+        """Return the compiled libraries; none without a compiler that can."""
+        # so that what another source was compiled to is never taken for this one
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+        compiled = [folder / f"{source.stem}-{digest}-{name}.so" for name in C_TYPES]
+        try:
+            compiler = shlex.split(os.environ.get("CC") or "cc")
+            for path, real in zip(compiled, C_TYPES.values(), strict=True):
+                command = [*compiler, *FLAGS, f"-DREAL={real}", source, "-o", path, "-lm"]
+                subprocess.run(command, capture_output=True, text=True, check=True)
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
+            said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+            reason = said[-1] if said else type(error).__name__
+            self.app.display_warning(f"Updates are left to NumPy, {SOURCE} was not compiled: {reason}")
             return []
-        for path, real in zip(compiled, TYPES.values(), strict=True):
-            command = [*compiler, *FLAGS, f"-DREAL={real}", str(source), "-o", str(path), "-lm"]
-            if subprocess.run(command, capture_output=True, check=False).returncode:
-                self.app.display_warning(f"{SOURCE} could not be compiled: updates are made by NumPy alone")
-                return []
         return compiled
 
 
 def _lay_beside(source: Path, compiled: list[Path]) -> None:
-    """Put the libraries where an editable installation finds them, in place of those of an older source."""
-    for old in source.parent.glob(f"{source.stem}_*.so"):
-        # whoever has one in use keeps it
-        old.unlink()
+    """Put the libraries where an editable installation finds them, and remove those of an older source."""
     for path in compiled:
-        shutil.copyfile(path, source.with_name(path.name))
+        unfinished = source.with_name(f".{path.name}")
+        shutil.copyfile(path, unfinished)
+        unfinished.replace(source.with_name(path.name))
+    for other in source.parent.glob(f"{source.stem}-*.so"):
+        if other.name not in [path.name for path in compiled]:
+            other.unlink()

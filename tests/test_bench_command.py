@@ -157,6 +157,7 @@ def test_the_command_measures_prints_and_writes(
     found = json.loads(json_file.read_text())
     assert set(found) == {
         "schema_version", "results", "data", "threads", "runs", "machine", "versions", "libraries", "notes",
+        "compiled",
         "created", "command", "interrupted", "problems",
     }  # fmt: skip
     assert (found["schema_version"], found["threads"], found["runs"], found["problems"]) == (1, 1, 2, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 from unittest.mock import Mock
@@ -307,14 +308,21 @@ def test_what_rides_on_the_products_update_and_scaling_is_the_plain_way(
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+@pytest.mark.parametrize("at", ["update.Updater.update", "numpy_step.Stepper._backward"])
 def test_of_a_step_that_was_cut_off_nothing_is_left_in_the_next_gradient(
-    digits: Dataset, optimizer: str, monkeypatch: pytest.MonkeyPatch
+    digits: Dataset, optimizer: str, at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def first_layer_back(self: Any, *arguments: Any) -> Iterator[Any]:
+        yield next(backward(self, *arguments))
+        raise KeyboardInterrupt
+
+    backward = numpy_step.Stepper._backward
+    cut = first_layer_back if at.endswith("_backward") else Mock(side_effect=KeyboardInterrupt)
     task = make_task(digits, Network((784, 16, 10), "relu"), recipe_of(optimizer=optimizer))
     cut_off, whole = (create_engine("numpy", replace(task)) for _ in range(2))
     first, second = np.arange(30), np.arange(20, 50)
     with monkeypatch.context() as patch:
-        patch.setattr("clearprop.engines.update.Updater.update", Mock(side_effect=KeyboardInterrupt))
+        patch.setattr(f"clearprop.engines.{at}", cut)
         with pytest.raises(KeyboardInterrupt):
             cut_off.train_step(first, 0.1)
     # the step counted, though nothing came of it

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+import os
+import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from zipfile import ZipFile
 
 import numpy as np
@@ -23,8 +28,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 DTYPES = ["float32", "float64"]
 NAMES = sorted(OPTIMIZERS)
 
+COMPILER = os.environ.get("CC") or "cc"
+
 needs_compiler = pytest.mark.skipif(
-    sys.platform != "linux" or shutil.which("cc") is None, reason="updates are compiled on Linux, with cc"
+    sys.platform != "linux" or shutil.which(shlex.split(COMPILER)[0]) is None,
+    reason="updates are compiled on Linux, with a C compiler",
 )
 
 
@@ -84,6 +92,7 @@ def arrays_of(rule: Optimizer, n: int, dtype: str, rng: np.random.Generator) -> 
     name=st.sampled_from(NAMES),
     dtype=st.sampled_from(DTYPES),
     n=st.integers(1, 300),
+    before=st.integers(0, 20),
     more=st.integers(0, 40),
     learning_rate=st.floats(0, 1),
     coefficient=st.floats(0, 0.999),
@@ -95,6 +104,7 @@ def test_one_pass_gives_the_rules_own_numbers_to_the_last_bit(
     name: str,
     dtype: str,
     n: int,
+    before: int,
     more: int,
     learning_rate: float,
     coefficient: float,
@@ -104,7 +114,9 @@ def test_one_pass_gives_the_rules_own_numbers_to_the_last_bit(
 ) -> None:
     coefficients = {**Recipe(optimizer=name).to_dict(), "momentum": coefficient, "beta_1": coefficient}
     rule = with_coefficients(name, coefficients)
-    arrays = arrays_of(rule, n + more, dtype, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    # wherever an array may begin
+    arrays = [array[before:] for array in arrays_of(rule, before + n + more, dtype, rng)]
     plain = [array[:n].copy() for array in arrays]
     parameter, gradient, *slots = arrays
     beyond = [array[n:].copy() for array in arrays]
@@ -153,8 +165,15 @@ def trained(digits: Dataset, name: str, dtype: str, decay: float) -> bytes:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("decay", [0.0, 0.01])
 def test_a_training_is_the_same_with_and_without_a_compiler(
-    digits: Dataset, name: str, dtype: str, decay: float, request: pytest.FixtureRequest
+    digits: Dataset,
+    name: str,
+    dtype: str,
+    decay: float,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # plain steps ride on products otherwise
+    monkeypatch.setattr("clearprop.engines.numpy_step.add_product", lambda dtype: None)
     request.getfixturevalue("uncompiled")
     plain = trained(digits, name, dtype, decay)
     request.getfixturevalue("compiled")
@@ -177,31 +196,76 @@ def test_what_has_not_been_compiled_is_not_there(name: str) -> None:
     assert one_pass.one_pass(rule, *np.ones((2, 3)), [np.zeros(3)] * rule.n_slots) is None
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_function_that_does_something_else_is_not_taken(
-    name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def nothing(*arguments: object) -> None:
-        pass
+@pytest.fixture
+def library() -> Iterator[Callable[[object], None]]:
+    """Return what takes another library for the compiled one."""
+    with pytest.MonkeyPatch.context() as patch:
 
-    monkeypatch.setattr(one_pass, "_library", lambda dtype: dict.fromkeys(NAMES, nothing))
+        def take(other: object) -> None:
+            patch.setattr(one_pass, "_library", lambda dtype: other)
+            one_pass._function.cache_clear()
+
+        yield take
     one_pass._function.cache_clear()
+
+
+@needs_compiler
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adam"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("which", ["parameter", "gradient", "memory"])
+def test_a_function_that_does_something_else_is_not_taken(
+    name: str, dtype: str, which: str, library: Callable[[object], None]
+) -> None:
     rule = OPTIMIZERS[name]
-    parameter, gradient, *slots = (np.ones(3, dtype) for _ in range(2 + rule.n_slots))
-    assert one_pass.one_pass(rule, parameter, gradient, slots) is None
-    one_pass._function.cache_clear()
+    right = one_pass._function(name, dtype)
+    assert right is not None
+    at = {"parameter": 0, "gradient": 1, "memory": 2 + rule.n_slots - 1}[which]
+
+    def nearly(n: int, keep: float, decay: float, *arguments: float) -> None:
+        right(n, keep, decay, *arguments)
+        number = one_pass._NUMBERS[dtype].from_address(int(arguments[at]))
+        number.value = np.nextafter(np.dtype(dtype).type(number.value), np.inf)
+
+    library(SimpleNamespace(**{name: nearly}))
+    assert one_pass._function(name, dtype) is None
+    library(SimpleNamespace(**{name: lambda *arguments: right(*arguments)}))
+    assert one_pass._function(name, dtype) is not None
+    library(SimpleNamespace())
+    assert one_pass._function(name, dtype) is None
+
+
+@needs_compiler
+def test_what_another_source_was_compiled_to_is_not_taken(
+    compiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / one_pass.SOURCE.name
+    source.write_text(one_pass.SOURCE.read_text() + "/* and more */")
+    monkeypatch.setattr(one_pass, "SOURCE", source)
+    forget()
+    assert not one_pass.is_compiled()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"no library at all"])
+def test_what_is_no_library_is_not_taken(uncompiled: None, tmp_path: Path, content: bytes) -> None:
+    digest = hashlib.sha256(one_pass.SOURCE.read_bytes()).hexdigest()[:16]
+    (tmp_path / f"one_pass-{digest}-float32.so").write_bytes(content)
+    assert not one_pass.is_compiled()
 
 
 @needs_compiler
 def test_a_wheel_brings_what_was_compiled_and_names_its_platform(tmp_path: Path) -> None:
     wheel = build_wheel(tmp_path)
-    assert compiled_in(wheel) == [f"clearprop/engines/one_pass_{dtype}.so" for dtype in DTYPES]
+    assert [name.rpartition("-")[2] for name in compiled_in(wheel)] == ["float32.so", "float64.so"]
     assert "-py3-none-linux_" in wheel.name
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("CLEARPROP_PURE", "1"), ("CC", "no-compiler"), ("CC", "false")]
+    ("variable", "value"),
+    [
+        ("HATCH_BUILD_NO_HOOKS", "true"),
+        *(("CC", value) for value in ("no-compiler", "false", " ", "'", str(PROJECT), "cc --no-such-option")),
+    ],
 )
 def test_without_a_compiler_a_wheel_is_for_every_platform(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
@@ -210,3 +274,41 @@ def test_without_a_compiler_a_wheel_is_for_every_platform(
     wheel = build_wheel(tmp_path)
     assert compiled_in(wheel) == []
     assert wheel.name.endswith("-py3-none-any.whl")
+
+
+@needs_compiler
+def test_an_editable_installation_holds_what_its_source_is_compiled_to_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / one_pass.SOURCE.relative_to(PROJECT)
+    source.parent.mkdir(parents=True)
+    shutil.copyfile(one_pass.SOURCE, source)
+    source.with_name("one_pass-0123456789abcdef-float32.so").write_bytes(b"of an older source")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (tmp_path / "temporary").mkdir()
+    build(tmp_path)
+    monkeypatch.setattr(one_pass, "FOLDER", source.parent)
+    forget()
+    assert one_pass.is_compiled()
+    assert one_pass.is_compiled("float64")
+    assert len(list(source.parent.iterdir())) == 3
+    monkeypatch.setenv("CC", "no-compiler")
+    build(tmp_path)
+    assert list(source.parent.iterdir()) == [source]
+    assert list((tmp_path / "temporary").iterdir()) == []
+    forget()
+
+
+def build(root: Path) -> None:
+    """Run the hook as an editable installation does."""
+    specification = importlib.util.spec_from_file_location("hatch_build", PROJECT / "hatch_build.py")
+    assert specification is not None
+    module = importlib.util.module_from_spec(specification)
+    assert specification.loader is not None
+    specification.loader.exec_module(module)
+    hook = module.OnePassHook(str(root), {}, None, None, str(root), "wheel")
+    data: dict[str, object] = {}
+    hook.initialize("editable", data)
+    assert data == {}
+    hook.finalize("editable", data, "")

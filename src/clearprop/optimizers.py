@@ -40,7 +40,8 @@ class Optimizer:
         ``factors(learning_rate, step)`` returns the numbers of a step, which counts from 1.
     passes : callable
         ``passes(parameter, gradient, slots, workspace, *factors)`` changes ``parameter`` and ``slots`` in
-        place; ``gradient`` and ``workspace``, of the same shape, are overwritten.
+        place; ``gradient`` and ``workspace``, of the same shape, are overwritten. An engine may know another
+        way to do the same, by this function's name.
     decoupled : bool
         Whether weight decay shrinks the parameter itself instead of joining the gradient.
     coefficients : tuple of str
@@ -148,6 +149,7 @@ def _adam_factors(
     beta_2: float = BETA_2,
     epsilon: float = EPSILON,
 ) -> tuple[float, float, float, float]:
+    """ε / r and η (1 - β₁) / (1 - β₁ᵗ) / r, with r = √((1 - β₂) / (1 - β₂ᵗ)); see ``_adam``."""
     root = math.sqrt((1 - beta_2) / (1 - beta_2**step))
     return beta_1, beta_2, epsilon / root, learning_rate * (1 - beta_1) / (1 - beta_1**step) / root
 

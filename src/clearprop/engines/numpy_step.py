@@ -399,6 +399,7 @@ class Stepper:
         for layer, inputs, of_outputs in self._backward(buffers, masks):
             width = inputs.shape[1]
             if self._add_product is None:
+                # what is beyond is zero already
                 np.matmul(inputs.T, of_outputs, out=gradient[layer][:width])
             else:
                 own = gradient is self._gradient

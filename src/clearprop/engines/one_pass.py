@@ -7,6 +7,7 @@ operations, rounded alike, and gives the same numbers to the last bit; without i
 from __future__ import annotations
 
 import ctypes
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -18,8 +19,9 @@ import numpy as np
 from clearprop.engines.base import FloatArray
 from clearprop.optimizers import OPTIMIZERS, Optimizer
 
+SOURCE = Path(__file__).with_suffix(".c")
 # where the build hook lays what it compiles
-FOLDER = Path(__file__).parent
+FOLDER = SOURCE.parent
 
 _NUMBERS: dict[str, Any] = {"float32": ctypes.c_float, "float64": ctypes.c_double}
 
@@ -68,7 +70,9 @@ def _function(name: str, dtype: str) -> Callable[..., None] | None:
     library, number, rule = _library(dtype), _NUMBERS.get(dtype), OPTIMIZERS[name]
     if library is None or number is None:
         return None
-    function = library[name]
+    function = getattr(library, name, None)
+    if function is None:
+        return None
     arrays = [ctypes.c_void_p] * (2 + rule.n_slots)
     function.argtypes = [ctypes.c_size_t, number, number, *arrays, *[number] * len(rule.factors(1.0, 1))]
     function.restype = None
@@ -77,29 +81,33 @@ def _function(name: str, dtype: str) -> Callable[..., None] | None:
 
 @cache
 def _library(dtype: str) -> ctypes.CDLL | None:
-    """Return what the build hook compiled for numbers of a type, if it could."""
+    """Return what the build hook compiled of this source for numbers of a type, if it could."""
     try:
-        return ctypes.CDLL(str(FOLDER / f"one_pass_{dtype}.so"))
+        digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+        return ctypes.CDLL(str(FOLDER / f"{SOURCE.stem}-{digest}-{dtype}.so"))
     except OSError:
         return None
 
 
 def _is_right(function: Callable[..., None], rule: Optimizer, dtype: str) -> bool:
     """Tell whether the function gives the rule's own numbers; a wrong one must never train anything."""
-    n = 61
+    n = 301
+    numbers = np.arange(n)
+    # from subnormal ones to large ones
+    gradient = (np.sin(numbers) * np.logspace(-45, 9, n)).astype(dtype)
     for decoupled in (False, True):
         this = replace(rule, decoupled=decoupled)
         # parameter, gradient and what is remembered: what the rule makes of them, and what the function does
-        plain, compiled = ([np.cos(np.arange(n)).astype(dtype), np.zeros(n, dtype)] for _ in range(2))
-        for arrays in (plain, compiled):
-            arrays.extend(np.zeros(n, dtype) for _ in range(rule.n_slots))
+        plain, compiled = (
+            [np.cos(numbers).astype(dtype), *(np.zeros(n, dtype) for _ in range(1 + rule.n_slots))]
+            for _ in range(2)
+        )
         for step, decay in ((1, 0.0), (2, 0.125)):
-            for arrays in (plain, compiled):
-                arrays[1][:] = np.sin(np.arange(n))
+            plain[1][:] = compiled[1][:] = gradient
             this.update(plain[0], plain[1], plain[2:], 0.1, step, np.empty(n, dtype), decay)
             plain[1].fill(0)
-            pointers = [array.ctypes.data for array in compiled]
-            function(n, *this.decay_factors(0.1, decay), *pointers, *this.factors(0.1, step))
-        if any((one != other).any() for one, other in zip(plain, compiled, strict=True)):
+            addresses = [array.ctypes.data for array in compiled]
+            function(n, *this.decay_factors(0.1, decay), *addresses, *this.factors(0.1, step))
+        if any(one.tobytes() != other.tobytes() for one, other in zip(plain, compiled, strict=True)):
             return False
     return True

@@ -40,6 +40,7 @@ class Updater:
         self, rule: Optimizer, decay: float, parameter: FloatArray, slots: Sequence[FloatArray]
     ) -> None:
         self._rule, self._decay = rule, decay
+        # never bound to other arrays: what is compiled knows where these are
         self._parameter, self._slots = parameter, slots
         self.gradient = np.zeros_like(parameter)
         self._is_zero = True
@@ -55,6 +56,8 @@ class Updater:
 
     def update(self, n: int, learning_rate: float, step: int) -> None:
         """Take a step, which counts from 1, with the first n parameters; only their gradient is not zero."""
+        # a number of NumPy's own would draw arrays of float32 up to its type
+        learning_rate = float(learning_rate)
         if self._one_pass is not None:
             self._one_pass(n, learning_rate, step, self._decay)
         else:
