@@ -39,7 +39,7 @@ class OnePassHook(BuildHookInterface):  # type: ignore[type-arg]
         # nobody has tried another system
         compiled = self._compile(source, Path(self._folder.name)) if sys.platform == "linux" else []
         if version == "editable":
-            _lay_beside(source, compiled)
+            self._lay_beside(source, compiled)
         elif compiled:
             build_data["force_include"] |= {str(path): f"clearprop/engines/{path.name}" for path in compiled}
             platform = next(tag for tag in platform_tags() if tag.startswith("linux_"))
@@ -59,20 +59,28 @@ class OnePassHook(BuildHookInterface):  # type: ignore[type-arg]
             for path, real in zip(compiled, C_TYPES.values(), strict=True):
                 command = [*compiler, *FLAGS, f"-DREAL={real}", source, "-o", path, "-lm"]
                 subprocess.run(command, capture_output=True, text=True, check=True)
+                # some programs that are no compiler have no complaint
+                path.stat()
         except (OSError, ValueError, subprocess.CalledProcessError) as error:
-            said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
-            reason = said[-1] if said else type(error).__name__
-            self.app.display_warning(f"Updates are left to NumPy, {SOURCE} was not compiled: {reason}")
+            self._warn(f"{SOURCE} was not compiled", error)
             return []
         return compiled
 
+    def _lay_beside(self, source: Path, compiled: list[Path]) -> None:
+        """Put the libraries where an editable installation finds them, and remove those of other sources."""
+        names = [path.name for path in compiled]
+        try:
+            for path in compiled:
+                unfinished = source.with_name(f".{path.name}")
+                shutil.copyfile(path, unfinished)
+                unfinished.replace(source.with_name(path.name))
+            for other in source.parent.glob(f"{source.stem}-*.so"):
+                if other.name not in names:
+                    other.unlink()
+        except OSError as error:
+            self._warn(f"{source.parent} was left as it is", error)
 
-def _lay_beside(source: Path, compiled: list[Path]) -> None:
-    """Put the libraries where an editable installation finds them, and remove those of an older source."""
-    for path in compiled:
-        unfinished = source.with_name(f".{path.name}")
-        shutil.copyfile(path, unfinished)
-        unfinished.replace(source.with_name(path.name))
-    for other in source.parent.glob(f"{source.stem}-*.so"):
-        if other.name not in [path.name for path in compiled]:
-            other.unlink()
+    def _warn(self, what: str, error: Exception) -> None:
+        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        reason = said[-1] if said else type(error).__name__
+        self.app.display_warning(f"Updates may be left to NumPy, {what}: {reason}")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 from zipfile import ZipFile
 
 import numpy as np
@@ -264,7 +265,10 @@ def test_a_wheel_brings_what_was_compiled_and_names_its_platform(tmp_path: Path)
     ("variable", "value"),
     [
         ("HATCH_BUILD_NO_HOOKS", "true"),
-        *(("CC", value) for value in ("no-compiler", "false", " ", "'", str(PROJECT), "cc --no-such-option")),
+        *(
+            ("CC", value)
+            for value in ("no-compiler", "false", "true", " ", "'", str(PROJECT), "cc --no-such-option")
+        ),
     ],
 )
 def test_without_a_compiler_a_wheel_is_for_every_platform(
@@ -300,6 +304,19 @@ def test_an_editable_installation_holds_what_its_source_is_compiled_to_and_nothi
     forget()
 
 
+@needs_compiler
+def test_a_source_that_cannot_be_written_beside_is_installed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / one_pass.SOURCE.relative_to(PROJECT)
+    source.parent.mkdir(parents=True)
+    shutil.copyfile(one_pass.SOURCE, source)
+    # root, whom tests may be run by, may write everywhere
+    monkeypatch.setattr(shutil, "copyfile", Mock(side_effect=PermissionError("read-only")))
+    build(tmp_path)
+    assert list(source.parent.iterdir()) == [source]
+
+
 def build(root: Path) -> None:
     """Run the hook as an editable installation does."""
     specification = importlib.util.spec_from_file_location("hatch_build", PROJECT / "hatch_build.py")
@@ -310,5 +327,6 @@ def build(root: Path) -> None:
     hook = module.OnePassHook(str(root), {}, None, None, str(root), "wheel")
     data: dict[str, object] = {}
     hook.initialize("editable", data)
+    # nothing of it is in the wheel
     assert data == {}
     hook.finalize("editable", data, "")
