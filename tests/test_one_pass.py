@@ -182,6 +182,13 @@ def test_a_training_is_the_same_with_and_without_a_compiler(
 
 
 @needs_compiler
+@pytest.mark.usefixtures("compiled")
+def test_whoever_has_numpy_raise_for_tiny_numbers_is_not_told_of_those_it_is_tried_with() -> None:
+    with np.errstate(all="raise"):
+        assert one_pass.is_compiled()
+
+
+@needs_compiler
 def test_it_is_known_whether_the_rules_are_compiled(request: pytest.FixtureRequest) -> None:
     request.getfixturevalue("uncompiled")
     assert not one_pass.is_compiled()

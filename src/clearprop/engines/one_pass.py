@@ -89,6 +89,7 @@ def _library(dtype: str) -> ctypes.CDLL | None:
         return None
 
 
+@np.errstate(all="ignore")
 def _is_right(function: Callable[..., None], rule: Optimizer, dtype: str) -> bool:
     """Tell whether the function gives the rule's own numbers; a wrong one must never train anything."""
     n = 301
