@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shlex
@@ -256,8 +255,9 @@ def test_what_another_source_was_compiled_to_is_not_taken(
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"no library at all"])
 def test_what_is_no_library_is_not_taken(uncompiled: None, tmp_path: Path, content: bytes) -> None:
-    digest = hashlib.sha256(one_pass.SOURCE.read_bytes()).hexdigest()[:16]
-    (tmp_path / f"one_pass-{digest}-float32.so").write_bytes(content)
+    path = one_pass._path_of("float32")
+    assert path.parent == tmp_path
+    path.write_bytes(content)
     assert not one_pass.is_compiled()
 
 
@@ -287,13 +287,20 @@ def test_without_a_compiler_a_wheel_is_for_every_platform(
     assert wheel.name.endswith("-py3-none-any.whl")
 
 
-@needs_compiler
-def test_an_editable_installation_holds_what_its_source_is_compiled_to_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Return the source in a tree of its own, that of ``tmp_path``."""
     source = tmp_path / one_pass.SOURCE.relative_to(PROJECT)
     source.parent.mkdir(parents=True)
     shutil.copyfile(one_pass.SOURCE, source)
+    return source
+
+
+@needs_compiler
+@pytest.mark.usefixtures("uncompiled")
+def test_an_editable_installation_holds_what_its_source_is_compiled_to_and_nothing_else(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source.with_name("one_pass-0123456789abcdef-float32.so").write_bytes(b"of an older source")
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -308,16 +315,12 @@ def test_an_editable_installation_holds_what_its_source_is_compiled_to_and_nothi
     build(tmp_path)
     assert list(source.parent.iterdir()) == [source]
     assert list((tmp_path / "temporary").iterdir()) == []
-    forget()
 
 
 @needs_compiler
 def test_a_source_that_cannot_be_written_beside_is_installed_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = tmp_path / one_pass.SOURCE.relative_to(PROJECT)
-    source.parent.mkdir(parents=True)
-    shutil.copyfile(one_pass.SOURCE, source)
     # root, whom tests may be run by, may write everywhere
     monkeypatch.setattr(shutil, "copyfile", Mock(side_effect=PermissionError("read-only")))
     build(tmp_path)

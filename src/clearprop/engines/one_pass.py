@@ -83,10 +83,15 @@ def _function(name: str, dtype: str) -> Callable[..., None] | None:
 def _library(dtype: str) -> ctypes.CDLL | None:
     """Return what the build hook compiled of this source for numbers of a type, if it could."""
     try:
-        digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
-        return ctypes.CDLL(str(FOLDER / f"{SOURCE.stem}-{digest}-{dtype}.so"))
+        return ctypes.CDLL(str(_path_of(dtype)))
     except OSError:
         return None
+
+
+def _path_of(dtype: str) -> Path:
+    """Return where the build hook lays that."""
+    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    return FOLDER / f"{SOURCE.stem}-{digest}-{dtype}.so"
 
 
 @np.errstate(all="ignore")
