@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from clearprop.data.dataset import Dataset
-from clearprop.display import SPARK_HEIGHT, SPARK_WIDTH, points, progress_html
 from clearprop.evaluation import Evaluation, evaluate
 from clearprop.model import Model
 from clearprop.network import Network
+from clearprop.progress import progress_html
 from clearprop.recipe import Recipe
 from clearprop.scaling import Scaling
+from clearprop.templating import SPARK_BOX, spark_points
 from clearprop.training import Run, train
 
 NETWORK = Network((4, 3, 2), activation="tanh")
@@ -144,6 +145,6 @@ def test_progress_stays_inside_its_bar(share: float, width: str) -> None:
 
 @pytest.mark.parametrize("values", [[2.0], [0.0, 0.0], [3.0, 1.0, 2.0]])
 def test_a_sparkline_spans_its_box_and_never_leaves_it(values: list[float]) -> None:
-    pairs = [tuple(map(float, pair.split(","))) for pair in points(values).split()]
-    assert (pairs[0][0], pairs[-1][0]) == (0, SPARK_WIDTH)
-    assert all(0 <= y <= SPARK_HEIGHT for _, y in pairs)
+    pairs = [tuple(map(float, pair.split(","))) for pair in spark_points(values).split()]
+    assert (pairs[0][0], pairs[-1][0]) == (0, SPARK_BOX[0])
+    assert all(0 <= y <= SPARK_BOX[1] for _, y in pairs)

@@ -123,9 +123,20 @@ class Network:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
     def _repr_html_(self) -> str:
-        from clearprop.display import network_html
+        from clearprop.templating import card
 
-        return network_html(self)
+        layers = [
+            {
+                "inputs": fan_in,
+                "units": fan_out,
+                "activation": activation,
+                "parameters": (fan_in + 1) * fan_out,
+            }
+            for (fan_in, fan_out), activation in zip(
+                pairwise(self.layer_sizes), (*self.activations, self.output), strict=True
+            )
+        ]
+        return card("network", network=self, layers=layers)
 
 
 def _count_parameters(layer_sizes: Sequence[int]) -> int:

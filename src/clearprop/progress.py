@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from clearprop.callbacks import Callback, TrainingState
@@ -197,10 +198,24 @@ class NotebookProgress(_LiveProgress):
         self._handle.update(HTML(self._html(state)))  # type: ignore[no-untyped-call]
 
     def _html(self, state: TrainingState) -> str:
-        from clearprop.display import progress_html
-
         share = len(state.history.batch_losses) / (state.recipe.epochs * state.n_batches)
         return progress_html(self._title or "training", share, self._facts(state))
+
+
+def progress_html(title: str, share: float, facts: Mapping[str, str]) -> str:
+    """Return the progress of a training as a bar with a few facts.
+
+    Parameters
+    ----------
+    title : str
+    share : float
+        The part that is done, from 0 to 1.
+    facts : mapping of str to str
+        Shown beside the bar, such as ``{"epoch": "3/15", "loss": "0.4211"}``.
+    """
+    from clearprop.templating import card
+
+    return card("progress", title=title, share=min(max(share, 0.0), 1.0), facts=facts)
 
 
 def _in_notebook() -> bool:

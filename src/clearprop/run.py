@@ -64,6 +64,11 @@ class Run:
         )
 
     def _repr_html_(self) -> str:
-        from clearprop.display import run_html
+        from clearprop.templating import SPARK_BOX, card, spark_points
 
-        return run_html(self)
+        curves = {
+            name: spark_points(self.history.column(column))
+            for name, column in (("train", "train_loss"), ("validation", "validation_loss"))
+            if self.history.epochs[0][column] is not None
+        }
+        return card("run", run=self, last=self.history.epochs[-1], curves=curves, box=SPARK_BOX)

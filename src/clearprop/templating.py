@@ -1,10 +1,17 @@
-"""Templates: the one way HTML is made, with everything escaped that is not marked as HTML."""
+"""HTML from templates, with everything escaped that is not marked as HTML: the one way HTML is made."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+TEMPLATES = Path(__file__).parent / "templates"
+# width and height of a sparkline, in units of its own
+SPARK_BOX = (160, 32)
 
 
 def environment(folder: Path) -> Environment:
@@ -22,3 +29,44 @@ def environment(folder: Path) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def card(name: str, **values: Any) -> str:
+    """Return a small piece of HTML for a notebook, which needs no style sheet, script or font.
+
+    Parameters
+    ----------
+    name : str
+        A template of this package, such as ``"run"``.
+    **values
+        The template's variables.
+
+    Returns
+    -------
+    str
+        HTML that takes its colours from the page.
+    """
+    return _cards().get_template(f"{name}.html.jinja").render(values)
+
+
+def spark_points(values: Sequence[float]) -> str:
+    """Return values as the points of an SVG polyline in ``SPARK_BOX``, the largest on top.
+
+    Parameters
+    ----------
+    values : sequence of float
+        At least one, none below zero.
+    """
+    width, height = SPARK_BOX
+    top = max(values) or 1.0
+    step = width / max(len(values) - 1, 1)
+    # a single value is drawn as a level line
+    drawn = [*values, *values] if len(values) == 1 else values
+    return " ".join(
+        f"{number * step:.1f},{height - height * value / top:.1f}" for number, value in enumerate(drawn)
+    )
+
+
+@cache
+def _cards() -> Environment:
+    return environment(TEMPLATES)
