@@ -152,7 +152,14 @@ class Evaluation:
         width : int or None
             Columns there are; None is no limit.
         """
-        return report_text(self, width)
+        return report_text(
+            self.dataset_name,
+            self.accuracy,
+            int(self.confusion.sum()),
+            self.report,
+            self.only_prediction,
+            width,
+        )
 
     def confusion_text(self, width: int = 80) -> str:
         """Return the confusion matrix as text.
@@ -163,7 +170,7 @@ class Evaluation:
             Columns there are. A matrix that is wider has a line for each true class instead, with what its
             rows were taken for.
         """
-        return confusion_text(self, width)
+        return confusion_text(self.confusion, self.class_names, width)
 
     def calibration_text(self, width: int | None = None) -> str:
         """Return the calibration as a table: how often predictions of each confidence are right.
@@ -185,9 +192,9 @@ class Evaluation:
         )
 
     def _repr_html_(self) -> str:
-        from clearprop.display import evaluation_html
+        from clearprop.templating import card
 
-        return evaluation_html(self)
+        return card("evaluation", evaluation=self, only=self.only_prediction)
 
 
 def evaluate(model: Model, dataset: Dataset) -> Evaluation:

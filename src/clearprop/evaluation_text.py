@@ -3,64 +3,80 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clearprop.text_tables import folded, printable, table_lines
 
-if TYPE_CHECKING:
-    from clearprop.evaluation import Evaluation
-
-# a space that no line is broken at
+# a space at which no line is broken
 UNBROKEN = "\N{NO-BREAK SPACE}"
 
 
-def report_text(evaluation: Evaluation, width: int | None) -> str:
+def report_text(
+    dataset_name: str,
+    accuracy: float,
+    n_rows: int,
+    report: Mapping[str, Mapping[str, float]],
+    only_prediction: str | None,
+    width: int | None,
+) -> str:
     """Return accuracy and the figures of each class.
 
     Parameters
     ----------
-    evaluation : Evaluation
+    dataset_name : str
+    accuracy : float
+        From 0 to 1.
+    n_rows : int
+    report : mapping of str to mapping
+        For each class and each mean: precision, recall, f1 and support.
+    only_prediction : str or None
+        The class every row is predicted as, if it is only one.
     width : int or None
-        Columns there are; None is no limit.
+        Columns of the terminal; None is no limit.
     """
-    n_rows = int(evaluation.confusion.sum())
     rows: list[tuple[str, str] | None] = [("", "precision  recall     f1  support")]
-    for name, figures in evaluation.report.items():
+    for name, figures in report.items():
         if name == "macro avg":
             rows.append(None)
         shares = f"{figures['precision']:9.2f}  {figures['recall']:6.2f}  {figures['f1']:5.2f}"
         rows.append((printable(name), f"{shares}  {figures['support']:7,.0f}"))
-    name = printable(evaluation.dataset_name)
+    name = printable(dataset_name)
     lines = [
-        *folded(f"{name}: accuracy {evaluation.accuracy:.4f} on {n_rows:,} rows", width),
+        *folded(f"{name}: accuracy {accuracy:.4f} on {n_rows:,} rows", width),
         "",
         *table_lines(rows, width),
     ]
-    only = evaluation.only_prediction
-    if only is not None:
-        sentence = f"Every row is predicted as {printable(only)}: the network has collapsed to one class."
+    if only_prediction is not None:
+        sentence = (
+            f"Every row is predicted as {printable(only_prediction)}: the network has collapsed to one class."
+        )
         lines += ["", *folded(sentence, width)]
     return "\n".join(lines)
 
 
-def confusion_text(evaluation: Evaluation, width: int) -> str:
+def confusion_text(confusion: NDArray[np.int64], class_names: Sequence[str], width: int) -> str:
     """Return the confusion matrix, or a line for each true class where there is no room for it.
 
     Parameters
     ----------
-    evaluation : Evaluation
+    confusion : ndarray (n_classes, n_classes) of int64
+        Rows are true classes, columns predictions.
+    class_names : sequence of str
     width : int
-        Columns there are.
+        Columns of the terminal.
     """
-    names = [printable(name) for name in evaluation.class_names]
+    names = [printable(name) for name in class_names]
     columns = [
         [name, *(str(count) if count else "." for count in counts)]
-        for name, counts in zip(names, evaluation.confusion.T.tolist(), strict=True)
+        for name, counts in zip(names, confusion.T.tolist(), strict=True)
     ]
     table = [["", *names], *columns]
     widths = [max(map(len, column)) for column in table]
     if sum(widths) + 2 * (len(widths) - 1) > width:
-        return _confusion_lines(evaluation, width)
+        return _confusion_lines(confusion, names, width)
     lines = [
         "  ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True))
         for row in zip(*table, strict=True)
@@ -68,15 +84,14 @@ def confusion_text(evaluation: Evaluation, width: int) -> str:
     return "\n".join([*folded("Confusion matrix (rows: true class, columns: prediction)", width), *lines])
 
 
-def _confusion_lines(evaluation: Evaluation, width: int) -> str:
+def _confusion_lines(confusion: NDArray[np.int64], names: Sequence[str], width: int) -> str:
     lines = folded("Confusion matrix (true class: rows right, then what the others were taken for)", width)
-    names = [printable(name) for name in evaluation.class_names]
-    digits = len(str(evaluation.confusion.sum(axis=1).max()))
+    digits = len(str(confusion.sum(axis=1).max()))
     # what stands before the other classes is of one length, unless they would have less than half the room
     before = max(map(len, names)) + len(": ") + 2 * digits + len(" of   ")
     aligned = before <= width // 2
     indent = " " * (before if aligned else 4)
-    for label, (name, counts) in enumerate(zip(names, evaluation.confusion.tolist(), strict=True)):
+    for label, (name, counts) in enumerate(zip(names, confusion.tolist(), strict=True)):
         others = sorted(set(range(len(names))) - {label}, key=lambda other: (-counts[other], other))
         start = f"{name}: {counts[label]:>{digits}} of {sum(counts):>{digits}}  "
         taken = ", ".join(
