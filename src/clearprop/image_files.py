@@ -180,3 +180,24 @@ def _problem(image: Image, deep: bool) -> str | None:
     if not deep and image.mode[0] in "IF":
         return f"has more than 8 bits a pixel (mode {image.mode}); save it with 8"
     return None
+
+
+def resize_grey(grey: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return an image in another size, without keeping its proportions.
+
+    Parameters
+    ----------
+    grey : ndarray (height, width) of uint8
+    size : (int, int)
+        The new height and width. An image that has this size already keeps its pixels.
+
+    Returns
+    -------
+    ndarray (new height, new width) of uint8
+        Enlarging interpolates linearly, so a black background stays black and no edge gets a halo.
+    """
+    from PIL import Image as Images
+
+    height, width = size
+    # Pillow takes the width first
+    return np.array(Images.fromarray(grey).resize((width, height), Images.Resampling.BILINEAR))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from clearprop.arguments import check_choice, check_whole
 from clearprop.errors import DataError, InvalidArgument
-from clearprop.image_files import grey_levels, read_grey, stretched
+from clearprop.image_files import grey_levels, read_grey, resize_grey, stretched
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -91,10 +91,7 @@ def prepare_image(
     name = str(image) if isinstance(image, (str, os.PathLike)) else "The image"
     grey = _grey(image, paper=255 if preparation == "stretch" else None)
     if preparation == "stretch":
-        from clearprop.scratch import resize_and_flatten
-
-        row: Grey = resize_and_flatten(grey[np.newaxis], (height, width))[0]
-        return row
+        return resize_grey(grey, (height, width)).flatten()
     if max(grey.shape) > MOST_ELONGATED * min(grey.shape):
         raise DataError(
             f"{name} is {grey.shape[1]:,} pixels wide and {grey.shape[0]:,} high, which is too narrow for a "

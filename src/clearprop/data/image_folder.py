@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clearprop.data.reading import Arrays
 from clearprop.errors import DataError
-from clearprop.image_files import read_grey
+from clearprop.image_files import read_grey, resize_grey
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 SIZE = (28, 28)
@@ -75,7 +75,4 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     DataError
         If it is no image, damaged, animated, larger than 50 million pixels, or has more than 8 bits a pixel.
     """
-    from clearprop.scratch import resize_and_flatten
-
-    grey = read_grey(path, paper=WHITE, deep=False)
-    return resize_and_flatten(grey[np.newaxis], SIZE).reshape(SIZE)
+    return resize_grey(read_grey(path, paper=WHITE, deep=False), SIZE)

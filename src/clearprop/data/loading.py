@@ -16,6 +16,7 @@ from clearprop.data.fetching import data_folder, holds, obtain
 from clearprop.data.formats import read_path
 from clearprop.data.idx import find_idx_files, read_idx_files
 from clearprop.errors import DataError
+from clearprop.image_files import resize_grey
 
 
 def load_data(
@@ -198,9 +199,7 @@ def _load_digits(entry: CatalogEntry) -> Dataset:
     """Make the 8x8 images of 17 grey levels into what MNIST looks like: 28x28, 0..255."""
     from sklearn.datasets import load_digits
 
-    from clearprop.scratch import resize_and_flatten
-
     digits = load_digits()
     small = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    x = resize_and_flatten(small, (28, 28)).reshape(-1, 28, 28)
+    x = np.stack([resize_grey(image, (28, 28)) for image in small])
     return from_arrays(entry.name, x, digits.target, class_names=entry.class_names, source=entry.title)

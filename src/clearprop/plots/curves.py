@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from clearprop.history import History
 from clearprop.plots.style import (
     DASHES,
     MARKERS,
@@ -21,7 +21,9 @@ from clearprop.plots.style import (
     scale_losses,
     shortened,
 )
-from clearprop.scratch import average_every
+
+if TYPE_CHECKING:
+    from clearprop.history import History
 
 #: The published study averages every 200 iterations; a short training gets smaller groups.
 GROUPS = (200, 100, 50, 20, 10, 5, 2, 1)
@@ -58,7 +60,7 @@ def plot_batch_losses(batch_losses: Sequence[float], group: int) -> Drawing:
     -------
     matplotlib.figure.Figure
     """
-    means = average_every(batch_losses, group)
+    means = _group_means(batch_losses, group)
     iterations = [min((number + 1) * group, len(batch_losses)) for number in range(len(means))]
     with drawing():
         figure = new_figure(3.0)
@@ -209,3 +211,8 @@ def _plot_band(axes: Axes, number: int, values: np.ndarray) -> None:
         # a marker here and there is enough to tell lines apart
         markevery=max(1, len(epochs) // 8),
     )
+
+
+def _group_means(values: Sequence[float], group: int) -> list[float]:
+    """Return the mean of each ``group`` values in turn; a last, shorter group is averaged too."""
+    return [float(np.mean(values[start : start + group])) for start in range(0, len(values), group)]
