@@ -12,7 +12,6 @@ import numpy as np
 
 from clearprop.images import png_base64
 from clearprop.model import Model
-from clearprop.model_files import save_model
 from clearprop.network import Network
 from clearprop.study.results import (
     SCHEMA_VERSION,
@@ -260,5 +259,5 @@ def keep(folder: Path, results: StudyResults) -> Path:
         ]
         for result in each.complete:
             model = Model(network, parameters, class_names=tuple(results.data.class_names))
-            save_model(folder / result.folder / "parameters.safetensors", model)
+            model.save(folder / result.folder / "parameters.safetensors")
     return folder

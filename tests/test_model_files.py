@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from safetensors.numpy import load, save
 
 import clearprop as cp
 from clearprop.errors import InvalidArgument, ModelFileError
-from clearprop.model_files import load_model, read_training, save_model
+from clearprop.model import load_model
 
 
 def make_model(dtype: type = np.float32, output: str = "softmax", **more: Any) -> cp.Model:
@@ -49,7 +50,7 @@ def raw_file(path: Path, header: bytes | dict[str, Any], data: bytes = b"") -> P
 
 def parts(tmp_path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the tensors and the description of a good file, to be spoiled."""
-    content = save_model(tmp_path / "good.safetensors", make_model()).read_bytes()
+    content = make_model().save(tmp_path / "good.safetensors").read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     return load(content), json.loads(header["__metadata__"]["clearprop"])
 
@@ -106,8 +107,8 @@ def test_the_metrics_are_those_of_the_epoch_that_early_stopping_went_back_to(tmp
 
 
 def test_how_it_was_trained_can_be_given(tmp_path: Path) -> None:
-    path = save_model(tmp_path / "model.safetensors", make_model(), {"data": "digits"})
-    assert read_training(path) == {"data": "digits"}
+    path = replace(make_model(), training={"data": "digits"}).save(tmp_path / "model.safetensors")
+    assert load_model(path).training == {"data": "digits"}
 
 
 def test_safetensors_itself_reads_the_file(tmp_path: Path) -> None:
@@ -464,7 +465,7 @@ def test_a_file_that_claims_more_than_there_is_loads_under_a_limit_of_the_system
         file.truncate(8 + len(header) + 2**38)
     code = (
         "import resource, sys, clearprop as cp; "
-        "from clearprop.model_files import load_model; "
+        "from clearprop.model import load_model; "
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize(); "
         "resource.setrlimit(resource.RLIMIT_AS, (used + 2**22, used + 2**22)); "
         "load_model(sys.argv[1])"

@@ -16,7 +16,7 @@ from clearprop.engines.base import Engine, Task
 from clearprop.errors import InvalidArgument
 from clearprop.initialization import initial_parameters
 from clearprop.losses import LOSSES_OF_OUTPUT
-from clearprop.model_files import load_model, save_model
+from clearprop.model import load_model
 from clearprop.network import OUTPUTS, Network
 from clearprop.optimizers import OPTIMIZERS
 from clearprop.parameters import Parameters
@@ -337,7 +337,7 @@ def test_a_saved_model_keeps_its_output(
     tmp_path: Path, output: str, n_outputs: int, names: tuple[str, ...]
 ) -> None:
     model = model_of(output, n_outputs, names)
-    again = load_model(save_model(tmp_path / "model.safetensors", model))
+    again = load_model(model.save(tmp_path / "model.safetensors"))
     assert (again.network, again.class_names) == (model.network, names)
     assert (again.predict(ROWS) == model.predict(ROWS)).all()
 
@@ -350,7 +350,7 @@ def test_names_that_do_not_fit_the_output_are_refused(
     tmp_path: Path, output: str, n_outputs: int, names: tuple[str, ...]
 ) -> None:
     with pytest.raises(InvalidArgument, match=r"no one could load it: .* class names, which do not fit"):
-        save_model(tmp_path / "model.safetensors", model_of(output, n_outputs, names))
+        model_of(output, n_outputs, names).save(tmp_path / "model.safetensors")
     assert not list(tmp_path.iterdir())
 
 

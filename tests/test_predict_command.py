@@ -16,7 +16,7 @@ import clearprop as cp
 from clearprop.cli import main
 from clearprop.data import Dataset
 from clearprop.images import shade_text
-from clearprop.model_files import PARAMETERS_FILE, save_model
+from clearprop.model_files import PARAMETERS_FILE
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def test_a_model_of_a_table_cannot_look_at_images(
 def test_a_model_file_that_says_nothing_of_its_data_is_used_as_one_of_mnist(
     run: Path, pictures: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_model("bare.safetensors", replace(cp.load(run / PARAMETERS_FILE), training={}))
+    replace(cp.load(run / PARAMETERS_FILE), training={}).save("bare.safetensors")
     assert main(["predict", "bare.safetensors", *pictures]) == 0
     bare = capsys.readouterr().out
     assert main(["predict", "bare.safetensors", *pictures, "--prepare", "mnist"]) == 0

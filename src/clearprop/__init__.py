@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 
+from clearprop.version import __version__
+
 # of the same name and meaning as in typing, which takes longer to import than all else that the command needs
 # before it hears signals
 TYPE_CHECKING = False
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from clearprop.evaluation import evaluate as evaluate
     from clearprop.history import History as History
     from clearprop.model import Model as Model
-    from clearprop.model_files import load_model as load  # noqa: F401
+    from clearprop.model import load_model as load  # noqa: F401
     from clearprop.network import Network as Network
     from clearprop.preparation import prepare_image as prepare_image
     from clearprop.recipe import Recipe as Recipe
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from clearprop.torch_files import from_torch as from_torch
     from clearprop.training import train as train
 
-__version__ = "0.1.0"
 
 #: Where each public name lives; an empty attribute means the module itself.
 _PUBLIC = {
@@ -53,7 +54,7 @@ _PUBLIC = {
     "evaluate": ("clearprop.evaluation", "evaluate"),
     "from_sklearn": ("clearprop.sklearn_models", "from_sklearn"),
     "from_torch": ("clearprop.torch_files", "from_torch"),
-    "load": ("clearprop.model_files", "load_model"),
+    "load": ("clearprop.model", "load_model"),
     "load_data": ("clearprop.data.loading", "load_data"),
     "prepare_image": ("clearprop.preparation", "prepare_image"),
     "scratch": ("clearprop.scratch", ""),

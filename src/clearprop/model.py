@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from clearprop.errors import DataError, InvalidArgument
 from clearprop.inference import OUTPUT_FUNCTIONS, logits
-from clearprop.network import Network
-from clearprop.parameters import Parameters
+from clearprop.model_files import ModelContents, read_model_file, write_model_file
 from clearprop.refinement import close_rows, refine
-from clearprop.scaling import Scaling
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Model:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Model(ModelContents):
     """A trained network.
 
     Parameters
@@ -37,14 +35,6 @@ class Model:
     metrics, training : dict
         What was measured at the end of the training, and how it was trained, as plain JSON values.
     """
-
-    network: Network
-    parameters: Parameters
-    scaling: Scaling = field(default_factory=Scaling)
-    class_names: tuple[str, ...] = ()
-    image_shape: tuple[int, int] | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
 
     def logits(self, x: NDArray[Any]) -> NDArray[np.floating[Any]]:
         """Return the last layer's pre-activations: the outputs before the softmax, sigmoid or exponential.
@@ -138,10 +128,35 @@ class Model:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model as one safetensors file; ``clearprop.load`` reads it."""
-        from clearprop.model_files import save_model
-
-        return save_model(path, self)
+        return write_model_file(path, self)
 
     def __repr__(self) -> str:
         sizes = "-".join(str(size) for size in self.network.layer_sizes)
         return f"Model({sizes}, {self.network.n_parameters:,} parameters)"
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model that ``Model.save`` wrote.
+
+    The file is not trusted: nothing in it is executed, every claim is checked first, and it takes no more
+    memory than twice its size (a small file: than 1 MiB).
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, damaged, of a newer format, or holds something else.
+    """
+    return model_of(read_model_file(path))
+
+
+def model_of(contents: ModelContents) -> Model:
+    """Return the model that a file's contents describe."""
+    return Model(**{field.name: getattr(contents, field.name) for field in fields(contents)})

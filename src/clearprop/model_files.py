@@ -7,7 +7,7 @@ import json
 import os
 import re
 from array import array
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, TypeGuard
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from clearprop.errors import ClearpropError, InvalidArgument, ModelFileError
 from clearprop.files import write_atomic
 from clearprop.json_reader import JsonError, JsonReader
-from clearprop.model import Model
 from clearprop.network import MAX_PARAMETERS, Network
+from clearprop.parameters import Parameters
 from clearprop.scaling import Scaling
 from clearprop.tensor_files import DTYPES, MOST_TENSORS, Header, clip, opened, read_header, read_tensors
+from clearprop.version import __version__
 
 #: What this Clearprop reads; 2 is written where a network's output is another than the softmax.
 FORMAT_VERSION = 2
@@ -38,16 +39,33 @@ _GREATEST = float(np.finfo(np.float64).max)
 _LONGEST_NAME = 60
 
 
-def save_model(path: str | os.PathLike[str], model: Model, training: dict[str, Any] | None = None) -> Path:
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelContents:
+    """The contents of a model file: a trained network as plain values, which ``Model`` adds predictions to.
+
+    Attributes
+    ----------
+    network, parameters, scaling, class_names, image_shape, metrics, training
+        As ``Model`` documents them.
+    """
+
+    network: Network
+    parameters: Parameters
+    scaling: Scaling = field(default_factory=Scaling)
+    class_names: tuple[str, ...] = ()
+    image_shape: tuple[int, int] | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+def write_model_file(path: str | os.PathLike[str], contents: ModelContents) -> Path:
     """Write a model as one safetensors file, atomically.
 
     Parameters
     ----------
     path : path-like
-        A file that is there is replaced.
-    model : Model
-    training : dict or None
-        How it was trained, as plain JSON values, in place of ``model.training``.
+        An existing file is replaced.
+    contents : ModelContents
 
     Returns
     -------
@@ -57,12 +75,12 @@ def save_model(path: str | os.PathLike[str], model: Model, training: dict[str, A
     Raises
     ------
     InvalidArgument
-        If ``load_model`` would refuse the file: numbers that are not finite, more than 500 layers, a
+        If ``read_model_file`` would refuse the file: numbers that are not finite, more than 500 layers, a
         training or metrics that are no JSON or larger than the model.
     OutputError
         If the file cannot be written.
     """
-    content = model_bytes(model, training)
+    content = model_bytes(contents)
     try:
         # what is written must be read again, so the reader is asked
         _described(io.BytesIO(content), len(content), Path(path))
@@ -71,8 +89,8 @@ def save_model(path: str | os.PathLike[str], model: Model, training: dict[str, A
     return write_atomic(path, content)
 
 
-def load_model(path: str | os.PathLike[str]) -> Model:
-    """Read a model that ``save_model`` wrote.
+def read_model_file(path: str | os.PathLike[str]) -> ModelContents:
+    """Read a file that ``write_model_file`` wrote.
 
     The file is not trusted: nothing in it is executed, every claim is checked first, and it takes no more
     memory than twice its size (a small file: than 1 MiB).
@@ -83,7 +101,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
     Returns
     -------
-    Model
+    ModelContents
 
     Raises
     ------
@@ -91,50 +109,42 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         If the file is missing, damaged, of a newer format, or holds something else.
     """
     with opened(path) as (file, size, place):
-        return read_model(file, size, place)
+        return read_contents(file, size, place)
 
 
-def read_training(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return how the model in a file was trained, as it was given to ``save_model``."""
-    with opened(path) as (file, size, place):
-        return _described(file, size, place)[0].training
-
-
-def read_model(file: IO[bytes], size: int, place: Path) -> Model:
-    """Read a model from an open file, as ``load_model`` does.
+def read_contents(file: IO[bytes], size: int, place: Path) -> ModelContents:
+    """Read a model from an open file, as ``read_model_file`` does.
 
     Parameters
     ----------
     file : unbuffered binary file
         At its beginning.
     size : int
-        Of the file, in bytes.
+        The file's size in bytes.
     place : pathlib.Path
-        What the file is called in a message.
+        The file's name in messages.
     """
-    model, header = _described(file, size, place)
+    contents, header = _described(file, size, place)
     arrays = read_tensors(file, header, place)
-    for layer in range(len(model.network.layer_sizes) - 1):
-        model.parameters.append((arrays[f"layers.{layer}.weight"], arrays[f"layers.{layer}.bias"]))
-    return model
+    for layer in range(len(contents.network.layer_sizes) - 1):
+        contents.parameters.append((arrays[f"layers.{layer}.weight"], arrays[f"layers.{layer}.bias"]))
+    return contents
 
 
-def model_bytes(model: Model, training: dict[str, Any] | None = None) -> bytes:
-    """Return the content of a model's file, as ``save_model`` writes it."""
-    from clearprop import __version__
-
+def model_bytes(contents: ModelContents) -> bytes:
+    """Return the bytes of a model's file, as ``write_model_file`` writes it."""
     # the lowest that says it all, so that an older Clearprop reads what it can
-    version = 1 if model.network.output == "softmax" else 2
+    version = 1 if contents.network.output == "softmax" else 2
     described = {
         "format_version": version,
         "clearprop_version": __version__,
         "read_since": READ_SINCE[version],
-        "network": model.network.to_dict(),
-        "scaling": model.scaling.to_dict(),
-        "class_names": list(model.class_names),
-        "image_shape": model.image_shape,
-        "metrics": model.metrics,
-        "training": model.training if training is None else training,
+        "network": contents.network.to_dict(),
+        "scaling": contents.scaling.to_dict(),
+        "class_names": list(contents.class_names),
+        "image_shape": contents.image_shape,
+        "metrics": contents.metrics,
+        "training": contents.training,
     }
     try:
         metadata = json.dumps(described, allow_nan=False)
@@ -144,7 +154,7 @@ def model_bytes(model: Model, training: dict[str, Any] | None = None) -> bytes:
             "use numbers that are finite, text, lists and dictionaries."
         ) from None
     tensors = {}
-    for layer, arrays in enumerate(model.parameters):
+    for layer, arrays in enumerate(contents.parameters):
         for kind, values in zip(("weight", "bias"), arrays, strict=True):
             name = f"layers.{layer}.{kind}"
             if not np.isfinite(values).all():
@@ -158,8 +168,8 @@ def model_bytes(model: Model, training: dict[str, Any] | None = None) -> bytes:
     return save(tensors, metadata={METADATA_KEY: metadata})
 
 
-def _described(file: IO[bytes], size: int, place: Path) -> tuple[Model, Header]:
-    """Return the model without its parameters, and the header, in which each of them has its place."""
+def _described(file: IO[bytes], size: int, place: Path) -> tuple[ModelContents, Header]:
+    """Return the contents without parameters, and the header, which says where each of them is stored."""
     header = read_header(file, size, place, METADATA_KEY)
     foreign = ModelFileError(f"{place} was not written by Clearprop: its metadata describes no network.")
     if header.metadata is None:
@@ -179,29 +189,23 @@ def _described(file: IO[bytes], size: int, place: Path) -> tuple[Model, Header]:
             place, described, f"has format version {clip(described['format_version'])}", FORMAT_VERSION
         )
     try:
-        model = _model(described)
+        contents = _contents(described)
     except (ClearpropError, ValueError) as error:
-        written, here = described.get("clearprop_version"), _here()
-        if _is_version(written) and _numbers(written) > _numbers(here):
+        written = described.get("clearprop_version")
+        if _is_version(written) and _numbers(written) > _numbers(__version__):
             raise _newer(place, described, f"was written by Clearprop {written} ({error})") from None
         raise ModelFileError(f"{place} describes no network ({error}); save the model again.") from None
-    _check_tensors(place, model.network, model.scaling, header)
+    _check_tensors(place, contents.network, contents.scaling, header)
     # the header may be as long as the file, and the tensors come next
-    return model, Header(header.tensors, None, header.data_at, header.budget)
+    return contents, Header(header.tensors, None, header.data_at, header.budget)
 
 
 def _newer(place: Path, described: dict[str, Any], what: str, reads: int | None = None) -> ModelFileError:
     since = described.get("read_since")
-    newer = _is_version(since) and _numbers(since) > _numbers(_here())
+    newer = _is_version(since) and _numbers(since) > _numbers(__version__)
     reader = f"Clearprop {since} or newer" if newer else "a newer Clearprop"
     limit = "cannot read it" if reads is None else f"reads versions up to {reads}"
-    return ModelFileError(f"{place} {what}, but this Clearprop {_here()} {limit}; load it with {reader}.")
-
-
-def _here() -> str:
-    from clearprop import __version__
-
-    return __version__
+    return ModelFileError(f"{place} {what}, but this Clearprop {__version__} {limit}; load it with {reader}.")
 
 
 def _is_version(value: object) -> TypeGuard[str]:
@@ -212,8 +216,8 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, _VERSION.fullmatch(version)[1].split(".")))  # type: ignore[index]
 
 
-def _model(described: dict[str, Any]) -> Model:
-    """Return the model, still without parameters, or raise ClearpropError or ValueError."""
+def _contents(described: dict[str, Any]) -> ModelContents:
+    """Return the contents, still without parameters, or raise ClearpropError or ValueError."""
     network = _network(described.get("network"))
     scaling = _scaling(described.get("scaling"), network.layer_sizes[0])
     class_names = described.get("class_names")
@@ -238,7 +242,7 @@ def _model(described: dict[str, Any]) -> Model:
         known[name] = described.get(name, {})
         if not isinstance(known[name], dict):
             raise ValueError(f"{name} is {clip(known[name])}, but must be an object")
-    return Model(network, [], scaling, tuple(class_names), tuple(shape) if shape else None, **known)
+    return ModelContents(network, [], scaling, tuple(class_names), tuple(shape) if shape else None, **known)
 
 
 def _network(values: object) -> Network:

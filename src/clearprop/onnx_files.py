@@ -13,6 +13,7 @@ from clearprop.errors import InvalidArgument, MissingExtra
 from clearprop.model import Model
 from clearprop.parameters import copy_parameters
 from clearprop.scaling import PIXELS
+from clearprop.version import __version__
 
 if TYPE_CHECKING:
     import onnx
@@ -121,8 +122,6 @@ def _ends(model: Model) -> tuple[str, tuple[int, ...], str]:
 def _graph(model: Model, kind: str, arithmetic: str) -> onnx.ModelProto:
     from onnx import TensorProto, helper, numpy_helper
 
-    import clearprop
-
     types = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
     stored = str(model.parameters[0][0].dtype)
     nodes, constants = [], []
@@ -172,7 +171,7 @@ def _graph(model: Model, kind: str, arithmetic: str) -> onnx.ModelProto:
     proto = helper.make_model(
         graph,
         producer_name="clearprop",
-        producer_version=clearprop.__version__,
+        producer_version=__version__,
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", OPSET)],
     )

@@ -16,7 +16,7 @@ from clearprop.files import remove_leftovers, write_json
 from clearprop.history import History
 from clearprop.locks import hold
 from clearprop.model import Model
-from clearprop.model_files import PARAMETERS_FILE, save_model
+from clearprop.model_files import PARAMETERS_FILE
 from clearprop.network import Network
 from clearprop.parameters import Parameters
 from clearprop.recipe import Recipe
@@ -75,9 +75,9 @@ class RunFolder:
         """Write what was measured so far."""
         write_json(self.folder / HISTORY_FILE, history.to_dict())
 
-    def write_model(self, model: Model, training: dict[str, Any]) -> None:
+    def write_model(self, model: Model) -> None:
         """Write the parameters, described so that they can be used without this folder."""
-        save_model(self.parameters_file, model, training)
+        model.save(self.parameters_file)
 
 
 class RunRecorder(Callback):
@@ -165,6 +165,15 @@ class RunRecorder(Callback):
         self, network: Network, parameters: Parameters, history: History, metrics: dict[str, Any]
     ) -> None:
         data = self._dataset
-        model = Model(network, parameters, data.scaling, data.class_names, data.image_shape, metrics=metrics)
-        self._run_folder.write_model(model, self._training)
+        self._run_folder.write_model(
+            Model(
+                network,
+                parameters,
+                data.scaling,
+                data.class_names,
+                data.image_shape,
+                metrics=metrics,
+                training=self._training,
+            )
+        )
         self._run_folder.write_history(history)

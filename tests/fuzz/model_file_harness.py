@@ -15,16 +15,22 @@ from safetensors.numpy import load
 
 import clearprop as cp
 from clearprop.errors import ModelFileError
-from clearprop.model_files import model_bytes, read_model
+from clearprop.model import model_of
+from clearprop.model_files import model_bytes, read_contents
 
 PLACE = Path("model.safetensors")
 LONGEST_SENTENCE = 400
 
 
+def load_bytes(content: bytes) -> cp.Model:
+    """Return the model that the bytes of a file hold."""
+    return model_of(read_contents(BytesIO(content), len(content), PLACE))
+
+
 def check(content: bytes) -> bool:
     """Tell whether the bytes are a model file; fail unless they are a usable one or give one sentence."""
     try:
-        model = read_model(BytesIO(content), len(content), PLACE)
+        model = load_bytes(content)
     except ModelFileError as error:
         check_sentence(str(error))
         return False
@@ -43,7 +49,7 @@ def check(content: bytes) -> bool:
         # Python's words, which are read, but never written
         return True
     again = model_bytes(model)
-    copy = read_model(BytesIO(again), len(again), PLACE)
+    copy = load_bytes(again)
     assert copy.network == model.network
     assert copy.class_names == model.class_names
     assert copy.image_shape == model.image_shape
@@ -76,7 +82,7 @@ def peak_memory(content: bytes) -> tuple[int, str]:
 
 def _outcome(content: bytes) -> str:
     try:
-        read_model(BytesIO(content), len(content), PLACE)
+        load_bytes(content)
     except ModelFileError as error:
         return str(error)
     return ""

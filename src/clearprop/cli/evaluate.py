@@ -36,12 +36,12 @@ def evaluate(
     from clearprop.data import load_data
     from clearprop.data.loading import load_again, remembered_folder
     from clearprop.evaluation import evaluate as evaluate_model
-    from clearprop.model_files import load_model, read_training
+    from clearprop.model import load_model
 
     check_choice("--split", split, ("train", "validation", "test"))
     path = model_file(model)
     trained = load_model(path)
-    training = read_training(path)
+    training = trained.training
     source = training.get("data") if data is None else data
     # what a file says of itself may be anything
     if not isinstance(source, str):

@@ -44,7 +44,7 @@ def export(
     Example: clearprop export runs/relu --onnx digits.onnx
     """
     from clearprop.files import write_atomic
-    from clearprop.model_files import load_model
+    from clearprop.model import load_model
     from clearprop.onnx_files import onnx_bytes, onnx_signature
     from clearprop.torch_files import state_dict_bytes, torch_usage
 

@@ -51,7 +51,7 @@ def predict(
     from clearprop.arguments import check_choice, check_whole
     from clearprop.data.loading import preparation_of
     from clearprop.images import shade_text
-    from clearprop.model_files import load_model, read_training
+    from clearprop.model import load_model
     from clearprop.preparation import PREPARATIONS, prepare_image
 
     check_whole("--top", top, minimum=1)
@@ -70,7 +70,7 @@ def predict(
             "use it in Python, with clearprop.load."
         )
     if prepare is None:
-        training = read_training(path)
+        training = trained.training
         recorded = training.get("preparation")
         prepare = (
             recorded

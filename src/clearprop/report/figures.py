@@ -12,7 +12,7 @@ from clearprop import plots
 from clearprop.errors import ClearpropError
 from clearprop.files import write_atomic
 from clearprop.history import History
-from clearprop.model_files import PARAMETERS_FILE, load_model
+from clearprop.model_files import PARAMETERS_FILE, read_model_file
 from clearprop.parameters import Parameters
 from clearprop.report.conclusion import seed_intervals
 from clearprop.report.images import decoded
@@ -49,7 +49,7 @@ def history_of(run: SeedResult) -> History:
 def first_layer(folder: Path, run: SeedResult) -> Parameters | None:
     """Return a run's parameters, or None where the file is gone or damaged."""
     try:
-        return load_model(folder / run.folder / PARAMETERS_FILE).parameters
+        return read_model_file(folder / run.folder / PARAMETERS_FILE).parameters
     except ClearpropError:
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -147,15 +148,13 @@ def _run_one(
             mistakes=[],
         )
     run_folder.write_history(run.history)
-    run_folder.write_model(
-        run.model,
-        {
-            "data": dataset.name,
-            "validation": each.validation,
-            "seed": seed,
-            "recipe": each.recipe.to_dict(),
-        },
-    )
+    training = {
+        "data": dataset.name,
+        "validation": each.validation,
+        "seed": seed,
+        "recipe": each.recipe.to_dict(),
+    }
+    run_folder.write_model(replace(run.model, training=training))
     return _result(run, present, common)
 
 
