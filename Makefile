@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # what an installation is made of
-MADE_OF := pyproject.toml constraints.txt hatch_build.py src/clearprop/engines/one_pass.c
+MADE_OF := pyproject.toml constraints.txt hatch_build.py src/clearprop/engines/kernels/compiled_update.c
 
 .PHONY: help study mnist bench test soak soak-runs soak-estimator fuzz check format wheel clean
 
@@ -85,4 +85,4 @@ $(VENV)/.fuzz: $(MADE_OF) | $(VENV)/bin/python
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -f src/clearprop/engines/one_pass-*.so
+	rm -f src/clearprop/engines/kernels/compiled_update-*.so

@@ -18,7 +18,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import platform_tags
 
-SOURCE = Path("src/clearprop/engines/one_pass.c")
+SOURCE = Path("src/clearprop/engines/kernels/compiled_update.c")
 C_TYPES = {"float32": "float", "float64": "double"}
 # each operation is rounded as NumPy's are: none is drawn together with another, none left out. For the least
 # processor of its kind, since what is waited for are roots, quotients and memory, not the width of vectors
@@ -41,7 +41,9 @@ class OnePassHook(BuildHookInterface):  # type: ignore[type-arg]
         if version == "editable":
             self._lay_beside(source, compiled)
         elif compiled:
-            build_data["force_include"] |= {str(path): f"clearprop/engines/{path.name}" for path in compiled}
+            build_data["force_include"] |= {
+                str(path): f"clearprop/engines/kernels/{path.name}" for path in compiled
+            }
             platform = next(tag for tag in platform_tags() if tag.startswith("linux_"))
             build_data |= {"pure_python": False, "tag": f"py3-none-{platform}"}
 

@@ -17,8 +17,8 @@ from hypothesis import settings
 
 from clearprop import Model, load, train
 from clearprop.data import Dataset, load_data
-from clearprop.recipe_files import load_recipe
-from clearprop.settings import decide
+from clearprop.training.recipe_files import load_recipe
+from clearprop.training.settings import decide
 
 # two cores shared with other workers: a slow example is no defect, a random one would be
 settings.register_profile("clearprop", deadline=None, derandomize=True, max_examples=50)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from clearprop.checkpoints import CHECKPOINT_FILE, PREVIOUS_FILE, Checkpoints
+from clearprop.training.checkpoint_files import CHECKPOINT_FILE, PREVIOUS_FILE, Checkpoints
 
 PROGRAM = "import sys; from clearprop.cli import main; sys.exit(main())"
 #: What a process returns that a signal ended, and the first word of the last sentence it says.

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.images import png_base64
-from clearprop.model import Model
-from clearprop.network import Network
+from clearprop.display.pictures import png_base64
+from clearprop.model.model import Model
+from clearprop.nn.network import Network
 from clearprop.study.results import (
     SCHEMA_VERSION,
     DataRecord,

@@ -112,8 +112,8 @@ def accuracy(model: Any, variant: str, x: np.ndarray, y: np.ndarray, folder: Pat
 
     A file that is refused counts as a wrong prediction.
     """
-    from clearprop.errors import DataError
-    from clearprop.preparation import prepare_image
+    from clearprop.data.images.mnist_preparation import prepare_image
+    from clearprop.utils.errors import DataError
 
     right = 0
     for start in range(0, len(x), 500):

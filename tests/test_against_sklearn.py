@@ -14,10 +14,10 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from clearprop.engines import create_engine
 from clearprop.engines.base import Engine, Task
-from clearprop.network import Network
-from clearprop.parameters import Parameters
-from clearprop.recipe import Recipe
-from clearprop.scaling import Scaling
+from clearprop.nn.network import Network
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.recipe import Recipe
+from clearprop.nn.scaling import Scaling
 
 N_ROWS, FEATURES, HIDDEN = 60, 5, (7, 4)
 ALPHA = 0.3

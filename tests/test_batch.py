@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clearprop.engines.batch import lies_in, make_batch
+from clearprop.engines.kernels.layout import lies_in, make_batch
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

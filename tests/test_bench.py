@@ -14,7 +14,7 @@ from clearprop.bench.judging import best_peer, compare, judge
 from clearprop.bench.peers import CONTESTANTS
 from clearprop.bench.running import take_turns
 from clearprop.bench.workloads import BEST, Bar, Workload
-from clearprop.recipe_files import load_recipe
+from clearprop.training.recipe_files import load_recipe
 
 TINY = Workload("tiny", "A tiny epoch", "train", 300, layer_sizes=(20, 8, 3), epochs=1)
 

@@ -12,8 +12,8 @@ import pytest
 from clearprop.bench.peers import BY_NAME, floor
 from clearprop.bench.peers.base import Task
 from clearprop.bench.rows import synthetic_rows
-from clearprop.initialization import initial_parameters
-from clearprop.randomness import streams
+from clearprop.nn.initialization import initial_parameters
+from clearprop.utils.randomness import streams
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clearprop import checkpoints
-from clearprop.checkpoints import Checkpoint, Checkpoints, decode, encode
-from clearprop.errors import CheckpointError, ClearpropWarning
-from clearprop.history import History
+from clearprop.training import checkpoint_files as checkpoints
+from clearprop.training.checkpoint_files import Checkpoint, Checkpoints, decode, encode
+from clearprop.training.history import History
+from clearprop.utils.errors import CheckpointError, ClearpropWarning
 
 
 def checkpoint_of(epoch: int = 2, **fields: Any) -> Checkpoint:

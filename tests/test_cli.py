@@ -14,7 +14,7 @@ import pytest
 from terminal import on_a_terminal
 
 from clearprop.cli import main
-from clearprop.errors import FetchError
+from clearprop.utils.errors import FetchError
 
 # a study small enough to run in a test
 STUDY = """
@@ -352,7 +352,7 @@ def test_too_little_memory_is_one_sentence(
     def none_left(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 5.70 TiB")
 
-    monkeypatch.setattr("clearprop.training.initial_parameters", none_left)
+    monkeypatch.setattr("clearprop.training.trainer.initial_parameters", none_left)
     message = refused(capsys, "train", "--out", str(tmp_path / "run"), "--quiet")
     assert "Not enough memory (Unable to allocate 5.70 TiB); choose smaller layers" in message
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clearprop.data.csv_table import read_csv
-from clearprop.errors import DataError
+from clearprop.data.formats.csv_table import read_csv
+from clearprop.utils.errors import DataError
 
 
 @pytest.fixture

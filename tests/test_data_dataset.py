@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from clearprop.data import Dataset, from_arrays, one_hot
 from clearprop.data.dataset import choose_scaling
-from clearprop.errors import DataError, InvalidArgument
-from clearprop.scaling import PIXELS, Scaling
+from clearprop.nn.scaling import PIXELS, Scaling
+from clearprop.utils.errors import DataError, InvalidArgument
 
 
 def make_dataset(n: int = 60, **changes) -> Dataset:

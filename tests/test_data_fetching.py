@@ -21,9 +21,9 @@ from clearprop.cli import main
 from clearprop.data import catalog, fetching
 from clearprop.data.catalog import CATALOG, CatalogEntry, DataFile
 from clearprop.data.fetching import data_folder, look_up, obtain
-from clearprop.data.idx import FILES
+from clearprop.data.formats.idx import FILES
 from clearprop.data.loading import load_entry
-from clearprop.errors import DataError, FetchError, OutputError
+from clearprop.utils.errors import DataError, FetchError, OutputError
 
 PATIENCE = (2.0, 0.3)
 NAME = "train-images-idx3-ubyte.gz"

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearprop.data.idx import find_idx_files, read_idx, read_idx_files
-from clearprop.data.npz import read_npz
-from clearprop.errors import DataError
+from clearprop.data.formats.idx import find_idx_files, read_idx, read_idx_files
+from clearprop.data.formats.npz import read_npz
+from clearprop.utils.errors import DataError
 
 CODES = {"u1": 0x08, "i1": 0x09, ">i2": 0x0B, ">i4": 0x0C, ">f4": 0x0D, ">f8": 0x0E}
 

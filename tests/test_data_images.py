@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clearprop.data.image_folder import read_image, read_image_folder
+from clearprop.data.formats.image_folder import read_image, read_image_folder
 from clearprop.data.loading import load_data
-from clearprop.errors import DataError
+from clearprop.utils.errors import DataError
 
 
 @pytest.fixture

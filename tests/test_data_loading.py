@@ -14,7 +14,7 @@ import pytest
 
 from clearprop.data import load_data
 from clearprop.data.catalog import CATALOG
-from clearprop.errors import DataError
+from clearprop.utils.errors import DataError
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +154,7 @@ def test_a_label_outside_the_classes_of_the_catalog_is_named(tmp_path, images):
 
     from clearprop.data.catalog import DataFile
     from clearprop.data.fetching import _digest_of
-    from clearprop.data.idx import find_idx_files
+    from clearprop.data.formats.idx import find_idx_files
     from clearprop.data.loading import load_entry
 
     write_idx(tmp_path, "train", images, [0, 1] * 4 + [0, 12])

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from clearprop.data.dataset import Dataset
-from clearprop.evaluation import Evaluation, evaluate
-from clearprop.model import Model
-from clearprop.network import Network
-from clearprop.progress import progress_html
-from clearprop.recipe import Recipe
-from clearprop.scaling import Scaling
-from clearprop.templating import SPARK_BOX, spark_points
-from clearprop.training import Run, train
+from clearprop.display.html import SPARK_BOX, spark_points
+from clearprop.model.evaluation import Evaluation, evaluate
+from clearprop.model.model import Model
+from clearprop.nn.network import Network
+from clearprop.nn.recipe import Recipe
+from clearprop.nn.scaling import Scaling
+from clearprop.training.progress import progress_html
+from clearprop.training.trainer import Run, train
 
 NETWORK = Network((4, 3, 2), activation="tanh")
 

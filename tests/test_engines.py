@@ -13,21 +13,21 @@ import pytest
 from scipy.sparse import csr_array
 
 from clearprop import scratch
-from clearprop.blas import _is_right, add_product
 from clearprop.data import Dataset
 from clearprop.engines import create_engine, numpy_step
 from clearprop.engines.base import Engine, FloatArray, Task, dropout_masks
-from clearprop.engines.zero_columns import Band, cuts_of
-from clearprop.errors import EngineUnavailable, InvalidArgument
-from clearprop.inference import logits
-from clearprop.initialization import initial_parameters
-from clearprop.losses import LOSSES_OF_OUTPUT
-from clearprop.network import Network
-from clearprop.optimizers import OPTIMIZERS
-from clearprop.parameters import Parameters
-from clearprop.recipe import Recipe
-from clearprop.scaling import PIXELS, Scaling
-from clearprop.training import batches
+from clearprop.engines.kernels.blas import _is_right, add_product
+from clearprop.engines.kernels.zero_columns import Band, cuts_of
+from clearprop.engines.prediction import logits
+from clearprop.nn.initialization import initial_parameters
+from clearprop.nn.losses import LOSSES_OF_OUTPUT
+from clearprop.nn.network import Network
+from clearprop.nn.optimizers import OPTIMIZERS
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.recipe import Recipe
+from clearprop.nn.scaling import PIXELS, Scaling
+from clearprop.training.trainer import batches
+from clearprop.utils.errors import EngineUnavailable, InvalidArgument
 
 pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
 
@@ -308,7 +308,7 @@ def test_what_rides_on_the_products_update_and_scaling_is_the_plain_way(
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
-@pytest.mark.parametrize("at", ["update.Updater.update", "numpy_step.Stepper._backward"])
+@pytest.mark.parametrize("at", ["kernels.optimizer_update.Updater.update", "numpy_step.Stepper._backward"])
 def test_of_a_step_that_was_cut_off_nothing_is_left_in_the_next_gradient(
     digits: Dataset, optimizer: str, at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,11 +13,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import scale
 
 from clearprop import Callback, ClearpropError, MLPClassifier, MLPRegressor
-from clearprop.callbacks import TrainingState
 from clearprop.estimator.full_batch import Objective, pack
 from clearprop.estimator.labels import learn_labels
 from clearprop.estimator.stochastic import TrainingData
-from clearprop.schedules import SCHEDULES
+from clearprop.nn.schedules import SCHEDULES
+from clearprop.training.callbacks import TrainingState
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

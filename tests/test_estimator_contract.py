@@ -26,7 +26,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import clearprop as cp
 from clearprop import Callback, MLPClassifier, MLPRegressor
-from clearprop.errors import InvalidArgument
+from clearprop.utils.errors import InvalidArgument
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -13,12 +13,12 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score, log_loss
 
 import clearprop as cp
-from clearprop.calibration import calibration_bins, expected_calibration_error
 from clearprop.data import Dataset, Scaling
 from clearprop.data.catalog import CATALOG
-from clearprop.errors import ClearpropWarning, DataError, InvalidArgument
-from clearprop.evaluation import _confusion, _report
-from clearprop.text_tables import table_lines
+from clearprop.display.text import table_lines
+from clearprop.model.calibration import calibration_bins, expected_calibration_error
+from clearprop.model.evaluation import _confusion, _report
+from clearprop.utils.errors import ClearpropWarning, DataError, InvalidArgument
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ import torch
 
 import clearprop as cp
 from clearprop.cli import main
-from clearprop.errors import InvalidArgument, MissingExtra
-from clearprop.onnx_files import onnx_bytes, stored_as
-from clearprop.parameters import copy_parameters
-from clearprop.torch_files import state_dict_bytes, torch_usage
+from clearprop.model.conversion.onnx_export import onnx_bytes, stored_as
+from clearprop.model.conversion.torch_files import state_dict_bytes, torch_usage
+from clearprop.nn.parameters import copy_parameters
+from clearprop.utils.errors import InvalidArgument, MissingExtra
 
 ACTIVATIONS = ["relu", "sigmoid", "tanh", "identity"]
 OUTPUTS = ["softmax", "sigmoid", "identity", "exponential"]
@@ -180,7 +180,7 @@ def test_an_unknown_type_is_refused() -> None:
 
 
 def test_a_model_too_large_for_a_protocol_buffer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clearprop.onnx_files.MOST_BYTES", 100)
+    monkeypatch.setattr("clearprop.model.conversion.onnx_export.MOST_BYTES", 100)
     with pytest.raises(InvalidArgument, match="an ONNX file holds less than 2 GiB; export it with --torch"):
         onnx_bytes(make_model())
 

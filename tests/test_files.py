@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from clearprop.errors import OutputError
-from clearprop.files import make_folder, write_atomic, write_json
+from clearprop.utils.errors import OutputError
+from clearprop.utils.files import make_folder, write_atomic, write_json
 
 
 def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:

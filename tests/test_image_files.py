@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clearprop.errors import DataError
-from clearprop.image_files import grey_levels, on_paper, read_grey, stretched
+from clearprop.data.images.read_image import grey_levels, on_paper, read_grey, stretched
+from clearprop.utils.errors import DataError
 
 # a dark L on white paper: it looks different from every side
 SHAPE = np.full((40, 30), 255, np.uint8)
@@ -184,8 +184,8 @@ def test_a_decompression_bomb_is_refused_in_little_memory(tmp_path: Path, name: 
     program = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from clearprop.errors import DataError\n"
-        "from clearprop.image_files import read_grey\n"
+        "from clearprop.utils.errors import DataError\n"
+        "from clearprop.data.images.read_image import read_grey\n"
         "import PIL.Image, PIL.ImageOps, numpy; PIL.Image.init()\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read_grey(Path(sys.argv[1]))\n"

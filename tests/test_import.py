@@ -23,7 +23,7 @@ from torch import nn
 
 import clearprop as cp
 from clearprop.cli import main
-from clearprop.errors import InvalidArgument, ModelFileError
+from clearprop.utils.errors import InvalidArgument, ModelFileError
 
 MODULES = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
 

@@ -17,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from clearprop import blas, forward, inference
-from clearprop.activations import ACTIVATIONS
-from clearprop.forward import Forward, even_pieces, order_for
-from clearprop.inference import logits
-from clearprop.parameters import Parameters
-from clearprop.scaling import PIXELS, Scaling
+from clearprop.engines import forward
+from clearprop.engines import prediction as inference
+from clearprop.engines.forward import Forward, even_pieces, order_for
+from clearprop.engines.kernels import blas
+from clearprop.engines.prediction import logits
+from clearprop.nn.activations import ACTIVATIONS
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.scaling import PIXELS, Scaling
 
 RELU = ("relu", "relu")
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from clearprop.errors import ClearpropWarning, FolderInUse, OutputError
-from clearprop.locks import hold
+from clearprop.utils.errors import ClearpropWarning, FolderInUse, OutputError
+from clearprop.utils.locks import hold
 
 HOLDER = """
 import sys, time
-from clearprop.locks import hold
+from clearprop.utils.locks import hold
 with hold(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
@@ -97,7 +97,7 @@ def test_a_lock_on_a_file_that_its_holder_removed_is_worth_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # between our opening the file and our locking it, its last holder ends and removes it
-    from clearprop import locks
+    from clearprop.utils import locks
 
     path, lock, removed = tmp_path / "run.lock", locks._lock, []
 
@@ -120,7 +120,7 @@ def test_without_locks_in_the_file_system_a_warning_says_so(
     def none(descriptor: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("clearprop.locks._lock", none)
+    monkeypatch.setattr("clearprop.utils.locks._lock", none)
     with pytest.warns(ClearpropWarning, match=r"without locks \(No locks available\)"), hold(tmp_path / "l"):
         pass
 

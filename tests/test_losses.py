@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from clearprop.inference import OUTPUT_FUNCTIONS
-from clearprop.losses import LOSSES, LOSSES_OF_OUTPUT
-from clearprop.network import OUTPUTS
+from clearprop.engines.prediction import OUTPUT_FUNCTIONS
+from clearprop.nn.losses import LOSSES, LOSSES_OF_OUTPUT
+from clearprop.nn.network import OUTPUTS
 from clearprop.scratch import softmax
 
 Array = NDArray[np.floating[Any]]

@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 import clearprop as cp
-from clearprop.errors import InvalidArgument, ModelFileError
-from clearprop.model import load_model
+from clearprop.model.model import load_model
+from clearprop.utils.errors import InvalidArgument, ModelFileError
 
 
 def make_model(dtype: type = np.float32, output: str = "softmax", **more: Any) -> cp.Model:
@@ -431,8 +431,8 @@ def test_a_hostile_file_takes_no_more_memory_than_twice_its_size(
 ) -> None:
     # measuring is slow, so the files are small here, and what a small file may take is put aside;
     # `make fuzz` measures the same with files of a megabyte and as it is
-    monkeypatch.setattr("clearprop.tensor_files.LEAST_MEMORY", 0)
-    monkeypatch.setattr("clearprop.tensor_files.RESERVE", 2**14)
+    monkeypatch.setattr("clearprop.model.files.safetensors_reader.LEAST_MEMORY", 0)
+    monkeypatch.setattr("clearprop.model.files.safetensors_reader.RESERVE", 2**14)
     content = hostile_files(2**16)[name]
     peak, sentence = peak_memory(content)
     check_sentence(sentence)
@@ -465,7 +465,7 @@ def test_a_file_that_claims_more_than_there_is_loads_under_a_limit_of_the_system
         file.truncate(8 + len(header) + 2**38)
     code = (
         "import resource, sys, clearprop as cp; "
-        "from clearprop.model import load_model; "
+        "from clearprop.model.model import load_model; "
         "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize(); "
         "resource.setrlimit(resource.RLIMIT_AS, (used + 2**22, used + 2**22)); "
         "load_model(sys.argv[1])"
@@ -474,7 +474,7 @@ def test_a_file_that_claims_more_than_there_is_loads_under_a_limit_of_the_system
         result = subprocess.run(
             [sys.executable, "-c", code, str(claimed)], capture_output=True, text=True, check=False
         )
-        assert "clearprop.errors.ModelFileError" in result.stderr.splitlines()[-1]
+        assert "clearprop.utils.errors.ModelFileError" in result.stderr.splitlines()[-1]
 
 
 # --- fuzzing, briefly: `make fuzz` goes on for a million files ---
@@ -538,7 +538,7 @@ def test_a_description_with_any_value_in_any_place_loads_or_gives_one_sentence(
 def test_what_is_accepted_safetensors_accepts_too(shape: list[int], begin: int, end: int) -> None:
     from io import BytesIO
 
-    from clearprop.tensor_files import read_header
+    from clearprop.model.files.safetensors_reader import read_header
 
     text = json.dumps({"a": tensor(shape, begin, end), "b": tensor([2], 0, 8)}).encode()
     content = struct.pack("<Q", len(text)) + text + bytes(32)

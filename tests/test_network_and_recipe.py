@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearprop.errors import InvalidArgument
-from clearprop.initialization import INITIALIZATIONS, initial_parameters
-from clearprop.losses import LOSSES, LOSSES_OF_OUTPUT
-from clearprop.network import OUTPUTS, Network
-from clearprop.randomness import streams
-from clearprop.recipe import DoubleSoftmaxWarning, Recipe
-from clearprop.schedules import SCHEDULES
+from clearprop.nn.initialization import INITIALIZATIONS, initial_parameters
+from clearprop.nn.losses import LOSSES, LOSSES_OF_OUTPUT
+from clearprop.nn.network import OUTPUTS, Network
+from clearprop.nn.recipe import DoubleSoftmaxWarning, Recipe
+from clearprop.nn.schedules import SCHEDULES
+from clearprop.utils.errors import InvalidArgument
+from clearprop.utils.randomness import streams
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_an_earlier_version_wrote_is_still_a_recipe() -> None:
 
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("loss", sorted(LOSSES))
-@pytest.mark.filterwarnings("ignore::clearprop.recipe.DoubleSoftmaxWarning")
+@pytest.mark.filterwarnings("ignore::clearprop.nn.recipe.DoubleSoftmaxWarning")
 def test_a_loss_fits_the_output_it_is_made_for(loss: str, output: str) -> None:
     recipe = Recipe(loss=loss)
     if loss in LOSSES_OF_OUTPUT[output]:

@@ -17,7 +17,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from clearprop.files import write_atomic
+from clearprop.utils.files import write_atomic
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "examples" / "activation_study.ipynb"
 LONGEST_SECONDS = 240

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from clearprop import Network, Recipe, train
 from clearprop.data import Dataset
-from clearprop.engines import one_pass
-from clearprop.optimizers import OPTIMIZERS, Optimizer, with_coefficients
+from clearprop.engines.kernels import compiled_update as one_pass
+from clearprop.nn.optimizers import OPTIMIZERS, Optimizer, with_coefficients
 
 PROJECT = Path(__file__).resolve().parents[1]
 DTYPES = ["float32", "float64"]
@@ -53,7 +53,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wheel = build_wheel(folder)
     with ZipFile(wheel) as archive:
         archive.extractall(folder, compiled_in(wheel))
-    return folder / "clearprop" / "engines"
+    return folder / "clearprop" / "engines" / "kernels"
 
 
 def forget() -> None:
@@ -301,7 +301,7 @@ def source(tmp_path: Path) -> Path:
 def test_an_editable_installation_holds_what_its_source_is_compiled_to_and_nothing_else(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source.with_name("one_pass-0123456789abcdef-float32.so").write_bytes(b"of an older source")
+    source.with_name("compiled_update-0123456789abcdef-float32.so").write_bytes(b"of an older source")
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     monkeypatch.setattr("tempfile.tempdir", None)
     (tmp_path / "temporary").mkdir()

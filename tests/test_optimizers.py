@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clearprop.optimizers import FADING_STEPS, OPTIMIZERS, forget_faded, with_coefficients
-from clearprop.recipe import Recipe
+from clearprop.nn.optimizers import FADING_STEPS, OPTIMIZERS, forget_faded, with_coefficients
+from clearprop.nn.recipe import Recipe
 
 REMEMBER = sorted(name for name, rule in OPTIMIZERS.items() if rule.n_slots)
 

@@ -13,16 +13,16 @@ import clearprop as cp
 from clearprop import scratch
 from clearprop.engines import create_engine
 from clearprop.engines.base import Engine, Task
-from clearprop.errors import InvalidArgument
-from clearprop.initialization import initial_parameters
-from clearprop.losses import LOSSES_OF_OUTPUT
-from clearprop.model import load_model
-from clearprop.network import OUTPUTS, Network
-from clearprop.optimizers import OPTIMIZERS
-from clearprop.parameters import Parameters
-from clearprop.recipe import Recipe
-from clearprop.scaling import Scaling
-from clearprop.training import batches
+from clearprop.model.model import load_model
+from clearprop.nn.initialization import initial_parameters
+from clearprop.nn.losses import LOSSES_OF_OUTPUT
+from clearprop.nn.network import OUTPUTS, Network
+from clearprop.nn.optimizers import OPTIMIZERS
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.recipe import Recipe
+from clearprop.nn.scaling import Scaling
+from clearprop.training.trainer import batches
+from clearprop.utils.errors import InvalidArgument
 
 pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
 

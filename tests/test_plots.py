@@ -15,11 +15,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from report_fixtures import DIGITS, confusion, history
 
-from clearprop import plots
-from clearprop.history import History
-from clearprop.plots import images as image_plots
-from clearprop.plots.style import INK, MUTED, PAPER, SERIES, shortened
+from clearprop.display import plots
+from clearprop.display.plots import images as image_plots
+from clearprop.display.plots.style import INK, MUTED, PAPER, SERIES, shortened
 from clearprop.scratch import average_every
+from clearprop.training.history import History
 
 
 def some_history(n_epochs: int = 4, *, validation: bool = True) -> History:

@@ -15,8 +15,8 @@ from terminal import on_a_terminal
 import clearprop as cp
 from clearprop.cli import main
 from clearprop.data import Dataset
-from clearprop.images import shade_text
-from clearprop.model_files import PARAMETERS_FILE
+from clearprop.display.pictures import shade_text
+from clearprop.model.files.model_file import PARAMETERS_FILE
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import rerendered
 
 import clearprop as cp
 from clearprop.data import Dataset
-from clearprop.preparation import prepare_image
+from clearprop.data.images.mnist_preparation import prepare_image
 
 # tests/soak/predictions.py takes all 10,000
 N_REQUIRED, N_HARDER = 400, 100

@@ -13,9 +13,8 @@ from PIL import Image, ImageDraw
 
 import clearprop as cp
 from clearprop.data import Dataset
-from clearprop.data.image_folder import read_image
-from clearprop.errors import ClearpropError, DataError, InvalidArgument
-from clearprop.preparation import (
+from clearprop.data.formats.image_folder import read_image
+from clearprop.data.images.mnist_preparation import (
     centre,
     crop,
     even_strokes,
@@ -26,6 +25,7 @@ from clearprop.preparation import (
     prepare_image,
     shrink,
 )
+from clearprop.utils.errors import ClearpropError, DataError, InvalidArgument
 
 
 def drawn(width: int = 12, ink: int = 0, paper: int = 255, size: tuple[int, int] = (200, 200)) -> Image.Image:

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.callbacks import Callback, TrainingState
 from clearprop.data import Dataset, Scaling
-from clearprop.progress import BarProgress, LineProgress, NotebookProgress, _clock, progress_callback
+from clearprop.training.callbacks import Callback, TrainingState
+from clearprop.training.progress import BarProgress, LineProgress, NotebookProgress, _clock, progress_callback
 
 TITLE = "[7/7] torch-sigmoid-adamw-logits, seed 0"
 NETWORK = cp.Network((6, 4, 3))
@@ -237,7 +237,7 @@ import time
 import numpy as np
 import clearprop as cp
 from clearprop.data import Dataset, Scaling
-from clearprop.progress import BarProgress, progress_callback
+from clearprop.training.progress import BarProgress, progress_callback
 
 class Slow(cp.Callback):
     def on_batch_end(self, state):

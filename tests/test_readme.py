@@ -81,7 +81,7 @@ def test_the_study_of_the_guide_runs_as_it_stands(tmp_path: Path, monkeypatch: p
 
 
 def test_the_guide_names_every_setting() -> None:
-    from clearprop.settings import Settings
+    from clearprop.training.settings import Settings
 
     guide = (PROJECT / "docs" / "studies.md").read_text("utf-8")
     for name in Settings.model_fields:

@@ -9,9 +9,9 @@ import pytest
 
 from clearprop.cli import main
 from clearprop.data import Dataset
-from clearprop.errors import InvalidArgument
-from clearprop.recipe_files import built_in_recipes, load_recipe
-from clearprop.settings import decide
+from clearprop.training.recipe_files import built_in_recipes, load_recipe
+from clearprop.training.settings import decide
+from clearprop.utils.errors import InvalidArgument
 
 
 @pytest.mark.parametrize("name", built_in_recipes())

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clearprop as cp
-from clearprop import refinement
-from clearprop.parameters import copy_parameters
+from clearprop.model import precision as refinement
+from clearprop.nn.parameters import copy_parameters
 
 
 def near_ties(output: str, seed: int, scale: float = 1.0) -> tuple[cp.Model, np.ndarray]:

@@ -14,12 +14,13 @@ import pytest
 from report_fixtures import DIGITS, diverged, experiment, keep, on_mnist, published, run, study
 from test_plots import contrast
 
-from clearprop.errors import StudyError
-from clearprop.plots.style import GRID, INK, MUTED, PAPER, SERIES
-from clearprop.report import figures, write_report
-from clearprop.report.content import slugs_of
+from clearprop.display.plots.style import GRID, INK, MUTED, PAPER, SERIES
+from clearprop.report import write_report
+from clearprop.report.figures import gallery as figures
+from clearprop.report.figures.svg import VARIABLES
+from clearprop.report.page import slugs_of
 from clearprop.report.render import TEMPLATES
-from clearprop.report.svg import VARIABLES
+from clearprop.utils.errors import StudyError
 
 HOSTILE = '"><script>alert(1)</script>'
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -386,7 +387,7 @@ def test_the_report_imports_no_engine_and_trains_nothing() -> None:
     code = (
         "import sys, clearprop.report\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "import clearprop.report.content, clearprop.report.render\n"
-        "assert not {'clearprop.engines', 'clearprop.training', 'torch'} & set(sys.modules)"
+        "import clearprop.report.page, clearprop.report.render\n"
+        "assert not {'clearprop.engines', 'clearprop.training.trainer', 'torch'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_fixtures import diverged, experiment, run, study
 
-from clearprop.recipe import Recipe
-from clearprop.report import words
-from clearprop.report.conclusion import WORDS, conclusion, seed_intervals
-from clearprop.report.ranking import Interval, interval, separated_groups
+from clearprop.nn.recipe import Recipe
+from clearprop.report.facts import words
+from clearprop.report.facts.intervals import Interval, interval, separated_groups
+from clearprop.report.sections.conclusion import WORDS, conclusion, seed_intervals
 from clearprop.study.results import StudyResults
 
 accuracies = st.lists(st.floats(0, 1), min_size=2, max_size=8)

@@ -7,9 +7,9 @@ import copy
 import pytest
 from report_fixtures import DIGITS, MNIST_TEST, diverged, experiment, on_mnist, published, run, study
 
-from clearprop.losses import double_softmax_floor
-from clearprop.report.notes import published_notes
-from clearprop.report.published import compare, on_published_data, swapped_tables
+from clearprop.nn.losses import double_softmax_floor
+from clearprop.report.facts.published import compare, on_published_data, swapped_tables
+from clearprop.report.sections.published_notes import published_notes
 from clearprop.study.results import ExperimentResult, StudyResults
 
 DOUBLED = {"loss": "double_softmax", "optimizer": "adam", "activation": "sigmoid"}

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 import numpy as np
 from report_fixtures import DIGITS, confusion, history
 
-from clearprop import plots
-from clearprop.history import History
-from clearprop.plots.style import Drawing
-from clearprop.report.svg import inline_svg
+from clearprop.display import plots
+from clearprop.display.plots.style import Drawing
+from clearprop.report.figures.svg import inline_svg
+from clearprop.training.history import History
 
 
 def some_figure() -> Drawing:

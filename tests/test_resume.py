@@ -16,11 +16,12 @@ import pytest
 from killing import contents
 
 import clearprop as cp
-from clearprop import checkpoints
-from clearprop.callbacks import Callback, TrainingState
-from clearprop.checkpoints import CHECKPOINT_FILE, CHECKPOINT_FILES, PREVIOUS_FILE, Checkpoints
 from clearprop.data import Dataset, Scaling
-from clearprop.errors import (
+from clearprop.training import checkpoint_files as checkpoints
+from clearprop.training.callbacks import Callback, TrainingState
+from clearprop.training.checkpoint_files import CHECKPOINT_FILE, CHECKPOINT_FILES, PREVIOUS_FILE, Checkpoints
+from clearprop.training.run_folder import FOLDER_FILES, RunFolder, RunRecorder
+from clearprop.utils.errors import (
     CheckpointError,
     ClearpropWarning,
     FolderInUse,
@@ -28,9 +29,8 @@ from clearprop.errors import (
     OutputError,
     TrainingDiverged,
 )
-from clearprop.files import remove_leftovers
-from clearprop.locks import hold
-from clearprop.run_folder import FOLDER_FILES, RunFolder, RunRecorder
+from clearprop.utils.files import remove_leftovers
+from clearprop.utils.locks import hold
 
 EPOCHS = 6
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")

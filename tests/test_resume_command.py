@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from killing import contents, epochs_in, kill_repeatedly, log_text, start
 
-from clearprop.checkpoints import CHECKPOINT_FILE, CHECKPOINT_FILES, Checkpoints
 from clearprop.cli import main
 from clearprop.data import Dataset
 from clearprop.study.definitions import load_study
 from clearprop.study.runner import run_study
+from clearprop.training.checkpoint_files import CHECKPOINT_FILE, CHECKPOINT_FILES, Checkpoints
 
 TRAIN = ["train", "--hidden", "16", "--dropout", "0.1", "--optimizer", "adam", "--epochs", "40"]
 STUDY = """
@@ -42,7 +42,7 @@ early_stopping = 30
 STUDY_PROGRAM = """
 import sys
 from clearprop.data import load_data
-from clearprop.progress import LineProgress
+from clearprop.training.progress import LineProgress
 from clearprop.study.definitions import load_study
 from clearprop.study.runner import run_study
 show = lambda name, seed, *_: [LineProgress(f"{name} {seed}")]
@@ -250,7 +250,7 @@ def test_resume_must_say_which_run(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_torn_checkpoint_is_told_and_the_end_is_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clearprop.checkpoints.SECONDS_BETWEEN_SYNCS", 0)
+    monkeypatch.setattr("clearprop.training.checkpoint_files.SECONDS_BETWEEN_SYNCS", 0)
     assert main(small(tmp_path / "whole")) == 0
     assert main(small(tmp_path / "torn")) == 0
     newest = tmp_path / "torn" / CHECKPOINT_FILE

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from clearprop.data.dataset import Dataset
-from clearprop.row_order import RowOrder, row_order
+from clearprop.engines.kernels.row_order import RowOrder, row_order
 
 SHAPES = st.tuples(st.integers(1, 90), st.sampled_from([8, 10, 11, 64]))
 

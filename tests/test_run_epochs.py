@@ -10,14 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 import clearprop as cp
-from clearprop.callbacks import Callback, TrainingState
 from clearprop.engines import create_engine
 from clearprop.engines.base import Engine, Task
-from clearprop.errors import TrainingDiverged
-from clearprop.history import History
-from clearprop.initialization import initial_parameters
-from clearprop.randomness import streams
-from clearprop.training import finite_parameters, run_epochs
+from clearprop.nn.initialization import initial_parameters
+from clearprop.training.callbacks import Callback, TrainingState
+from clearprop.training.history import History
+from clearprop.training.trainer import finite_parameters, run_epochs
+from clearprop.utils.errors import TrainingDiverged
+from clearprop.utils.randomness import streams
 
 N_ROWS = 100
 

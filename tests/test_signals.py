@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from killing import contents, what_is_wrong
 
-from clearprop.checkpoints import Checkpoints
-from clearprop.cli import app, main, signals
+from clearprop.cli import app, main
+from clearprop.cli import interrupts as signals
 from clearprop.engines.numpy_engine import NumpyEngine
-from clearprop.errors import OutputError
-from clearprop.run_folder import RunRecorder
+from clearprop.training.checkpoint_files import Checkpoints
+from clearprop.training.run_folder import RunRecorder
+from clearprop.utils.errors import OutputError
 
 BOTH = [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
 both = pytest.mark.parametrize(("sent", "code", "word"), BOTH)
@@ -73,7 +74,7 @@ def while_importing(module: str, sent: signal.Signals) -> str:
 
 
 @both
-@pytest.mark.parametrize("module", ["typer", "numpy", "clearprop.cli.train"])
+@pytest.mark.parametrize("module", ["typer", "numpy", "clearprop.cli.commands.train"])
 def test_while_the_command_imports(module: str, sent: signal.Signals, code: int, word: str) -> None:
     ended = own_process(while_importing(module, sent), "data", "list")
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", f"{word}.\n")
@@ -273,7 +274,9 @@ def test_a_failure_to_keep_what_there_is_is_told(
 
 
 @both
-@pytest.mark.parametrize("moment", ["run_folder.RunFolder.write_history", "evaluation.evaluate"])
+@pytest.mark.parametrize(
+    "moment", ["training.run_folder.RunFolder.write_history", "model.evaluation.evaluate"]
+)
 def test_a_run_that_is_complete_is_called_so(
     moment: str,
     tmp_path: Path,
@@ -313,7 +316,7 @@ def test_an_import_at_the_very_end_of_a_run_is_part_of_it(
         __import__(name)
         return SimpleNamespace(report_text=str)
 
-    monkeypatch.setattr("clearprop.evaluation.evaluate", evaluated)
+    monkeypatch.setattr("clearprop.model.evaluation.evaluate", evaluated)
     out = tmp_path / "out"
     assert main(train(out)) == code
     assert capsys.readouterr().err == f"{word}. The run is complete: {out / 'parameters.safetensors'}\n"

@@ -12,12 +12,12 @@ import pytest
 
 import clearprop as cp
 from clearprop import engines
-from clearprop.callbacks import Callback, TrainingState
 from clearprop.data import Dataset
-from clearprop.errors import EngineUnavailable, InvalidArgument, OutputError, StudyError
 from clearprop.study.definitions import Study, built_in_studies, load_study, plan
 from clearprop.study.results import StudyResults, read_results, spread
 from clearprop.study.runner import run_study
+from clearprop.training.callbacks import Callback, TrainingState
+from clearprop.utils.errors import EngineUnavailable, InvalidArgument, OutputError, StudyError
 
 SMALL = """
 name = "small"

@@ -20,15 +20,15 @@ from scipy.sparse import csr_matrix
 from test_engines import distance, make_task, one_epoch, recipe_of
 
 from clearprop import Network, Recipe, train
-from clearprop.blas import THREADS
-from clearprop.callbacks import Callback, TrainingState
 from clearprop.data import Dataset
 from clearprop.engines.base import Task
+from clearprop.engines.kernels.blas import THREADS
 from clearprop.engines.numpy_engine import NumpyEngine
 from clearprop.engines.numpy_step import MANY_ROWS, Stepper
-from clearprop.engines.parts import layers_of, share, size_of
-from clearprop.engines.team import CORES, VARIABLE, Team, members_for
-from clearprop.errors import EngineUnavailable, InvalidArgument
+from clearprop.engines.tensor_parallel.sharding import layers_of, share, size_of
+from clearprop.engines.tensor_parallel.worker_pool import CORES, VARIABLE, Team, members_for
+from clearprop.training.callbacks import Callback, TrainingState
+from clearprop.utils.errors import EngineUnavailable, InvalidArgument
 
 pytestmark = pytest.mark.skipif(
     THREADS.count() is None or not hasattr(os, "memfd_create"),
@@ -350,7 +350,7 @@ def test_a_training_with_a_team_is_that_of_one_process(
 
 def test_threads_are_given_back_when_the_last_of_those_who_hold_them_lets_go() -> None:
     script = (
-        "from clearprop.blas import THREADS, _function\n"
+        "from clearprop.engines.kernels.blas import THREADS, _function\n"
         "now = _function('openblas_get_num_threads64_')\n"
         "assert now() == 2\n"
         "for who in ('one', 'another', 'one'):\n"
@@ -378,7 +378,7 @@ def test_a_fork_that_ends_leaves_the_team_at_work() -> None:
         "from clearprop import Network, Recipe, load_data\n"
         "from clearprop.engines.base import Task\n"
         "from clearprop.engines.numpy_engine import NumpyEngine\n"
-        "from clearprop.errors import EngineUnavailable\n"
+        "from clearprop.utils.errors import EngineUnavailable\n"
         "rows, rng = load_data('digits'), np.random.default_rng(0)\n"
         "start = [(np.ones((784, 8)), np.ones(8)), (np.ones((8, 10)), np.ones(10))]\n"
         "task = Task(Network((784, 8, 10)), Recipe(), start, rows.x, rows.y, rows.scaling, rng)\n"
@@ -433,7 +433,7 @@ def test_a_team_needs_no_standard_streams_and_only_places_that_stay_where_they_a
         "import os, pathlib, sys\n"
         "os.close(0)\n"
         "sys.path[:0] = [pathlib.Path('/'), '', 'here']\n"
-        "from clearprop.engines.team import Team, _places\n"
+        "from clearprop.engines.tensor_parallel.worker_pool import Team, _places\n"
         "team = Team(2)\n"
         "assert team._descriptor > 2\n"
         "assert all(os.path.isabs(place) for place in _places())\n"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import clearprop as cp
-from clearprop.callbacks import Callback, TrainingState
 from clearprop.data import Dataset, Scaling
-from clearprop.errors import DataError, InvalidArgument, TrainingDiverged
-from clearprop.training import batches
+from clearprop.training.callbacks import Callback, TrainingState
+from clearprop.training.trainer import batches
+from clearprop.utils.errors import DataError, InvalidArgument, TrainingDiverged
 
 NETWORK = cp.Network((784, 32, 10))
 

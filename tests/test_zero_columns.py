@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from clearprop.engines.zero_columns import MANY, MIN_COLUMNS, MIN_CUT, bands_of, column_order, cuts_of
+from clearprop.engines.kernels.zero_columns import MANY, MIN_COLUMNS, MIN_CUT, bands_of, column_order, cuts_of
 
 
 @given(

@@ -21,7 +21,7 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["clearprop"]):
-    import clearprop.model_files  # noqa: F401
+    import clearprop.model.files.model_file  # noqa: F401
 
 # the folder tests/, as pytest sees it
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

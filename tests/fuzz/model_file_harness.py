@@ -14,9 +14,9 @@ import numpy as np
 from safetensors.numpy import load
 
 import clearprop as cp
-from clearprop.errors import ModelFileError
-from clearprop.model import model_of
-from clearprop.model_files import model_bytes, read_contents
+from clearprop.model.files.model_file import model_bytes, read_contents
+from clearprop.model.model import model_of
+from clearprop.utils.errors import ModelFileError
 
 PLACE = Path("model.safetensors")
 LONGEST_SENTENCE = 400

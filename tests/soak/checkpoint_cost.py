@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import clearprop as cp
-from clearprop.checkpointing import Checkpointing
-from clearprop.checkpoints import CHECKPOINT_FILE
+from clearprop.training.checkpoint_files import CHECKPOINT_FILE
+from clearprop.training.checkpointing import Checkpointing
 
 SIZES = (500, 250, 100)
 

@@ -31,7 +31,7 @@ from killing import (
     use_one_thread,
 )
 
-from clearprop.checkpoints import CHECKPOINT_FILE, Checkpoints
+from clearprop.training.checkpoint_files import CHECKPOINT_FILE, Checkpoints
 
 STUDY = """
 name = "soak"

@@ -20,11 +20,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 import clearprop as cp
-from clearprop.inference import OUTPUT_FUNCTIONS, logits
-from clearprop.onnx_files import onnx_bytes
-from clearprop.parameters import copy_parameters
-from clearprop.recipe_files import load_recipe
-from clearprop.settings import decide
+from clearprop.engines.prediction import OUTPUT_FUNCTIONS, logits
+from clearprop.model.conversion.onnx_export import onnx_bytes
+from clearprop.nn.parameters import copy_parameters
+from clearprop.training.recipe_files import load_recipe
+from clearprop.training.settings import decide
 
 PUBLISHED = (784, 500, 250, 100, 10)
 EPOCHS = (2, 3, 5, 10, 20, 40)

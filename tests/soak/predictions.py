@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import rerendered
 
 import clearprop as cp
-from clearprop.model_files import PARAMETERS_FILE
+from clearprop.model.files.model_file import PARAMETERS_FILE
 
 
 def main() -> None:

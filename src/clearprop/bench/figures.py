@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from clearprop.bench.judging import Outcome, Result
 from clearprop.bench.peers import CLEARPROP, FLOOR
 from clearprop.bench.tables import duration
-from clearprop.plots.style import (
+from clearprop.display.plots.style import (
     DASHES,
     FONT_SIZE,
     GRID,

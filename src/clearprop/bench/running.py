@@ -11,7 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from clearprop.arguments import check_whole
 from clearprop.bench.cold_start import cold_start_command
 from clearprop.bench.jobs import Answer, Job
 from clearprop.bench.judging import Result, judge
@@ -28,7 +27,8 @@ from clearprop.bench.processes import run_job
 from clearprop.bench.results import BenchResults
 from clearprop.bench.rows import Rows, prepare_rows
 from clearprop.bench.workloads import COLD_START, LAYER_SIZES, SCALING, Workload, workloads
-from clearprop.errors import InvalidArgument
+from clearprop.utils.arguments import check_whole
+from clearprop.utils.errors import InvalidArgument
 
 RUNS, QUICK_RUNS = 5, 3
 #: Many small workloads of a group share the time of one.
@@ -88,7 +88,7 @@ def run_bench(
     InvalidArgument
         If there is no such peer, or threads or runs are not possible.
     """
-    from clearprop.engines.one_pass import is_compiled
+    from clearprop.engines.kernels.compiled_update import is_compiled
     from clearprop.study.machine import machine, versions
 
     cores = available_cores()

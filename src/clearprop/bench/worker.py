@@ -76,9 +76,9 @@ def perform(job: Job) -> Answer:
     from clearprop.bench.peers import BY_NAME
     from clearprop.bench.peers.base import Task
     from clearprop.bench.rows import read_rows
-    from clearprop.initialization import initial_parameters
-    from clearprop.network import Network
-    from clearprop.randomness import streams
+    from clearprop.nn.initialization import initial_parameters
+    from clearprop.nn.network import Network
+    from clearprop.utils.randomness import streams
 
     workload, contestant = job.workload, BY_NAME[job.contestant]
     x, y = read_rows(Path(job.folder), workload.rows, test=workload.kind != "train")

@@ -175,7 +175,7 @@ def _prediction() -> list[Workload]:
 
 
 def _cold_start() -> Workload:
-    from clearprop.recipe_files import load_recipe
+    from clearprop.training.recipe_files import load_recipe
 
     hidden = load_recipe(RECIPE).hidden or []
     return Workload(

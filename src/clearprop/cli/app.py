@@ -14,17 +14,18 @@ import typer
 from typer.core import TyperGroup
 
 import clearprop
-from clearprop.cli import data, signals
-from clearprop.cli.bench import bench
-from clearprop.cli.evaluate import evaluate
-from clearprop.cli.export import export
-from clearprop.cli.import_model import import_model
-from clearprop.cli.predict import predict
-from clearprop.cli.report import report
-from clearprop.cli.study import study
-from clearprop.cli.train import train
-from clearprop.errors import ClearpropError, ClearpropWarning
-from clearprop.text_tables import printable
+from clearprop.cli import interrupts as signals
+from clearprop.cli.commands import data
+from clearprop.cli.commands.bench import bench
+from clearprop.cli.commands.evaluate import evaluate
+from clearprop.cli.commands.export import export
+from clearprop.cli.commands.import_model import import_model
+from clearprop.cli.commands.predict import predict
+from clearprop.cli.commands.report import report
+from clearprop.cli.commands.study import study
+from clearprop.cli.commands.train import train
+from clearprop.display.text import printable
+from clearprop.utils.errors import ClearpropError, ClearpropWarning
 
 USER_MISTAKE = 2
 DEFECT = 1

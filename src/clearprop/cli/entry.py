@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from clearprop.cli import signals
+from clearprop.cli import interrupts as signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from clearprop.errors import InvalidArgument
+from clearprop.utils.errors import InvalidArgument
 
 DataDir = Annotated[
     Path | None,

@@ -7,13 +7,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from clearprop.errors import InvalidArgument
+from clearprop.utils.errors import InvalidArgument
 
 
 def settings_beside(model_file: Path) -> dict[str, Any]:
     """Return the settings that a run's folder keeps beside its model; none for one alone."""
-    from clearprop.model_files import PARAMETERS_FILE
-    from clearprop.run_folder import CONFIG_FILE
+    from clearprop.model.files.model_file import PARAMETERS_FILE
+    from clearprop.training.run_folder import CONFIG_FILE
 
     if model_file.name != PARAMETERS_FILE:
         return {}
@@ -38,7 +38,7 @@ def model_file(place: Path) -> Path:
     InvalidArgument
         If it is the folder of a run that has no model, or not yet.
     """
-    from clearprop.model_files import PARAMETERS_FILE
+    from clearprop.model.files.model_file import PARAMETERS_FILE
 
     if not place.is_dir():
         return place
@@ -46,8 +46,8 @@ def model_file(place: Path) -> Path:
     if path.exists():
         return path
     # takes time to import, and most runs have a model
-    from clearprop.checkpointing import LOCK_FILE
-    from clearprop.run_folder import HISTORY_FILE, RunFolder
+    from clearprop.training.checkpointing import LOCK_FILE
+    from clearprop.training.run_folder import HISTORY_FILE, RunFolder
 
     kept = RunFolder(place).checkpoints.present()
     # without an epoch to keep, a training leaves its history only where it diverged

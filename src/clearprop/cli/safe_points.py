@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clearprop.callbacks import Callback, TrainingState
-from clearprop.cli.signals import raise_waiting
+from clearprop.cli.interrupts import raise_waiting
+from clearprop.training.callbacks import Callback, TrainingState
 
 
 class BetweenBatches(Callback):

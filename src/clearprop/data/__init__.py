@@ -3,6 +3,6 @@
 from clearprop.data.arrays import from_arrays
 from clearprop.data.dataset import Dataset, Splits, one_hot
 from clearprop.data.loading import load_data
-from clearprop.scaling import Scaling
+from clearprop.nn.scaling import Scaling
 
 __all__ = ["Dataset", "Scaling", "Splits", "from_arrays", "load_data", "one_hot"]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.data.dataset import ROWS_AT_ONCE, Dataset, check_labels, choose_scaling
-from clearprop.errors import DataError
-from clearprop.scaling import Scaling
+from clearprop.nn.scaling import Scaling
+from clearprop.utils.errors import DataError
 
 # flat rows of fewer features are taken for a table, even if a square of them could be drawn
 SMALLEST_IMAGE = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from clearprop.data.idx import FILES
+from clearprop.data.formats.idx import FILES
 
 DIGITS = tuple("0123456789")
 

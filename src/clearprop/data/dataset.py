@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from clearprop.errors import DataError, InvalidArgument
-from clearprop.randomness import streams
-from clearprop.scaling import PIXELS, Scaling
+from clearprop.nn.scaling import PIXELS, Scaling
+from clearprop.utils.errors import DataError, InvalidArgument
+from clearprop.utils.randomness import streams
 
 # bounds the memory of a check over all rows
 ROWS_AT_ONCE = 4096

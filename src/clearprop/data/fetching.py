@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from clearprop.data.catalog import CatalogEntry, DataFile
-from clearprop.errors import DataError, FetchError, OutputError
-from clearprop.files import make_folder
+from clearprop.utils.errors import DataError, FetchError, OutputError
+from clearprop.utils.files import make_folder
 
 VARIABLE = "CLEARPROP_DATA"
 # to connect, and between two pieces of an answer

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from clearprop.arguments import listed, nearest
 from clearprop.data.arrays import from_arrays
 from clearprop.data.catalog import CATALOG, CatalogEntry
 from clearprop.data.dataset import Dataset
 from clearprop.data.fetching import data_folder, holds, obtain
-from clearprop.data.formats import read_path
-from clearprop.data.idx import find_idx_files, read_idx_files
-from clearprop.errors import DataError
-from clearprop.image_files import resize_grey
+from clearprop.data.formats.idx import find_idx_files, read_idx_files
+from clearprop.data.formats.read_path import read_path
+from clearprop.data.images.read_image import resize_grey
+from clearprop.utils.arguments import listed, nearest
+from clearprop.utils.errors import DataError
 
 
 def load_data(

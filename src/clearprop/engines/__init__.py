@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from clearprop.arguments import check_choice
 from clearprop.engines.base import Engine, Task
-from clearprop.errors import EngineUnavailable, InvalidArgument
+from clearprop.utils.arguments import check_choice
+from clearprop.utils.errors import EngineUnavailable, InvalidArgument
 
 ENGINES = ("numpy", "torch")
 

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.errors import InvalidArgument
-from clearprop.network import Network
-from clearprop.parameters import Parameters
-from clearprop.recipe import Recipe
-from clearprop.scaling import Scaling
+from clearprop.nn.network import Network
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.recipe import Recipe
+from clearprop.nn.scaling import Scaling
+from clearprop.utils.errors import InvalidArgument
 
 FloatArray = NDArray[np.floating[Any]]
 

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.blas import THREADS
 from clearprop.engines.base import FloatArray, Task
-from clearprop.engines.messages import Message
+from clearprop.engines.kernels.blas import THREADS
+from clearprop.engines.kernels.zero_columns import column_order
 from clearprop.engines.numpy_step import Stepper, places_of
-from clearprop.engines.parts import layers_of, share, size_of
-from clearprop.engines.rows import Rows
-from clearprop.engines.shared_memory import SharedMemory
-from clearprop.engines.team import Team, members_for
-from clearprop.engines.zero_columns import column_order
-from clearprop.errors import EngineUnavailable
-from clearprop.inference import logits
-from clearprop.optimizers import OPTIMIZERS
-from clearprop.parameters import Parameters
+from clearprop.engines.prediction import logits
+from clearprop.engines.tensor_parallel.messages import Message
+from clearprop.engines.tensor_parallel.sharding import layers_of, share, size_of
+from clearprop.engines.tensor_parallel.shared_memory import SharedMemory
+from clearprop.engines.tensor_parallel.worker_pool import Team, members_for
+from clearprop.engines.training_rows import Rows
+from clearprop.nn.optimizers import OPTIMIZERS
+from clearprop.nn.parameters import Parameters
+from clearprop.utils.errors import EngineUnavailable
 
 
 class NumpyEngine:

@@ -21,19 +21,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.activations import ACTIVATIONS
-from clearprop.blas import AddProduct, PrepareProduct, add_product
 from clearprop.engines.base import FloatArray, dropout_masks, drops, take_rows
-from clearprop.engines.batch import Batch, Order, make_batch
-from clearprop.engines.meeting import Meeting, Place
-from clearprop.engines.parts import Part, layers_of
-from clearprop.engines.rows import Rows
-from clearprop.engines.update import Updater
-from clearprop.engines.zero_columns import Band, bands_of, cuts_of
-from clearprop.losses import LOSSES
-from clearprop.network import Network
-from clearprop.optimizers import with_coefficients
-from clearprop.recipe import Recipe
+from clearprop.engines.kernels.blas import AddProduct, PrepareProduct, add_product
+from clearprop.engines.kernels.layout import Batch, Order, make_batch
+from clearprop.engines.kernels.optimizer_update import Updater
+from clearprop.engines.kernels.zero_columns import Band, bands_of, cuts_of
+from clearprop.engines.tensor_parallel.all_reduce import Meeting, Place
+from clearprop.engines.tensor_parallel.sharding import Part, layers_of
+from clearprop.engines.training_rows import Rows
+from clearprop.nn.activations import ACTIVATIONS
+from clearprop.nn.losses import LOSSES
+from clearprop.nn.network import Network
+from clearprop.nn.optimizers import with_coefficients
+from clearprop.nn.recipe import Recipe
 
 # a layer with so many times fewer weights than the one before it does not decide how its inputs lie
 SMALL = 4

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clearprop.arguments import check_choice
 from clearprop.engines.base import FloatArray, Task, dropout_masks
-from clearprop.errors import EngineUnavailable
-from clearprop.inference import CHUNK
-from clearprop.parameters import Parameters
-from clearprop.recipe import Recipe
+from clearprop.engines.prediction import CHUNK
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.recipe import Recipe
+from clearprop.utils.arguments import check_choice
+from clearprop.utils.errors import EngineUnavailable
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 

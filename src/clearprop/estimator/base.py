@@ -12,15 +12,15 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from clearprop.callbacks import TrainingState
-from clearprop.errors import InvalidArgument
+from clearprop.engines.prediction import CHUNK, OUTPUT_FUNCTIONS, logits
 from clearprop.estimator.full_batch import fit_full_batch
 from clearprop.estimator.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes
 from clearprop.estimator.plan import OUTPUTS, network_of, starting_parameters
 from clearprop.estimator.stochastic import TrainingData, fit_stochastic, not_finite
-from clearprop.inference import CHUNK, OUTPUT_FUNCTIONS, logits
-from clearprop.parameters import Parameters
-from clearprop.scaling import Scaling
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.scaling import Scaling
+from clearprop.training.callbacks import TrainingState
+from clearprop.utils.errors import InvalidArgument
 
 FloatArray = NDArray[np.floating[Any]]
 

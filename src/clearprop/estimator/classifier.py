@@ -14,11 +14,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
-from clearprop.arguments import check_number
-from clearprop.errors import InvalidArgument
 from clearprop.estimator.base import FloatArray, MultilayerPerceptron
 from clearprop.estimator.labels import BINARY, MULTICLASS, Labels, dense, learn_labels
 from clearprop.estimator.parameters import CLASSIFIER_CONSTRAINTS, check_parameters
+from clearprop.utils.arguments import check_number
+from clearprop.utils.errors import InvalidArgument
 
 #: Of labels that are wrong, how many an error names.
 MOST_NAMED = 3

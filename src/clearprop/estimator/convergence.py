@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from clearprop.callbacks import Callback, TrainingState
 from clearprop.estimator.parameters import SGD_SOLVERS
-from clearprop.parameters import Parameters
-from clearprop.schedules import ENDLESS
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.schedules import ENDLESS
+from clearprop.training.callbacks import Callback, TrainingState
 
 #: What an adaptive learning rate is divided by, and the rate at which it gives up.
 ADAPTIVE_STEP, ADAPTIVE_END = 5.0, 1e-6

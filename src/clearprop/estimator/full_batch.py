@@ -14,9 +14,9 @@ from clearprop.engines import create_engine
 from clearprop.engines.base import Engine, Task
 from clearprop.estimator.plan import OUTPUTS, network_of
 from clearprop.estimator.stochastic import TrainingData
-from clearprop.parameters import Parameters
-from clearprop.recipe import Recipe
-from clearprop.scaling import Scaling
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.recipe import Recipe
+from clearprop.nn.scaling import Scaling
 
 #: Rows that go through the network at a time: few enough for the cache, however many there are.
 CHUNK = 1024

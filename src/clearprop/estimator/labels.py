@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
-from clearprop.errors import InvalidArgument
+from clearprop.utils.errors import InvalidArgument
 
 BINARY, MULTICLASS, MULTILABEL = "binary", "multiclass", "multilabel-indicator"
 

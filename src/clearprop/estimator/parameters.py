@@ -17,11 +17,11 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-from clearprop.callbacks import check_callbacks
 from clearprop.engines import ENGINES
-from clearprop.errors import InvalidArgument
-from clearprop.initialization import INITIALIZATIONS
-from clearprop.schedules import SCHEDULES
+from clearprop.nn.initialization import INITIALIZATIONS
+from clearprop.nn.schedules import SCHEDULES
+from clearprop.training.callbacks import check_callbacks
+from clearprop.utils.errors import InvalidArgument
 
 #: scikit-learn's names of the activations, and Clearprop's.
 ACTIVATION_NAMES: Mapping[str, str] = MappingProxyType(

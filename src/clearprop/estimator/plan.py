@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from clearprop.estimator.parameters import SGD_SOLVERS, activation_names
-from clearprop.initialization import initial_parameters
-from clearprop.network import Network
-from clearprop.parameters import Parameters
-from clearprop.recipe import Recipe
+from clearprop.nn.initialization import initial_parameters
+from clearprop.nn.network import Network
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.recipe import Recipe
 
 #: scikit-learn's names of what the outputs pass through: Clearprop's, and the loss that is trained on.
 OUTPUTS = {

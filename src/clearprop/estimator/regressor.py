@@ -11,9 +11,9 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
-from clearprop.errors import InvalidArgument
 from clearprop.estimator.base import FloatArray, MultilayerPerceptron
 from clearprop.estimator.parameters import REGRESSOR_CONSTRAINTS, check_parameters
+from clearprop.utils.errors import InvalidArgument
 
 
 class MLPRegressor(RegressorMixin, MultilayerPerceptron):  # type: ignore[misc]

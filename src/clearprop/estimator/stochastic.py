@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from clearprop.callbacks import TrainingState
 from clearprop.engines import create_engine
 from clearprop.engines.base import Task
-from clearprop.errors import InvalidArgument, TrainingDiverged
 from clearprop.estimator.convergence import Convergence
 from clearprop.estimator.plan import network_of, recipe_of
-from clearprop.history import History
-from clearprop.parameters import Parameters
-from clearprop.scaling import Scaling
-from clearprop.training import run_epochs
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.scaling import Scaling
+from clearprop.training.callbacks import TrainingState
+from clearprop.training.history import History
+from clearprop.training.trainer import run_epochs
+from clearprop.utils.errors import InvalidArgument, TrainingDiverged
 
 Rows = NDArray[np.intp]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from clearprop.files import write_atomic
 from clearprop.study.results import read_results
+from clearprop.utils.files import write_atomic
 
 __all__ = ["write_report"]
 
@@ -37,7 +37,7 @@ def write_report(folder: str | os.PathLike[str]) -> Path:
     """
     results = read_results(folder)
     # matplotlib is imported only now that something is drawn
-    from clearprop.report.content import gather
+    from clearprop.report.page import gather
     from clearprop.report.render import render_html, render_markdown
 
     content = gather(Path(folder), results)

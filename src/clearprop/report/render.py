@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from clearprop.templating import environment
+from clearprop.display.html import environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 _LINE_ENDS = re.compile(r"[\r\n\t\v\f\u2028\u2029]+")

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from clearprop.errors import InvalidArgument, StudyError
-from clearprop.settings import Decided, Settings, decide
-from clearprop.toml_files import Place, Table, built_in, read_table
+from clearprop.training.settings import Decided, Settings, decide
+from clearprop.utils.errors import InvalidArgument, StudyError
+from clearprop.utils.toml_files import Place, Table, built_in, read_table
 
 _STUDIES = resources.files("clearprop.study") / "studies"
 

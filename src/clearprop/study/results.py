@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from clearprop.errors import StudyError
-from clearprop.files import write_atomic
+from clearprop.utils.errors import StudyError
+from clearprop.utils.files import write_atomic
 
 SCHEMA_VERSION = 1
 RESULTS_FILE = "results.json"
@@ -63,7 +63,7 @@ class MistakeRecord(Record):
 
 
 class EpochRecord(Record):
-    """One epoch, as ``clearprop.history.History`` describes it."""
+    """One epoch, as ``clearprop.training.history.History`` describes it."""
 
     epoch: int
     train_loss: float

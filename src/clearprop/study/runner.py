@@ -12,13 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.arguments import check_choice, check_whole
-from clearprop.callbacks import Callback
 from clearprop.data.dataset import Dataset
+from clearprop.display.pictures import png_base64
 from clearprop.engines import ENGINES, check_engine
-from clearprop.files import make_folder, remove_leftovers
-from clearprop.images import png_base64
-from clearprop.locks import hold
 from clearprop.study.definitions import OnData, Plan, Study, plan
 from clearprop.study.machine import machine, versions
 from clearprop.study.results import (
@@ -31,6 +27,10 @@ from clearprop.study.results import (
     write_results,
 )
 from clearprop.study.single_run import finished, run_config, run_one, tidy
+from clearprop.training.callbacks import Callback
+from clearprop.utils.arguments import check_choice, check_whole
+from clearprop.utils.files import make_folder, remove_leftovers
+from clearprop.utils.locks import hold
 
 LOCK_FILE = "study.lock"
 N_SAMPLES = 6

@@ -12,18 +12,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from clearprop.callbacks import Callback
 from clearprop.data.dataset import Dataset, Splits
-from clearprop.errors import CheckpointError, StudyError, TrainingDiverged
-from clearprop.evaluation import Evaluation, Mistake, evaluate
-from clearprop.files import write_json
-from clearprop.images import png_base64
-from clearprop.run import Run
-from clearprop.run_folder import CONFIG_FILE, RUN_FILES, RunFolder
+from clearprop.display.pictures import png_base64
+from clearprop.model.evaluation import Evaluation, Mistake, evaluate
 from clearprop.study.definitions import Plan
 from clearprop.study.machine import versions
 from clearprop.study.results import SCHEMA_VERSION, SeedResult
-from clearprop.training import train
+from clearprop.training.callbacks import Callback
+from clearprop.training.run import Run
+from clearprop.training.run_folder import CONFIG_FILE, RUN_FILES, RunFolder
+from clearprop.training.trainer import train
+from clearprop.utils.errors import CheckpointError, StudyError, TrainingDiverged
+from clearprop.utils.files import write_json
 
 SEED_RESULT_FILE = "result.json"
 N_MISTAKES = 12

@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clearprop.arguments import check_choice
+from clearprop.utils.arguments import check_choice
 
 CLEARPROP, FLOOR = "clearprop", "floor"
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.parameters import Parameters
-from clearprop.randomness import streams
-from clearprop.scaling import PIXELS
-from clearprop.training import batches
+from clearprop.nn.parameters import Parameters
+from clearprop.nn.scaling import PIXELS
+from clearprop.training.trainer import batches
+from clearprop.utils.randomness import streams
 
 
 @dataclass(frozen=True, slots=True, eq=False)

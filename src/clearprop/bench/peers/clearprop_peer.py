@@ -6,13 +6,13 @@ import time
 from itertools import pairwise
 
 from clearprop.bench.peers.base import Predictor, Task, Training
-from clearprop.callbacks import Callback, TrainingState
 from clearprop.data.dataset import Dataset
-from clearprop.model import Model
-from clearprop.network import Network
-from clearprop.recipe import Recipe
-from clearprop.scaling import PIXELS
-from clearprop.training import train as train_network
+from clearprop.model.model import Model
+from clearprop.nn.network import Network
+from clearprop.nn.recipe import Recipe
+from clearprop.nn.scaling import PIXELS
+from clearprop.training.callbacks import Callback, TrainingState
+from clearprop.training.trainer import train as train_network
 
 
 class _Clock(Callback):

@@ -16,7 +16,7 @@ from clearprop.bench.jobs import Answer, Job
 from clearprop.bench.peers import BY_NAME
 from clearprop.bench.rows import read_rows
 from clearprop.bench.workloads import Workload
-from clearprop.scaling import PIXELS
+from clearprop.nn.scaling import PIXELS
 
 MODULES = {"clearprop": "clearprop", "sklearn": "sklearn.neural_network"}
 #: Fits of small data that are timed; of large data, a single one.

@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 
 from clearprop.bench.peers.base import Predictor, Task, Training
-from clearprop.optimizers import BETA_1, BETA_2, EPSILON
+from clearprop.nn.optimizers import BETA_1, BETA_2, EPSILON
 
 Tree = Any  # what JAX calls a pytree: arrays in lists and tuples
 

@@ -1,0 +1,152 @@
+"""IDX: the format of MNIST, an array of numbers behind a header of a few bytes, often gzipped."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearprop.data.formats.base import MOST_COMPRESSED, Arrays, opened, read_exactly
+from clearprop.utils.errors import DataError
+
+# the third byte of the file; numbers of several bytes have the highest first
+TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+MOST_DIMENSIONS = 4
+FILES = {
+    "x": "train-images-idx3-ubyte",
+    "y": "train-labels-idx1-ubyte",
+    "x_test": "t10k-images-idx3-ubyte",
+    "y_test": "t10k-labels-idx1-ubyte",
+}
+
+
+def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read an IDX file, gzipped or not.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    ndarray
+        Of the shape and the kind of number that the file names, in this machine's byte order.
+
+    Raises
+    ------
+    DataError
+        If the file is empty, no IDX file, damaged, or shorter or longer than its header says. Memory never
+        exceeds what the file holds, whatever its header promises.
+    """
+    path = Path(path)
+    with opened(path) as file:
+        gzipped = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        limit = path.stat().st_size * (MOST_COMPRESSED if gzipped else 1)
+        if not gzipped:
+            return _read(path, file, limit)
+        try:
+            with gzip.GzipFile(fileobj=file) as stream:
+                return _read(path, stream, limit)  # type: ignore[arg-type]
+        except EOFError as error:
+            raise DataError(f"{path} is truncated: its compressed data ends too early.") from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(f"{path} is damaged: {error}.") from error
+
+
+def _read(path: Path, stream: IO[bytes], limit: int) -> NDArray[Any]:
+    magic = read_exactly(stream, 4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
+        raise DataError(
+            f"{path} is not an IDX file: it begins with the bytes {magic.hex(' ') or '(none)'}, but must "
+            "begin with 00 00, a type from 08 to 0e, and the number of dimensions."
+        )
+    if not 1 <= magic[3] <= MOST_DIMENSIONS:
+        raise DataError(f"{path} has {magic[3]} dimensions, but 1 to {MOST_DIMENSIONS} can be read.")
+    sizes = read_exactly(stream, 4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise DataError(f"{path} is truncated: it ends within its header.")
+    shape = tuple(np.frombuffer(sizes, ">u4").tolist())
+    dtype = np.dtype(TYPES[magic[2]])
+    promised = math.prod(shape) * dtype.itemsize
+    if promised == 0:
+        raise DataError(f"{path} holds zero items (its shape is {shape}).")
+    content = read_exactly(stream, promised) if promised <= limit else bytearray()
+    if len(content) < promised:
+        raise DataError(
+            f"{path} is truncated: its header promises {promised:,} bytes of data (shape {shape}), which are "
+            "not there; get the file again."
+        )
+    if stream.read(1):
+        raise DataError(
+            f"{path} goes on after the {promised:,} bytes that its header promises (shape {shape}); it is "
+            "damaged, or no IDX file."
+        )
+    return np.frombuffer(content, dtype).astype(dtype.newbyteorder("="), copy=False).reshape(shape)
+
+
+def find_idx_files(folder: Path) -> dict[str, Path]:
+    """Return the IDX files of a folder by the part they play: x, y, x_test, y_test.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Names may end in ``.gz``, and may have a dot before "idx", as some archives unpack them.
+    """
+    found = {}
+    for part, name in FILES.items():
+        for candidate in (name, name.replace("-idx", ".idx")):
+            for ending in ("", ".gz"):
+                path = folder / (candidate + ending)
+                if part not in found and path.is_file():
+                    found[part] = path
+    return found
+
+
+def read_idx_files(files: dict[str, Path]) -> Arrays:
+    """Read images and labels, and check that there are as many of the one as of the other.
+
+    Parameters
+    ----------
+    files : dict of str to pathlib.Path
+        With the keys x and y, and either both or none of x_test and y_test.
+
+    Returns
+    -------
+    Arrays
+        x is (n, height, width), y is (n,).
+
+    Raises
+    ------
+    DataError
+        Also if one of the files is missing.
+    """
+    wanted = FILES if {"x_test", "y_test"} & files.keys() else ("x", "y")
+    missing = [FILES[part] for part in wanted if part not in files]
+    if missing:
+        folder = next(iter(files.values())).parent
+        raise DataError(f"{folder} has no {' and no '.join(missing)} (with or without .gz).")
+    # unpacking lets other threads run, and the training images take six times as long as all the rest
+    with ThreadPoolExecutor() as threads:
+        arrays = dict(zip(wanted, threads.map(read_idx, (files[part] for part in wanted)), strict=True))
+    for images, labels in (("x", "y"), ("x_test", "y_test")):
+        if images not in arrays:
+            continue
+        if arrays[labels].ndim != 1 or arrays[images].ndim < 2:
+            raise DataError(
+                f"{files[images]} has the shape {arrays[images].shape} and {files[labels]} "
+                f"{arrays[labels].shape}, but they must be (images, height, width) and (labels,)."
+            )
+        if len(arrays[images]) != len(arrays[labels]):
+            raise DataError(
+                f"{files[images].name} has {len(arrays[images]):,} images, but {files[labels].name} has "
+                f"{len(arrays[labels]):,} labels (in {files[images].parent}); get both again from one source."
+            )
+    return Arrays(**arrays)

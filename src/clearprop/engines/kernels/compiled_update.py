@@ -1,0 +1,119 @@
+"""The update rules of ``optimizers`` in one pass over memory, where a C compiler was there to install them.
+
+NumPy makes a pass for each operation, ten for Adam. What is compiled from ``compiled_update.c`` does the same
+operations, rounded alike, and gives the same numbers to the last bit; without it the engine takes the passes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clearprop.engines.base import FloatArray
+from clearprop.nn.optimizers import OPTIMIZERS, Optimizer
+
+SOURCE = Path(__file__).with_suffix(".c")
+# where the build hook lays what it compiles
+FOLDER = SOURCE.parent
+
+_NUMBERS: dict[str, Any] = {"float32": ctypes.c_float, "float64": ctypes.c_double}
+
+#: ``update(n, learning_rate, step, decay)`` takes a step with n parameters; see ``Optimizer.update``.
+Update = Callable[[int, float, int, float], None]
+
+
+def one_pass(
+    rule: Optimizer, parameter: FloatArray, gradient: FloatArray, slots: Sequence[FloatArray]
+) -> Update | None:
+    """Return what updates the parameters by a rule; None where it has not been compiled.
+
+    Parameters
+    ----------
+    rule : Optimizer
+    parameter, gradient : ndarray (n,)
+        In one piece, and kept by the caller where they are. The gradient is left at zero.
+    slots : sequence of ndarray (n,)
+        Likewise; what the rule remembers.
+    """
+    function = _function(_name_of(rule), parameter.dtype.name)
+    if function is None:
+        return None
+    addresses = [array.ctypes.data for array in (parameter, gradient, *slots)]
+
+    def update(n: int, learning_rate: float, step: int, decay: float) -> None:
+        factors = rule.factors(learning_rate, step)
+        function(n, *rule.decay_factors(learning_rate, decay), *addresses, *factors)
+
+    return update
+
+
+def is_compiled(dtype: str = "float32") -> bool:
+    """Tell whether every rule is, for numbers of a type."""
+    return all(_function(_name_of(rule), dtype) is not None for rule in OPTIMIZERS.values())
+
+
+def _name_of(rule: Optimizer) -> str:
+    """Return what its passes are called, here and in C."""
+    return rule.passes.__name__.removeprefix("_")
+
+
+@cache
+def _function(name: str, dtype: str) -> Callable[..., None] | None:
+    """Return the compiled passes of a rule, if they do what the rule does."""
+    library, number, rule = _library(dtype), _NUMBERS.get(dtype), OPTIMIZERS[name]
+    if library is None or number is None:
+        return None
+    function = getattr(library, name, None)
+    if function is None:
+        return None
+    arrays = [ctypes.c_void_p] * (2 + rule.n_slots)
+    function.argtypes = [ctypes.c_size_t, number, number, *arrays, *[number] * len(rule.factors(1.0, 1))]
+    function.restype = None
+    return function if _is_right(function, rule, dtype) else None
+
+
+@cache
+def _library(dtype: str) -> ctypes.CDLL | None:
+    """Return what the build hook compiled of this source for numbers of a type, if it could."""
+    try:
+        return ctypes.CDLL(str(_path_of(dtype)))
+    except OSError:
+        return None
+
+
+def _path_of(dtype: str) -> Path:
+    """Return where the build hook lays that."""
+    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    return FOLDER / f"{SOURCE.stem}-{digest}-{dtype}.so"
+
+
+@np.errstate(all="ignore")
+def _is_right(function: Callable[..., None], rule: Optimizer, dtype: str) -> bool:
+    """Tell whether the function gives the rule's own numbers; a wrong one must never train anything."""
+    n = 301
+    numbers = np.arange(n)
+    # from subnormal ones to large ones
+    gradient = (np.sin(numbers) * np.logspace(-45, 9, n)).astype(dtype)
+    for decoupled in (False, True):
+        this = replace(rule, decoupled=decoupled)
+        # parameter, gradient and what is remembered: what the rule makes of them, and what the function does
+        plain, compiled = (
+            [np.cos(numbers).astype(dtype), *(np.zeros(n, dtype) for _ in range(1 + rule.n_slots))]
+            for _ in range(2)
+        )
+        for step, decay in ((1, 0.0), (2, 0.125)):
+            plain[1][:] = compiled[1][:] = gradient
+            this.update(plain[0], plain[1], plain[2:], 0.1, step, np.empty(n, dtype), decay)
+            plain[1].fill(0)
+            addresses = [array.ctypes.data for array in compiled]
+            function(n, *this.decay_factors(0.1, decay), *addresses, *this.factors(0.1, step))
+        if any(one.tobytes() != other.tobytes() for one, other in zip(plain, compiled, strict=True)):
+            return False
+    return True

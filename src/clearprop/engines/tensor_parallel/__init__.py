@@ -1,0 +1,1 @@
+"""Tensor parallelism on one machine: weights sharded over worker processes."""

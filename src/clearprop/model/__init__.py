@@ -1,0 +1,1 @@
+"""A trained network: prediction, evaluation, calibration, its files and its conversion."""

@@ -1,0 +1,1 @@
+"""The perceptron described: layers, activations, initialization, losses, optimizers, schedules, scaling."""

@@ -1,0 +1,1 @@
+"""Facts of a study, read from its results and told in words."""

@@ -1,0 +1,1 @@
+"""Training: the loop over epochs, history, callbacks, progress, checkpoints and run folders."""

@@ -1,0 +1,1 @@
+"""Errors, argument checks, atomic files, locks, random streams, TOML and the version."""

@@ -1,0 +1,135 @@
+"""Writing files so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from clearprop.utils.errors import OutputError
+
+
+def write_atomic(
+    path: str | os.PathLike[str],
+    content: str | bytes,
+    *,
+    sync: bool = True,
+    keep_as: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Write a file under a temporary name in the same folder, flush it, then rename it.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file shall be; missing folders are made.
+    content : str or bytes
+        Text is encoded as UTF-8.
+    sync : bool, default True
+        Wait until the disk has it. Without, a reader still never sees half of it, and no end of the process
+        can harm it, but a loss of power may.
+    keep_as : path-like or None
+        Where a file that was there goes; it is at one of the two places at any moment.
+
+    Returns
+    -------
+    pathlib.Path
+        The path written.
+
+    Raises
+    ------
+    OutputError
+        If the folder is not writable or the disk is full; a file that was there is untouched.
+    """
+    target = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    temporary: str | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        if keep_as is not None and target.exists():
+            os.replace(target, keep_as)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise OutputError(_sentence(target, error)) from error
+    finally:
+        # after a successful rename the temporary name is gone already
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+    return target
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> Path:
+    """Write a value as JSON, atomically; NaN and infinity are refused, since JSON has no word for them."""
+    return write_atomic(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def remove_leftovers(folder: str | os.PathLike[str], names: Collection[str]) -> None:
+    """Remove what ``write_atomic`` left of files of these names in a process that was killed.
+
+    Only for a folder that no other process is writing to.
+    """
+    for name in names:
+        for path in Path(folder).glob(f".{name}.{'?' * 8}"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def make_folder(path: str | os.PathLike[str], of: Collection[str] = ()) -> Path:
+    """Make a folder and prove that files can be written in it, before hours of work depend on it.
+
+    Parameters
+    ----------
+    path : path-like
+    of : collection of str
+        Names of which at least one must be there if anything is, so that no folder of another purpose is
+        written into; empty allows any folder.
+
+    Raises
+    ------
+    OutputError
+        If it is not a folder, holds other things, or cannot be made or written.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        present = {entry.name for entry in folder.iterdir()}
+        if of and present and present.isdisjoint(of):
+            raise OutputError(
+                f"{folder} holds other things, such as {min(present)}; choose a new or an empty folder."
+            )
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(_sentence(folder, error)) from error
+    return folder
+
+
+def _umask() -> int:
+    # mkstemp makes private files; the mask can only be read by setting it
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sentence(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "the disk is full; free some space and run the same command again"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "writing there is not permitted; choose another folder"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        remedy = "a file stands where a folder is needed; choose another folder"
+    else:
+        remedy = f"{error.strerror or error}; choose another place"
+    return f"Cannot write {path}: {remedy}."
