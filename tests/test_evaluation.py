@@ -261,6 +261,31 @@ def test_classes_of_other_names_are_told(
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_calibration_refuses_a_confidence_that_is_no_probability(value: float) -> None:
+    with pytest.raises(InvalidArgument, match="confidence holds NaN or infinite numbers"):
+        calibration_bins(np.array([0.5, value]), np.array([True, False]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_infinite_logits_are_evaluated_and_nan_is_refused(digits: Dataset, dtype: type) -> None:
+    model = collapsed(digits)
+    bias = np.zeros(10, dtype)
+    bias[[3, 7]] = np.inf
+    infinite = replace(model, parameters=[(np.zeros((784, 10), dtype), bias)])
+    with np.errstate(all="raise", under="ignore"):
+        evaluation = cp.evaluate(infinite, digits)
+    assert evaluation.accuracy == np.mean(digits.y == 3)
+    assert [(each.confidence, each.rows) for each in evaluation.calibration] == [(0.5, len(digits))]
+    # half of what two classes get for certain, and the smallest number for the others
+    right = np.isin(digits.y, (3, 7))
+    expected = -np.where(right, np.log(0.5), np.log(np.finfo(np.float32).tiny)).mean()
+    assert evaluation.loss == pytest.approx(expected, rel=1e-6)
+    nan = replace(model, parameters=[(np.zeros((784, 10), dtype), bias * np.nan)])
+    with pytest.raises(InvalidArgument, match="The model's numbers overflow on digits"):
+        cp.evaluate(nan, digits)
+
+
 def test_names_cannot_speak_to_the_terminal() -> None:
     names = ("a\x1b[31m", "b\n")
     confusion = np.array([[3, 0], [2, 0]])

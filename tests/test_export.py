@@ -150,6 +150,20 @@ def test_the_graph_predicts_as_the_model_does(activation: str, output: str, dtyp
     np.testing.assert_allclose(given, expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("arithmetic", ["float32", "float64"])
+def test_infinite_logits_share_the_probability_and_nan_stays_nan(arithmetic: str) -> None:
+    logits = [[np.inf, np.inf, 0], [-np.inf] * 3, [np.inf, 1, -np.inf], [np.nan, 0, 1], [3e38, -3e38, 3e38]]
+    limits = [[1 / 2, 1 / 2, 0], [1 / 3] * 3, [1, 0, 0], [np.nan] * 3, [1 / 2, 0, 1 / 2]]
+    for values, expected in zip(logits, limits, strict=True):
+        parameters = [(np.zeros((2, 3), arithmetic), np.array(values, arithmetic))]
+        model = cp.Model(cp.Network((2, 3)), parameters, class_names=("a", "b", "c"))
+        content = onnx_bytes(model, arithmetic, arithmetic)
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        (given,) = session.run(None, {"rows": np.ones((4, 2), arithmetic)})
+        np.testing.assert_allclose(given, [expected] * 4, rtol=1e-6)
+        np.testing.assert_allclose(model.predict_proba(np.ones((4, 2))), [expected] * 4, rtol=1e-6)
+
+
 @pytest.mark.parametrize("n_rows", [1, 2, 700])
 def test_the_batch_may_have_any_size(digits: tuple[cp.Model, np.ndarray], n_rows: int) -> None:
     model, rows = digits

@@ -1,4 +1,7 @@
-"""The losses: plain formulas, weighted means, and no overflow where a formula written down would have one."""
+"""The losses: plain formulas, weighted means, no overflow where a formula as written would have one.
+
+And the output functions: probabilities of any logits, finite, infinite or NaN, without a warning.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,18 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from clearprop.engines.prediction import OUTPUT_FUNCTIONS
-from clearprop.nn.losses import LOSSES, LOSSES_OF_OUTPUT
+from clearprop.nn.losses import LOSSES, LOSSES_OF_OUTPUT, softmax
 from clearprop.nn.network import OUTPUTS
-from clearprop.scratch import softmax
+from clearprop.scratch import softmax as lesson_softmax
 
 Array = NDArray[np.floating[Any]]
 N_OUTPUTS, N_ROWS = 3, 5
 EVERY_LOSS = pytest.mark.parametrize("loss", sorted(LOSSES))
+
+FLOATS = st.sampled_from([np.float32, np.float64])
+BATCHES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=6).map(lambda shape: (shape[0] + 1, shape[1]))
+# few numbers, so that ties and several infinities in a column are common
+EXTREMES = st.sampled_from([np.inf, -np.inf, 3e38, -3e38, 1.0, 0.0, -0.0])
 
 logits = hnp.arrays(np.float64, (N_OUTPUTS, N_ROWS), elements=st.floats(-8, 8))
 weights = hnp.arrays(np.float64, N_ROWS, elements=st.floats(0.1, 10))
@@ -36,8 +44,8 @@ def targets_of(loss: str, classes: NDArray[np.int64]) -> NDArray[Any]:
 def plain_losses(loss: str, z: Array, targets: NDArray[Any]) -> Array:
     """Return each column's loss, as the books write it."""
     if loss in LOSSES_OF_OUTPUT["softmax"]:
-        p = softmax(z.T).T
-        p = softmax(p.T).T if loss == "double_softmax" else p
+        p = lesson_softmax(z.T).T
+        p = lesson_softmax(p.T).T if loss == "double_softmax" else p
         return -np.log(p[targets, np.arange(N_ROWS)])
     if loss == "binary_cross_entropy":
         p = 1 / (1 + np.exp(-z))
@@ -138,3 +146,107 @@ def test_the_poisson_loss_is_zero_where_the_prediction_is_right() -> None:
     value, gradient = LOSSES["poisson"](np.log(targets), targets)
     assert value == pytest.approx(0, abs=1e-15)
     np.testing.assert_allclose(gradient, 0, atol=1e-15)
+
+
+def any_logits(*, nan: bool) -> st.SearchStrategy[Array]:
+    """Return finite and infinite logits ``(n_classes, batch)`` of both types, with NaN among them or not."""
+    return FLOATS.flatmap(
+        lambda dtype: hnp.arrays(
+            dtype,
+            BATCHES,
+            elements=EXTREMES.map(dtype)
+            | st.floats(width=32 if dtype == np.float32 else 64, allow_nan=nan).map(dtype),
+        )
+    )
+
+
+@given(z=any_logits(nan=False))
+def test_softmax_of_any_logits_sums_to_one_without_a_warning(z: Array) -> None:
+    with np.errstate(all="raise", under="ignore"):
+        p = softmax(z)
+    assert p.dtype == z.dtype
+    assert ((p >= 0) & (p <= 1)).all()
+    np.testing.assert_allclose(p.sum(axis=0), 1, rtol=1e-6 if z.dtype == np.float32 else 1e-14)
+
+
+@given(z=any_logits(nan=False))
+def test_infinite_logits_share_the_probability_among_the_largest(z: Array) -> None:
+    p = softmax(z)
+    for column in np.flatnonzero(np.isinf(z.max(axis=0))):
+        largest = z[:, column] == z[:, column].max()
+        np.testing.assert_array_equal(p[~largest, column], 0)
+        np.testing.assert_array_equal(p[largest, column], z.dtype.type(1 / largest.sum()))
+
+
+@given(z=any_logits(nan=False))
+def test_an_infinite_logit_is_the_limit_of_a_large_one(z: Array) -> None:
+    z = z.astype(np.float64)
+    z = np.where(np.isinf(z), z, np.clip(z, -1e100, 1e100))
+    np.testing.assert_array_equal(softmax(z), softmax(np.clip(z, -1e300, 1e300)))
+
+
+@given(z=any_logits(nan=True))
+def test_a_nan_logit_makes_its_row_nan_and_no_other(z: Array) -> None:
+    with np.errstate(all="raise", under="ignore"):
+        p = softmax(z)
+    has_nan = np.isnan(z).any(axis=0)
+    assert np.isnan(p[:, has_nan]).all()
+    np.testing.assert_array_equal(p[:, ~has_nan], softmax(z[:, ~has_nan]))
+
+
+@given(z=any_logits(nan=True))
+def test_the_lesson_gives_the_same_probabilities(z: Array) -> None:
+    with np.errstate(all="raise", under="ignore"):
+        p = lesson_softmax(np.ascontiguousarray(z.T))
+    np.testing.assert_allclose(p.T, softmax(z), rtol=1e-6 if z.dtype == np.float32 else 1e-14)
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@given(z=any_logits(nan=True))
+def test_an_output_function_keeps_its_range_for_any_logits_without_a_warning(output: str, z: Array) -> None:
+    before = z.copy()
+    with np.errstate(all="raise", under="ignore"):
+        found = OUTPUT_FUNCTIONS[output](z)
+    np.testing.assert_array_equal(z, before)
+    assert found.dtype == z.dtype
+    if output == "softmax":
+        return
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(z))
+    ends = {"sigmoid": (0, 1), "identity": (-np.inf, np.inf), "exponential": (0, np.inf)}[output]
+    known = ~np.isnan(z)
+    assert ((found[known] >= ends[0]) & (found[known] <= ends[1])).all()
+    np.testing.assert_array_equal(found[z == -np.inf], ends[0])
+    np.testing.assert_array_equal(found[z == np.inf], ends[1])
+
+
+@EVERY_LOSS
+@pytest.mark.parametrize("smoothing", [0.0, 0.25])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(z=logits, classes=labels, place=st.tuples(st.integers(0, 2), st.integers(0, 4)))
+def test_a_logit_of_plus_infinity_or_nan_makes_no_loss_finite(
+    loss: str, smoothing: float, dtype: type, z: Array, classes: NDArray[np.int64], place: tuple[int, int]
+) -> None:
+    # the training loop takes that for divergence
+    for value in (np.inf, np.nan):
+        z[place] = value
+        with np.errstate(all="ignore"):
+            found, _ = LOSSES[loss](z.astype(dtype), targets_of(loss, classes), smoothing)
+        assert not np.isfinite(found)
+
+
+@given(z=logits, classes=labels, column=st.integers(0, N_ROWS - 1))
+@pytest.mark.parametrize("smoothing", [0.0, 0.25])
+def test_a_class_that_is_ruled_out_costs_nothing_unless_it_has_a_part_in_the_target(
+    smoothing: float, z: Array, classes: NDArray[np.int64], column: int
+) -> None:
+    ruled_out = (classes[column] + 1) % N_OUTPUTS
+    z[ruled_out, column] = -np.inf
+    with np.errstate(all="raise", under="ignore"):
+        value, gradient = LOSSES["cross_entropy"](z, classes, smoothing)
+    assert np.isfinite(value) == (smoothing == 0)
+    assert np.isfinite(gradient).all()
+    # no probability, so the gradient is that of the smoothed target alone
+    assert gradient[ruled_out, column] == pytest.approx(-smoothing / N_OUTPUTS / N_ROWS)
+    z[classes[column], column] = -np.inf
+    with np.errstate(all="ignore"):
+        assert LOSSES["cross_entropy"](z, classes, smoothing)[0] == np.inf

@@ -76,5 +76,54 @@ def test_a_network_that_has_diverged_still_predicts(output: str) -> None:
     model, rows = near_ties(output, 0)
     huge = [(weight * np.float32(1e30), bias) for weight, bias in model.parameters]
     diverged = replace(model, parameters=huge)
-    assert diverged.predict_proba(rows).shape == (60, 3)
-    assert diverged.predict(rows).shape == ((60,) if output == "softmax" else (60, 3))
+    probabilities, predicted = diverged.predict_proba(rows), diverged.predict(rows)
+    assert probabilities.shape == (60, 3)
+    assert predicted.shape == ((60,) if output == "softmax" else (60, 3))
+    # logits of 1e60 are infinite or NaN in float32, depending on the order of summation, and none in float64
+    np.testing.assert_array_equal(probabilities, in_float64(diverged).predict_proba(rows).astype(np.float32))
+    if output == "softmax":
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+        np.testing.assert_array_equal(predicted, probabilities.argmax(axis=1))
+    else:
+        np.testing.assert_array_equal(predicted, probabilities > 0.5)
+
+
+def of_logits(values: list[float], dtype: type, output: str = "softmax") -> tuple[cp.Model, np.ndarray]:
+    """Return a model that gives every row the same three logits, its biases, and two rows."""
+    parameters = [(np.zeros((2, 3), dtype), np.array(values, dtype))]
+    return cp.Model(cp.Network((2, 3), output=output), parameters, class_names=("a", "b", "c")), np.eye(2)
+
+
+ENDS = st.sampled_from([np.inf, -np.inf, 1e38, -1e38, 1.0, 1.0 + 2**-22, 0.0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(values=st.lists(ENDS, min_size=3, max_size=3))
+def test_any_logits_give_probabilities_and_the_most_probable_class(dtype: type, values: list[float]) -> None:
+    model, rows = of_logits(values, dtype)
+    with np.errstate(all="raise", under="ignore"):
+        probabilities, predicted = model.predict_proba(rows), model.predict(rows)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(predicted, probabilities.argmax(axis=1))
+    if np.isinf(max(values)):
+        largest = np.array(values) == max(values)
+        np.testing.assert_array_equal(probabilities, np.tile((largest / largest.sum()).astype(dtype), (2, 1)))
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nan_logits_give_nan_probabilities_without_a_warning(dtype: type, output: str) -> None:
+    model, rows = of_logits([0, np.nan, 1], dtype, output)
+    with np.errstate(all="raise", under="ignore"):
+        probabilities, predicted = model.predict_proba(rows), model.predict(rows)
+    expected = [True] * 3 if output == "softmax" else [False, True, False]
+    assert np.isnan(probabilities).tolist() == [expected] * 2
+    # none of them is more probable than not
+    if output == "sigmoid":
+        assert predicted.tolist() == [[0, 0, 1]] * 2
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_rows_that_overflow_in_float32_are_looked_at_again(output: str) -> None:
+    values = [[1, 9, 1], [np.inf, 1, 1], [1, -np.inf, 2], [1, 5, 9], [1, np.nan, 2], [0, 1e-7, -9]]
+    assert refinement.close_rows(np.array(values, np.float32), output).tolist() == [1, 2, 4, 5]

@@ -150,9 +150,11 @@ def softmax(x: Array) -> Array:
         Between 0 and 1; every row sums to 1.
     """
     x = _as_floats(x)
-    # from 1e308 down to -1e308 the difference is -infinity, and exp(-infinity) = 0 is right
-    with np.errstate(over="ignore"):
-        exponentials: Array = np.exp(x - np.max(x, axis=-1, keepdims=True))
+    largest = np.max(x, axis=-1, keepdims=True)
+    # from 1e308 down to -1e308 the difference is -infinity, and exp(-infinity) = 0 is right; the difference
+    # of equal infinities would be NaN, but is 0 here
+    with np.errstate(over="ignore", invalid="ignore"):
+        exponentials: Array = np.exp(np.where(x == largest, 0, x - largest))
     total: Array = np.sum(exponentials, axis=-1, keepdims=True)
     return exponentials / total
 

@@ -32,14 +32,23 @@ WORTH_A_THREAD = 2e8
 
 
 def _sigmoid(values: FloatArray) -> FloatArray:
+    """Return 1 / (1 + exp(-z)): 0 for -∞ and 1 for +∞."""
     result = values.copy()
     ACTIVATIONS["sigmoid"].value(result)
     return result
 
 
-#: What turns logits ``(n_outputs, n)`` into predictions, for each output of a network; into new arrays.
+def _exponential(values: FloatArray) -> FloatArray:
+    """Return exp(z), infinite where it overflows."""
+    with np.errstate(over="ignore"):
+        result: FloatArray = np.exp(values)
+    return result
+
+
+#: Turn logits ``(n_outputs, n)`` into predictions, in a new array, for each output of a network. None warns
+#: of logits that are infinite, NaN or too large; NaN gives NaN, in the whole column for a softmax.
 OUTPUT_FUNCTIONS: Mapping[str, Callable[[FloatArray], FloatArray]] = MappingProxyType(
-    {"softmax": softmax, "sigmoid": _sigmoid, "identity": np.copy, "exponential": np.exp}
+    {"softmax": softmax, "sigmoid": _sigmoid, "identity": np.copy, "exponential": _exponential}
 )
 
 

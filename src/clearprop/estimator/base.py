@@ -205,9 +205,7 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
             parts = range(0, x.shape[0], CHUNK)
             values = np.concatenate([logits_of(x[start : start + CHUNK].toarray()) for start in parts])
         function = OUTPUT_FUNCTIONS[OUTPUTS[self.out_activation_][0]]
-        # a network that has diverged overflows here; whoever asked sees it in the result
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.ascontiguousarray(function(values.T).T)
+        return np.ascontiguousarray(function(values.T).T)
 
     def _reported_loss(self, loss: float, state: TrainingState) -> float:
         """Return an epoch's loss as ``loss_`` gives it."""

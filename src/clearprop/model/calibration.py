@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.display.text import folded, table_lines
+from clearprop.utils.errors import InvalidArgument
 
 N_BINS = 15
 
@@ -58,7 +59,16 @@ def calibration_bins(
     -------
     tuple of CalibrationBin
         Those that have rows, from the least confident to the most.
+
+    Raises
+    ------
+    InvalidArgument
+        If a confidence is NaN or infinite, and so no probability.
     """
+    if not np.isfinite(confidence).all():
+        raise InvalidArgument(
+            "confidence holds NaN or infinite numbers, but must hold probabilities; leave those rows out."
+        )
     # rounding in float32 can lift a sum of probabilities a little above 1
     confidence = np.clip(confidence.astype(np.float64), 0, 1)
     edges = np.linspace(0, 1, n_bins + 1)

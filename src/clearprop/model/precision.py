@@ -42,6 +42,8 @@ def refine(
 ) -> None:
     """Replace, in place, the probabilities that float32 may have put off by more than 5e-7.
 
+    Those are also the ones of rows that overflow in float32, which float64 may not.
+
     Parameters
     ----------
     probabilities, values : ndarray (n_outputs, n) of float32
@@ -53,11 +55,11 @@ def refine(
     x : ndarray (n, features) of uint8 or float
         The rows as they are stored.
     """
-    # a network that has diverged overflows here; whoever asked sees it in the result
+    # a row with an infinite logit or NaN gives ∞ or NaN here
     with np.errstate(over="ignore", invalid="ignore"):
         slopes = np.maximum.reduce(probabilities * (1 - probabilities))
         largest = np.maximum(np.maximum.reduce(np.abs(values)), LEAST)
-        unsure = np.flatnonzero(slopes * largest > VISIBLE)
+        unsure = np.flatnonzero(~(slopes * largest <= VISIBLE))
     if not unsure.size:
         return
     exact = copy_parameters(parameters, np.float64)
@@ -80,16 +82,20 @@ def close_rows(values: FloatArray, output: str) -> Rows:
     Returns
     -------
     ndarray of int
-        Few, and mostly none.
+        Few, and mostly none. Rows with an infinite logit or NaN are among them: float64 may not overflow.
     """
     # features first, since reducing along rows of a few numbers is slow
     columns = np.ascontiguousarray(values.T)
+    if np.count_nonzero(np.isfinite(columns)) < columns.size:
+        finite = np.isfinite(columns).all(axis=0)
+        close = np.flatnonzero(finite)[close_rows(values[finite], output)]
+        return np.sort(np.concatenate([np.flatnonzero(~finite), close]))
     if output == "sigmoid":
         near = np.abs(columns) < MAYBE_CLOSE
         rows = np.flatnonzero(near.any(axis=0))
         distances = np.abs(columns[:, rows]).min(axis=0)
     else:
-        near = columns > np.maximum.reduce(columns) - columns.dtype.type(MAYBE_CLOSE)
+        near = columns > np.maximum.reduce(columns) - MAYBE_CLOSE
         # counting all at once is quicker than by row, and mostly enough: each row has its own best
         if np.count_nonzero(near) <= len(values):
             return np.empty(0, np.intp)

@@ -1,7 +1,12 @@
-"""What training makes small: each loss knows its value and its gradient with respect to the logits.
+"""The losses that training minimizes: each gives its value and its gradient with respect to the logits.
 
 Arrays are features-first, ``(n_outputs, batch)``, as the NumPy engine keeps them. Every loss is the mean
 over the batch, or with ``sample_weight`` the weighted mean Σ wᵢ lossᵢ / Σ wᵢ.
+
+A loss that is not finite tells the training loop that the training has diverged, so a loss takes no limit
+where ``softmax`` does. With a logit of +∞ or NaN it is NaN or infinite, as PyTorch's is; a logit of -∞
+alone leaves a cross-entropy finite where it belongs to a class that has no part in the target. NumPy's
+warnings of overflow and invalid values are for the caller to ignore, once for a whole step.
 """
 
 from __future__ import annotations
@@ -22,21 +27,38 @@ Loss = Callable[..., tuple[float, Array]]
 
 
 def softmax(logits: Array) -> Array:
-    """Turn logits into probabilities, column by column.
+    """Turn logits into probabilities, column by column, without a warning for any logits.
 
     Parameters
     ----------
     logits : ndarray (n_classes, batch)
-        Any finite numbers; the largest of each column is subtracted first, so nothing overflows.
+        The largest of each column is subtracted first, so no exponential overflows.
 
     Returns
     -------
     ndarray (n_classes, batch)
-        exp(z) / Σ exp(z); every column sums to one.
+        exp(z) / Σ exp(z); every column sums to one. Where the largest logit of a column is infinite, its
+        limit: the classes of the largest logit share the probability equally, which are all classes where
+        all logits are -∞. A column with a NaN is NaN.
     """
-    exponentials: Array = np.exp(logits - logits.max(axis=0))
-    exponentials /= exponentials.sum(axis=0)
-    return exponentials
+    with np.errstate(over="ignore", invalid="ignore"):
+        probabilities = _softmax(logits)
+        # every class of a column is NaN, or none is
+        if np.isnan(np.add.reduce(probabilities[0])):
+            infinite = np.isnan(probabilities[0])
+            columns = logits[:, infinite]
+            are_largest = columns == np.maximum.reduce(columns, axis=0)
+            # NaN equals nothing: 0 / 0
+            probabilities[:, infinite] = are_largest / are_largest.sum(axis=0)
+    return probabilities
+
+
+def _softmax(logits: Array) -> Array:
+    """Return exp(z) / Σ exp(z); NaN in the columns whose largest logit is not finite."""
+    probabilities: Array = logits - np.maximum.reduce(logits, axis=0)
+    np.exp(probabilities, out=probabilities)
+    probabilities /= np.add.reduce(probabilities, axis=0)
+    return probabilities
 
 
 def cross_entropy(
@@ -106,7 +128,8 @@ def double_softmax(
     gradient : ndarray (n_classes, batch)
         p (g - Σ p g), where g is the cross-entropy's gradient with respect to p = softmax(z).
     """
-    probabilities = softmax(logits)
+    # not its limit, which would hide that a training has diverged
+    probabilities = _softmax(logits)
     loss, gradient = cross_entropy(probabilities, labels, label_smoothing, sample_weight)
     gradient -= (probabilities * gradient).sum(axis=0)
     gradient *= probabilities

@@ -153,6 +153,10 @@ def _graph(model: Model, kind: str, arithmetic: str) -> onnx.ModelProto:
         if activation in OPERATORS:
             steps.append((OPERATORS[activation], [], {}))
     last = OUTPUTS[model.network.output]
+    if last == "Softmax":
+        # ONNX's softmax of an infinite logit is NaN; of the largest number in its place it is the limit
+        finite = np.finfo(arithmetic)
+        steps.append(("Clip", [constant("lowest", finite.min), constant("largest", finite.max)], {}))
     steps.append((last, [], {"axis": 1} if last == "Softmax" else {}))
     if stored != arithmetic:
         steps.append(("Cast", [], {"to": types[stored]}))
