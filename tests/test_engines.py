@@ -19,6 +19,7 @@ from clearprop.engines.base import Engine, FloatArray, Task, dropout_masks
 from clearprop.engines.kernels.blas import _is_right, add_product
 from clearprop.engines.kernels.zero_columns import Band, cuts_of
 from clearprop.engines.prediction import logits
+from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.initialization import initial_parameters
 from clearprop.nn.losses import LOSSES_OF_OUTPUT
 from clearprop.nn.network import Network
@@ -32,7 +33,6 @@ from clearprop.utils.errors import EngineUnavailable, InvalidArgument
 pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
 
 SIZES = (784, 64, 32, 10)
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity")
 LEARNING_RATE = 0.003
 SCRATCH = {
     "sigmoid": (scratch.sigmoid, scratch.dsigmoid),

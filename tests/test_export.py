@@ -19,10 +19,10 @@ import clearprop as cp
 from clearprop.cli import main
 from clearprop.model.conversion.onnx_export import onnx_bytes, stored_as
 from clearprop.model.conversion.torch_files import state_dict_bytes, torch_usage
+from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.parameters import copy_parameters
 from clearprop.utils.errors import InvalidArgument, MissingExtra
 
-ACTIVATIONS = ["relu", "sigmoid", "tanh", "identity"]
 OUTPUTS = ["softmax", "sigmoid", "identity", "exponential"]
 
 

@@ -23,9 +23,10 @@ from torch import nn
 
 import clearprop as cp
 from clearprop.cli import main
+from clearprop.nn.activations import ACTIVATIONS
 from clearprop.utils.errors import InvalidArgument, ModelFileError
 
-MODULES = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "identity": nn.Identity}
+MODULES = {name: getattr(nn, each.torch) for name, each in ACTIVATIONS.items()}
 
 
 class Executed(Exception):
@@ -210,6 +211,11 @@ class Custom(nn.Module):
         (nn.Sequential(nn.Linear(6, 3), nn.ReLU()), {}, "a ReLU or Tanh at its end"),
         (nn.Sequential(nn.Linear(6, 3), nn.Softmax(1), nn.Linear(3, 2)), {}, "a softmax before its end"),
         (nn.Sequential(nn.ReLU(), nn.Linear(6, 3)), {}, r"The module has 'ReLU\(\)'"),
+        (
+            nn.Sequential(nn.Linear(6, 3), nn.LeakyReLU(0.2), nn.Linear(3, 3)),
+            {},
+            r"The module has 'LeakyReLU\(negative_slope=0.2\)' where Clearprop has nothing like it",
+        ),
         (nn.Linear(6, 3), {"activation": "relu"}, "but a module tells its own"),
         (nn.Sequential(nn.Linear(6, 3), nn.Sigmoid()), {"output": "softmax"}, "but the module ends in"),
         (nn.Linear(6, 3), {"class_names": ["a"]}, "class_names has 1 names, but must have 3"),

@@ -16,19 +16,13 @@ from torch.nn import functional
 
 from clearprop.engines.base import FloatArray, Task, dropout_masks
 from clearprop.engines.prediction import CHUNK
+from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.parameters import Parameters
 from clearprop.nn.recipe import Recipe
 from clearprop.utils.arguments import check_choice
 from clearprop.utils.errors import EngineUnavailable
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-
-ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
-    "identity": nn.Identity,
-    "relu": nn.ReLU,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-}
 
 
 class FeedForwardNN(nn.Module):
@@ -160,7 +154,7 @@ class TorchEngine:
         output_function = nn.Softmax(dim=1) if task.recipe.loss == "double_softmax" else None
         self.module = FeedForwardNN(
             task.network.layer_sizes,
-            [ACTIVATION_MODULES[name]() for name in task.network.activations],
+            [getattr(nn, ACTIVATIONS[name].torch)() for name in task.network.activations],
             output_function,
         ).to(self._device, self._dtype)
         self.load_parameters(task.parameters)

@@ -36,7 +36,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     hidden_layer_sizes : int or array-like of shape (n_layers - 2,), default=(100,)
         Units of each hidden layer.
     activation : str or list of str, default='relu'
-        ``'identity'``, ``'logistic'``, ``'tanh'`` or ``'relu'``; or one of them for each hidden layer.
+        ``'identity'``, ``'logistic'``, ``'tanh'``, ``'relu'`` or another of ``clearprop.nn.activations``; or
+        one of them for each hidden layer.
     solver : str, default='adam'
         ``'adam'``, ``'sgd'``, ``'lbfgs'`` (SciPy's, on all rows at once), ``'adamw'`` (adam with a decay that
         stays apart from the gradient), ``'momentum'`` or ``'nesterov'`` (sgd with that kind of momentum).

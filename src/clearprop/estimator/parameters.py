@@ -18,14 +18,15 @@ from sklearn.utils._param_validation import (
 )
 
 from clearprop.engines import ENGINES
+from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.initialization import INITIALIZATIONS
 from clearprop.nn.schedules import SCHEDULES
 from clearprop.training.callbacks import check_callbacks
 from clearprop.utils.errors import InvalidArgument
 
-#: scikit-learn's names of the activations, and Clearprop's.
+#: Clearprop's activations, by scikit-learn's names where it has them.
 ACTIVATION_NAMES: Mapping[str, str] = MappingProxyType(
-    {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
+    {"logistic" if name == "sigmoid" else name: name for name in ACTIVATIONS}
 )
 #: The solvers that learning_rate, momentum and power_t are for, and all that go batch by batch.
 SGD_SOLVERS = ("sgd", "momentum", "nesterov")

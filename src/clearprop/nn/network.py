@@ -27,7 +27,7 @@ class Network:
     layer_sizes : sequence of int
         Units of every layer, input and output included: ``(784, 500, 250, 100, 10)``.
     activation : str or sequence of str, default "relu"
-        One of ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"identity"``, or one of them for each hidden layer.
+        A key of ``ACTIVATIONS``, such as ``"relu"`` or ``"tanh"``, or one of them for each hidden layer.
     initialization : str, default "glorot_uniform"
         ``"glorot_uniform"``, ``"glorot_normal"``, ``"he_uniform"``, ``"he_normal"`` or ``"torch_default"``.
     dropout : float, default 0.0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clearprop.cli.options import Overwrite, check_free
+from clearprop.nn.activations import ACTIVATIONS
 from clearprop.utils.errors import InvalidArgument, ModelFileError
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def import_model(
     activation: Annotated[
         str | None,
         typer.Option(
-            help="Of a state_dict, which does not tell: relu (if not given), tanh, sigmoid or identity; or "
-            "one for each hidden layer, with commas.",
+            help=f"Of a state_dict, which does not tell: {', '.join(ACTIVATIONS)}; relu if not given. Or one for "
+            "each hidden layer, with commas.",
             show_default=False,
         ),
     ] = None,

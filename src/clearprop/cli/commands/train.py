@@ -13,6 +13,8 @@ import typer
 
 from clearprop.cli import interrupts as signals
 from clearprop.cli.options import DataDir, Device, Quiet, resume_command, terminal_columns
+from clearprop.nn.activations import ACTIVATIONS
+from clearprop.nn.optimizers import OPTIMIZERS
 from clearprop.utils.errors import CheckpointError, InvalidArgument, TrainingDiverged
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def train(
         str | None, _setting('Hidden layer sizes, first to last: 500,250,100 if not given, "" for none.')
     ] = None,
     activation: Annotated[
-        str | None, _setting("sigmoid, tanh, relu (the default) or identity; or one for each hidden layer.")
+        str | None, _setting(f"Of {', '.join(ACTIVATIONS)}; relu if not given. Or one for each hidden layer.")
     ] = None,
     initialization: Annotated[
         str | None,
@@ -51,9 +53,7 @@ def train(
     ] = None,
     dropout: Annotated[float | None, _setting("Share of hidden units left out in a step; 0.")] = None,
     input_dropout: Annotated[float | None, _setting("Share of inputs left out in a step; 0.")] = None,
-    optimizer: Annotated[
-        str | None, _setting("sgd (the default), momentum, nesterov, adam, adam_hat or adamw.")
-    ] = None,
+    optimizer: Annotated[str | None, _setting(f"Of {', '.join(OPTIMIZERS)}; sgd if not given.")] = None,
     learning_rate: Annotated[float | None, _setting("The highest the schedule reaches; 0.01.")] = None,
     schedule: Annotated[str | None, _setting("constant (the default), cosine, one_cycle or step.")] = None,
     weight_decay: Annotated[float | None, _setting("As torch.optim takes it; 0.")] = None,

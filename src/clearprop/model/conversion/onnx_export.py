@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearprop.model.model import Model
+from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.parameters import copy_parameters
 from clearprop.nn.scaling import PIXELS
 from clearprop.utils.arguments import check_choice
@@ -25,7 +26,6 @@ OPSET = 13
 IR_VERSION = 8
 # a protocol buffer holds 2 GiB, names and shapes included
 MOST_BYTES = 2**31 - 2**20
-OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh"}
 OUTPUTS = {"softmax": "Softmax", "sigmoid": "Sigmoid", "exponential": "Exp", "identity": "Identity"}
 
 
@@ -119,6 +119,11 @@ def _ends(model: Model) -> tuple[str, tuple[int, ...], str]:
     return "rows", model.network.layer_sizes[:1], target
 
 
+def _result(place: int) -> str:
+    """Return the name of what a step computes."""
+    return f"step.{place}"
+
+
 def _graph(model: Model, kind: str, arithmetic: str) -> onnx.ModelProto:
     from onnx import TensorProto, helper, numpy_helper
 
@@ -146,12 +151,15 @@ def _graph(model: Model, kind: str, arithmetic: str) -> onnx.ModelProto:
     if np.any(model.scaling.shift):
         steps.append(("Sub", [constant("shift", model.scaling.shift)], {}))
     steps.append(("Mul", [constant("factor", model.scaling.factor)], {}))
-    activations = (*model.network.activations, None)
+    activations = (*model.network.activations, "identity")
     for layer, ((weight, bias), activation) in enumerate(zip(model.parameters, activations, strict=True)):
         names = [parameter(f"layers.{layer}.weight", weight), parameter(f"layers.{layer}.bias", bias)]
         steps.append(("Gemm", names, {}))
-        if activation in OPERATORS:
-            steps.append((OPERATORS[activation], [], {}))
+        x = _result(len(steps) - 1)
+        for name, *operands in ACTIVATIONS[activation].onnx:
+            number = f"step.{len(steps)}.number"
+            inputs = [x if operand == "x" else constant(number, operand) for operand in operands]
+            steps.append((str(name), inputs, {}))
     last = OUTPUTS[model.network.output]
     if last == "Softmax":
         # ONNX's softmax of an infinite logit is NaN; of the largest number in its place it is the limit
@@ -162,7 +170,7 @@ def _graph(model: Model, kind: str, arithmetic: str) -> onnx.ModelProto:
         steps.append(("Cast", [], {"to": types[stored]}))
     value = source
     for place, (operator, others, attributes) in enumerate(steps):
-        result = target if place == len(steps) - 1 else f"step.{place}"
+        result = target if place == len(steps) - 1 else _result(place)
         nodes.append(helper.make_node(operator, [value, *others], [result], **attributes))
         value = result
     graph = helper.make_graph(

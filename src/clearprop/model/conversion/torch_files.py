@@ -16,6 +16,7 @@ from clearprop.model.conversion.torch_pickle_check import check_state_dict
 from clearprop.model.files.model_file import METADATA_KEY
 from clearprop.model.files.safetensors_reader import clip, opened, read_exactly, read_header, unreadable
 from clearprop.model.model import Model
+from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.scaling import Scaling
 from clearprop.utils.errors import InvalidArgument, MissingExtra, ModelFileError
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     import torch
 
-MODULES = {"relu": "nn.ReLU()", "sigmoid": "nn.Sigmoid()", "tanh": "nn.Tanh()"}
+#: The module of each activation, but for the identity, which takes no place in a Sequential.
+MODULES = {name: each.torch for name, each in ACTIVATIONS.items() if name != "identity"}
 AFTER = {
     "softmax": "probabilities = outputs.softmax(dim=1)",
     "sigmoid": "probabilities = outputs.sigmoid()",
@@ -87,7 +89,7 @@ def torch_usage(model: Model, state_dict_file: str, model_file: str) -> str:
     modules = []
     for fan_in, fan_out, name in zip(sizes[:-1], sizes[1:], names, strict=True):
         modules.append(f"nn.Linear({fan_in}, {fan_out})")
-        modules += [MODULES[name]] if name in MODULES else []
+        modules += [f"nn.{MODULES[name]}()"] if name in MODULES else []
     scaling, dtype = model.scaling, "torch.float64" if double else "torch.float32"
     lines = ["import torch", "from torch import nn", ""]
     if np.ndim(scaling.shift) or np.ndim(scaling.factor):
@@ -121,12 +123,11 @@ def from_torch(
     Parameters
     ----------
     source : torch.nn.Sequential or mapping of str to tensor
-        A module tells its activations: ReLU, Tanh, Sigmoid or Identity between the Linears; Dropout is left
-        out, since it does nothing in a prediction, and so is a Flatten at the beginning. A last Softmax,
-        LogSoftmax or Sigmoid is the output. A state_dict tells none of this.
+        A module tells its activations: a ReLU, Tanh or any other of ``ACTIVATIONS``, or an Identity, between
+        the Linears; Dropout is left out, since it does nothing in a prediction, and so is a Flatten at the
+        beginning. A last Softmax, LogSoftmax or Sigmoid is the output. A state_dict tells none of this.
     activation : str or sequence of str, default "relu"
-        For a state_dict: ``"relu"``, ``"tanh"``, ``"sigmoid"`` or ``"identity"``, or one for each hidden
-        layer.
+        For a state_dict: a key of ``ACTIVATIONS``, or one for each hidden layer.
     output : str, default "softmax"
         What turns the last layer into the prediction: ``"softmax"``, ``"sigmoid"``, ``"identity"`` or
         ``"exponential"``. It must be said where there is a single output.
@@ -325,7 +326,7 @@ def _modules(
             f"source is a {type(module).__name__}, but must be a torch.nn.Sequential or a state_dict."
         )
     # of a subclass it is not known what it does, so types are compared, not asked for
-    activations = {nn.ReLU: "relu", nn.Sigmoid: "sigmoid", nn.Tanh: "tanh"}
+    activations = {getattr(nn, module): name for name, module in MODULES.items()}
     nothing = {nn.Identity, nn.Dropout}
     linears: list[dict[str, Any]] = []
     # one activation after each Linear, as long as none has come
@@ -338,20 +339,27 @@ def _modules(
             after.append(None)
         elif kind in nothing or (kind is nn.Flatten and not linears):
             continue
-        elif linears and after[-1] is None and (kind in activations or softmax):
+        elif linears and after[-1] is None and ((kind in activations and _is_plain(leaf)) or softmax):
             after[-1] = activations.get(kind, "softmax")
         else:
             raise InvalidArgument(
                 f"The module has {clip(str(leaf))} where Clearprop has nothing like it; only Linears with "
-                "ReLU, Tanh, Sigmoid or Identity between them can be imported."
+                f"{', '.join(MODULES.values())} or Identity between them can be imported."
             )
-    if "softmax" in after[:-1] or (after and after[-1] in ("relu", "tanh")):
+    if "softmax" in after[:-1] or (after and after[-1] not in (None, "softmax", "sigmoid")):
         raise InvalidArgument(
-            "The module has a softmax before its end, or a ReLU or Tanh at its end, and Clearprop has no "
-            "such network; only Linears with activations between them can be imported."
+            "The module has a softmax before its end, or an activation such as a ReLU or Tanh at its end, "
+            "and Clearprop has no such network; only Linears with activations between them can be imported."
         )
     layers = [layer for state in linears for layer in _linears(state)]
     return layers, [name or "identity" for name in after[:-1]], after[-1] if after else None
+
+
+def _is_plain(module: Any) -> bool:
+    """Tell whether a module computes the same as one of its class that was made without arguments."""
+    kind = type(module)
+    settings = set(getattr(kind, "__constants__", ())) - {"inplace"}
+    return all(getattr(module, name) == getattr(kind(), name) for name in settings)
 
 
 def _leaves(module: Any, sequential: Any) -> list[Any]:
