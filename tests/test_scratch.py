@@ -110,9 +110,44 @@ def test_resizing_no_images_gives_no_rows() -> None:
     assert scratch.resize_and_flatten(np.empty((0, 8, 8), dtype=np.uint8)).shape == (0, 784)
 
 
-def test_resizing_refuses_images_that_are_not_grey_levels() -> None:
-    with pytest.raises(ValueError, match=r"images are float64, but must be uint8"):
-        scratch.resize_and_flatten(np.ones((1, 8, 8)))
+FLOAT_TYPES = pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4", ">f8"])
+
+
+@FLOAT_TYPES
+@pytest.mark.parametrize("white", [1.0, 255.0])
+def test_float_images_keep_their_type_and_their_range(
+    dtype: str, white: float, rng: np.random.Generator
+) -> None:
+    grey = rng.integers(0, 256, (5, 9, 7), dtype=np.uint8)
+    rows = scratch.resize_and_flatten((grey * (white / 255)).astype(dtype))
+    assert rows.shape == (5, 784)
+    assert rows.dtype == np.dtype(dtype)
+    assert rows.min() >= 0
+    assert rows.max() <= white
+    # bytes are rounded to whole grey levels, once for each direction
+    expected = scratch.resize_and_flatten(grey) * (white / 255)
+    tolerance = (1.1 + (0.13 if np.dtype(dtype).itemsize == 2 else 0)) * white / 255
+    np.testing.assert_allclose(rows.astype(np.float64), expected, rtol=0, atol=tolerance)
+
+
+@FLOAT_TYPES
+def test_float_images_of_the_right_size_keep_every_bit(dtype: str, rng: np.random.Generator) -> None:
+    images = rng.random((4, 28, 28)).astype(dtype)
+    rows = scratch.resize_and_flatten(images)
+    np.testing.assert_array_equal(rows, images.reshape(4, 784))
+    assert not np.shares_memory(rows, images)
+
+
+@given(hnp.arrays(np.float64, (2, 3, 4), elements=st.floats(0, 255)))
+def test_resizing_scales_with_the_images(images: Array) -> None:
+    rows = scratch.resize_and_flatten(images)
+    np.testing.assert_allclose(scratch.resize_and_flatten(images / 255), rows / 255, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint16, bool, complex])
+def test_resizing_refuses_images_that_are_neither_bytes_nor_floats(dtype: type) -> None:
+    with pytest.raises(ValueError, match=rf"images are {np.dtype(dtype)}, but must be uint8 or floats"):
+        scratch.resize_and_flatten(np.ones((1, 8, 8), dtype))
 
 
 # ---- Activations and their derivatives ---------------------------------------------------------------
@@ -170,6 +205,14 @@ def test_softmax_is_exact_where_a_plain_exponential_overflows() -> None:
     x = np.array([[1e308, -1e308, 1e308], [-1e308, -1e308, -1e308], [0.0, np.log(2), np.log(5)]])
     expected = [[1 / 2, 0, 1 / 2], [1 / 3, 1 / 3, 1 / 3], [1 / 8, 2 / 8, 5 / 8]]
     np.testing.assert_allclose(scratch.softmax(x), expected, rtol=1e-15)
+
+
+def test_softmax_of_infinite_numbers_is_the_limit() -> None:
+    inf = np.inf
+    x = np.array([[inf, 0, inf], [-inf, -inf, -inf], [-inf, 1, 1], [inf, np.nan, 0]])
+    expected = [[1 / 2, 0, 1 / 2], [1 / 3, 1 / 3, 1 / 3], [0, 1 / 2, 1 / 2], [np.nan] * 3]
+    with np.errstate(all="raise", under="ignore"):
+        np.testing.assert_array_equal(scratch.softmax(x), expected)
 
 
 def test_softmax_does_not_wrap_small_integers_around() -> None:

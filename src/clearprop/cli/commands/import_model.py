@@ -32,8 +32,8 @@ def import_model(
     activation: Annotated[
         str | None,
         typer.Option(
-            help=f"Of a state_dict, which does not tell: {', '.join(ACTIVATIONS)}; relu if not given. Or one for "
-            "each hidden layer, with commas.",
+            help=f"Of a state_dict, which does not tell: {', '.join(ACTIVATIONS)}; relu if not given. "
+            "Or one for each hidden layer, with commas.",
             show_default=False,
         ),
     ] = None,
