@@ -27,7 +27,7 @@ from PIL import Image
 from scipy.special import expit
 
 Array = NDArray[np.floating]
-Pixels = NDArray[np.uint8] | Array
+Pixels = NDArray[np.number]
 
 
 # ---- Activations and their derivatives, both taken at the pre-activation a ---------------------------

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -17,6 +16,7 @@ from torch.nn import functional
 from clearprop.engines.base import FloatArray, Task, dropout_masks
 from clearprop.engines.prediction import CHUNK
 from clearprop.nn.activations import ACTIVATIONS
+from clearprop.nn.optimizers import OPTIMIZERS
 from clearprop.nn.parameters import Parameters
 from clearprop.nn.recipe import Recipe
 from clearprop.utils.arguments import check_choice
@@ -70,15 +70,6 @@ class FeedForwardNN(nn.Module):
         return outputs
 
 
-OPTIMIZER_MAKERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "momentum": torch.optim.SGD,
-    "nesterov": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adam_hat": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-}
-
 #: Each gives the loss of every row ``(n,)`` from logits, targets and label smoothing.
 ROW_LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
     "cross_entropy": lambda logits, labels, smoothing: functional.cross_entropy(
@@ -96,18 +87,16 @@ ROW_LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
 ROW_LOSSES["double_softmax"] = ROW_LOSSES["cross_entropy"]
 
 
-def optimizer_options(recipe: Recipe, *, fused: bool | None) -> dict[str, Any]:
-    """Return what the recipe's optimizer is made with, by the names of ``torch.optim``."""
-    options: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
-    if recipe.optimizer in ("adam", "adam_hat", "adamw"):
-        options |= {"betas": (recipe.beta_1, recipe.beta_2), "eps": recipe.epsilon, "fused": fused}
-    elif recipe.optimizer in ("momentum", "nesterov"):
-        # PyTorch refuses Nesterov's rule without momentum, where it is plain SGD
-        options |= {
-            "momentum": recipe.momentum,
-            "nesterov": recipe.optimizer == "nesterov" and recipe.momentum > 0,
-        }
-    return options
+def make_optimizer(
+    recipe: Recipe, parameters: Iterable[Tensor], *, fused: bool | None
+) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer, as the table of optimizers says it in the words of ``torch.optim``."""
+    rule = OPTIMIZERS[recipe.optimizer]
+    options = rule.torch_options(recipe.to_dict())
+    if rule.torch in ("Adam", "AdamW"):
+        options["fused"] = fused
+    make: Callable[..., torch.optim.Optimizer] = getattr(torch.optim, rule.torch)
+    return make(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, **options)
 
 
 def choose_device(name: str) -> torch.device:
@@ -160,8 +149,12 @@ class TorchEngine:
         self.load_parameters(task.parameters)
         self._losses = ROW_LOSSES[task.recipe.loss]
         # fused: one pass over each array instead of a dozen, a third less time a step on a CPU
-        options = optimizer_options(task.recipe, fused=self.device in ("cpu", "cuda") or None)
-        self._optimizer = OPTIMIZER_MAKERS[task.recipe.optimizer](self.module.parameters(), **options)
+        fused = self.device in ("cpu", "cuda") or None
+        self._optimizer = make_optimizer(task.recipe, self.module.parameters(), fused=fused)
+        self._step_options, self._coefficients = (
+            OPTIMIZERS[task.recipe.optimizer].torch_step,
+            task.recipe.to_dict(),
+        )
         self.load_rows(task.x, task.y, task.sample_weight)
         self._shift, self._factor = (
             _tensor(np.asarray(value, dtype=task.dtype)).to(self._device)
@@ -182,8 +175,8 @@ class TorchEngine:
         ]
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
-            if task.recipe.optimizer == "adam_hat":
-                group["eps"] = task.recipe.epsilon / math.sqrt(1 - task.recipe.beta_2 ** self._next_step())
+            if self._step_options is not None:
+                group.update(self._step_options(self._coefficients, self._next_step()))
         self._optimizer.zero_grad(set_to_none=True)
         adversarial = task.recipe.adversarial_epsilon > 0
         x = self._rows(index).requires_grad_(adversarial)

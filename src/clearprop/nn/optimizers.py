@@ -46,6 +46,12 @@ class Optimizer:
         Whether weight decay shrinks the parameter itself instead of joining the gradient.
     coefficients : tuple of str
         The keyword arguments of ``factors`` that a recipe decides; ``with_coefficients`` sets them.
+    torch : str
+        The class in ``torch.optim`` that takes the same steps.
+    torch_options : callable
+        ``torch_options(coefficients)`` returns the class's arguments for a recipe's coefficients by name.
+    torch_step : callable or None
+        ``torch_step(coefficients, step)`` returns the arguments that change with every step, where some do.
     """
 
     n_slots: int
@@ -53,6 +59,9 @@ class Optimizer:
     passes: Callable[..., None]
     decoupled: bool = False
     coefficients: tuple[str, ...] = ()
+    torch: str = "SGD"
+    torch_options: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda coefficients: {}
+    torch_step: Callable[[Mapping[str, Any], int], dict[str, Any]] | None = None
 
     def update(
         self,
@@ -221,18 +230,47 @@ def forget_faded(slots: Sequence[Array]) -> None:
         other[faded & (other < tiny * FADED)] = 0
 
 
-_OF_ADAM = ("beta_1", "beta_2", "epsilon")
+def _torch_momentum(coefficients: Mapping[str, Any]) -> dict[str, Any]:
+    return {"momentum": coefficients["momentum"]}
+
+
+def _torch_nesterov(coefficients: Mapping[str, Any]) -> dict[str, Any]:
+    # PyTorch refuses Nesterov's rule without momentum, where it is plain SGD
+    return {"momentum": coefficients["momentum"], "nesterov": coefficients["momentum"] > 0}
+
+
+def _torch_adam(coefficients: Mapping[str, Any]) -> dict[str, Any]:
+    return {"betas": (coefficients["beta_1"], coefficients["beta_2"]), "eps": coefficients["epsilon"]}
+
+
+def _torch_adam_hat(coefficients: Mapping[str, Any], step: int) -> dict[str, Any]:
+    return {"eps": coefficients["epsilon"] / math.sqrt(1 - coefficients["beta_2"] ** step)}
+
+
+_MOMENTUM = ("momentum",)
+_ADAM = Optimizer(
+    2,
+    _adam_factors,
+    _adam,
+    coefficients=("beta_1", "beta_2", "epsilon"),
+    torch="Adam",
+    torch_options=_torch_adam,
+)
 
 OPTIMIZERS: Mapping[str, Optimizer] = MappingProxyType(
     {
         "sgd": Optimizer(0, _sgd_factors, _sgd),
-        "momentum": Optimizer(1, _momentum_factors, _momentum, coefficients=("momentum",)),
-        "nesterov": Optimizer(1, _momentum_factors, _nesterov, coefficients=("momentum",)),
-        "adam": Optimizer(2, _adam_factors, _adam, coefficients=_OF_ADAM),
+        "momentum": Optimizer(
+            1, _momentum_factors, _momentum, coefficients=_MOMENTUM, torch_options=_torch_momentum
+        ),
+        "nesterov": Optimizer(
+            1, _momentum_factors, _nesterov, coefficients=_MOMENTUM, torch_options=_torch_nesterov
+        ),
+        "adam": _ADAM,
         # as scikit-learn and TensorFlow compute it
-        "adam_hat": Optimizer(2, _adam_hat_factors, _adam, coefficients=_OF_ADAM),
+        "adam_hat": replace(_ADAM, factors=_adam_hat_factors, torch_step=_torch_adam_hat),
         # Loshchilov and Hutter 2019: adam, with w ← (1 - η λ) w apart from it
-        "adamw": Optimizer(2, _adam_factors, _adam, decoupled=True, coefficients=_OF_ADAM),
+        "adamw": replace(_ADAM, decoupled=True, torch="AdamW"),
     }
 )
 
