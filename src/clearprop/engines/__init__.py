@@ -59,9 +59,9 @@ def create_engine(name: str, task: Task, device: str = "auto", processes: int | 
     """
     check_engine(name, device)
     if name == "numpy":
-        from clearprop.engines.numpy_engine import NumpyEngine
+        from clearprop.engines.elastic_engine import ElasticEngine
 
-        return NumpyEngine(task, processes)
+        return ElasticEngine(task, processes)
     from clearprop.engines.torch_engine import TorchEngine
 
     return TorchEngine(task, device)

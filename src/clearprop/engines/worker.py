@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.engines.base import drops
-from clearprop.engines.numpy_step import Stepper
+from clearprop.engines.parallel_step import ParallelStepper
 from clearprop.engines.tensor_parallel.all_reduce import Meeting, wait_for
 from clearprop.engines.tensor_parallel.messages import Messages
 from clearprop.engines.tensor_parallel.sharding import share
@@ -45,14 +45,14 @@ def _serve(descriptor: int, told: dict[str, Any]) -> None:
     memory = SharedMemory(descriptor, told["layout"])
     network, recipe = Network(**told["network"]), Recipe(**told["recipe"])
     dropout_rng = np.random.Generator(np.random.PCG64())
-    stepper = Stepper(
+    stepper = ParallelStepper(
         network,
         recipe,
-        share(network.layer_sizes, told["members"])[member],
         memory[f"flat.{member}"],
         [memory[f"slot.{member}.{slot}"] for slot in range(OPTIMIZERS[recipe.optimizer].n_slots)],
         Rows.found_in(memory, told["absent"]),
         dropout_rng,
+        share(network.layer_sizes, told["members"])[member],
         Meeting(memory, member, check),
     )
     messages = Messages(memory, dropout_rng if drops(network) else None)

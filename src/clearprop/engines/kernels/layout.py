@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -59,3 +61,20 @@ def lies_in(memory: FloatArray, batch: int, order: Order) -> Batch:
 def make_batch(batch: int, units: int, order: Order, dtype: np.dtype[Any]) -> Batch:
     """Return a batch of zeros."""
     return lies_in(np.zeros((1 + units, batch), dtype), batch, order)
+
+
+def shapes_of(layer_sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the shape of each layer's parameters, ``(1 + fan_in, fan_out)``: the bias, then the weight."""
+    return [(1 + fan_in, fan_out) for fan_in, fan_out in pairwise(layer_sizes)]
+
+
+def layers_in(flat: FloatArray, shapes: Sequence[tuple[int, int]]) -> list[FloatArray]:
+    """Return each layer's part of a flat array; the first layer's is at its end.
+
+    The rows of the first weight that an optimizer may leave out are last.
+    """
+    layers, start = [], 0
+    for rows, columns in reversed(shapes):
+        layers.append(flat[start : start + rows * columns].reshape(rows, columns))
+        start += rows * columns
+    return layers[::-1]

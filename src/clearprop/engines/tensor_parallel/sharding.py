@@ -17,6 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.engines.kernels.layout import layers_in
+
 # of the weights of the largest pair, what another must hold at least to be worth an exchange
 WORTH_AN_EXCHANGE = 0.03
 
@@ -88,16 +90,8 @@ def share(layer_sizes: Sequence[int], members: int) -> list[list[Part]]:
 
 
 def layers_of(flat: NDArray[Any], parts: Sequence[Part]) -> list[NDArray[Any]]:
-    """Return the parts ``(1 + rows, columns)`` that lie in a flat array, that of the first layer at its end.
-
-    The bias is a layer's first row; the rows of the first weight that an optimizer may leave out are last.
-    """
-    layers, start = [], 0
-    for part in reversed(parts):
-        rows, columns = part.shape
-        layers.append(flat[start : start + rows * columns].reshape(rows, columns))
-        start += rows * columns
-    return layers[::-1]
+    """Return the parts ``(1 + rows, columns)`` in a flat array, that of the first layer at its end."""
+    return layers_in(flat, [part.shape for part in parts])
 
 
 def size_of(parts: Sequence[Part]) -> int:

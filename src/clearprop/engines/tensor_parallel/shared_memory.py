@@ -43,7 +43,7 @@ def lay_out(arrays: Mapping[str, tuple[Any, Sequence[int]]]) -> tuple[Layout, in
     return layout, end
 
 
-class SharedMemory:
+class SharedMemory(Mapping[str, NDArray[Any]]):
     """Arrays in the memory behind a file descriptor, zero where nobody has written.
 
     Parameters
@@ -60,6 +60,9 @@ class SharedMemory:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._layout)
+
+    def __len__(self) -> int:
+        return len(self._layout)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         kind, shape, start = self._layout[name]

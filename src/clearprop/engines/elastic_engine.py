@@ -1,0 +1,103 @@
+"""The NumPy engine for any number of processes: as many as a task is worth, and one if they fail.
+
+A step whose workers could not start, or have no room for its batch, is taken in this process alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearprop.engines.base import FloatArray, Task
+from clearprop.engines.kernels.blas import THREADS
+from clearprop.engines.numpy_engine import NumpyEngine
+from clearprop.engines.parallel_engine import ParallelEngine
+from clearprop.engines.tensor_parallel.worker_pool import members_for
+from clearprop.nn.parameters import Parameters
+
+
+class ElasticEngine:
+    """Trains in NumPy, in one process or in several; see ``Engine`` and ``Task``.
+
+    Parameters
+    ----------
+    task : Task
+    processes : int or None, default None
+        How many compute each step together; None lets the work decide, see ``members_for``.
+    """
+
+    name = "numpy"
+    device = "cpu"
+
+    def __init__(self, task: Task, processes: int | None = None) -> None:
+        self._processes = processes
+        self._start(task, self._world_size_for(task))
+
+    def _world_size_for(self, task: Task) -> int:
+        return members_for(task, THREADS.count(), self._processes)
+
+    def _start(self, task: Task, world_size: int) -> None:
+        self._task = task
+        self._parallel: ParallelEngine | None = None
+        self._engine: NumpyEngine
+        if world_size > 1:
+            try:
+                self._engine = self._parallel = ParallelEngine(task, world_size)
+            except OSError:
+                # no memory or no processes to be had: one process can do the same alone
+                world_size = 1
+        self._world_size = world_size
+        if self._parallel is None:
+            self._engine = NumpyEngine(task)
+
+    def _start_again(self, task: Task, world_size: int) -> None:
+        """Go on with a task of the same network; parameters and the optimizer's memory stay."""
+        parameters, state = self._engine.parameters(), self._engine.state()
+        self._engine.close()
+        self._start(replace(task, parameters=parameters), world_size)
+        self._engine.load_state(state)
+
+    def train_step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
+        """Take one step down the gradient of a batch; see ``Engine.train_step``."""
+        if self._parallel is not None and not self._parallel.is_open:
+            self._start_again(self._task, self._world_size)
+        if self._parallel is not None and not self._parallel.can_step(len(rows)):
+            self._start_again(self._task, 1)
+        return self._engine.train_step(rows, learning_rate)
+
+    def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
+        """Go on with other training rows; see ``Engine.load_rows``."""
+        task = replace(self._task, x=x, y=y, sample_weight=sample_weight)
+        self._start_again(task, self._world_size_for(task))
+
+    def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, Parameters]:
+        """Return the loss of a batch and its gradient; see ``Engine.loss_and_gradient``."""
+        return self._engine.loss_and_gradient(rows)
+
+    def logits(self, x: NDArray[Any]) -> FloatArray:
+        """Return the last layer's pre-activations; see ``Engine.logits``."""
+        return self._engine.logits(x)
+
+    def parameters(self) -> Parameters:
+        """Return a copy of the parameters as they are now."""
+        return self._engine.parameters()
+
+    def load_parameters(self, parameters: Parameters) -> None:
+        """Go on from other parameters of the same shapes."""
+        self._engine.load_parameters(parameters)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return what the optimizer remembers; see ``Engine.state``."""
+        return self._engine.state()
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Remember what ``state`` gave; see ``Engine.load_state``."""
+        self._engine.load_state(state)
+
+    def close(self) -> None:
+        """End the other processes, if there are any; see ``Engine.close``."""
+        self._engine.close()
