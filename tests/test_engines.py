@@ -14,12 +14,13 @@ from scipy.sparse import csr_array
 
 from clearprop import scratch
 from clearprop.data import Dataset
-from clearprop.engines import create_engine, numpy_step
+from clearprop.engines import create_engine, numpy_inputs, numpy_step
 from clearprop.engines.base import Engine, FloatArray, Task, dropout_masks
-from clearprop.engines.kernels.blas import _is_right, add_product
-from clearprop.engines.kernels.zero_columns import Band, cuts_of
+from clearprop.engines.kernels.blas import _is_right, gemm_for
+from clearprop.engines.kernels.zero_columns import Block, cuts_of
 from clearprop.engines.prediction import logits
 from clearprop.nn.activations import ACTIVATIONS
+from clearprop.engines.training_rows import Rows
 from clearprop.nn.initialization import initial_parameters
 from clearprop.nn.losses import LOSSES_OF_OUTPUT
 from clearprop.nn.network import Network
@@ -67,6 +68,11 @@ def one_epoch(engine: Engine, recipe: Recipe, n_rows: int) -> tuple[np.ndarray, 
     order = batches(np.random.default_rng(3), n_rows, recipe.batch_size)
     losses = [engine.train_step(rows, recipe.learning_rate) for rows in order]
     return np.array(losses), engine.parameters()
+
+
+def rows_of(machine: Any) -> Rows:
+    """Return the training rows inside a NumPy engine."""
+    return machine._engine._stepper.rows
 
 
 def distance(ours: Parameters, theirs: Parameters) -> float:
@@ -126,23 +132,23 @@ def test_the_path_stays_the_same_with_weight_decay_dropout_and_label_smoothing(
     )
 
 
-@pytest.mark.parametrize("many_rows", [1, 10_000], ids=["row after row", "unit after unit"])
+@pytest.mark.parametrize("min_batch", [1, 10_000], ids=["row by row", "unit by unit"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("settings", [{}, {"adversarial_epsilon": 0.5}], ids=["plain", "adversary"])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_the_path_is_the_same_however_hidden_units_lie(
+def test_memory_order_of_hidden_units_does_not_change_the_path(
     digits: Dataset,
     dropout: float,
     settings: dict[str, float],
     optimizer: str,
     activation: str,
-    many_rows: int,
+    min_batch: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("clearprop.engines.numpy_step.MANY_ROWS", many_rows)
-    # so that the sizes decide nothing
-    monkeypatch.setattr("clearprop.engines.numpy_step.SMALL", 10_000)
+    monkeypatch.setattr(numpy_step, "MIN_ROW_BY_ROW_BATCH", min_batch)
+    # so that the sizes do not matter
+    monkeypatch.setattr(numpy_step, "SMALL_LAYER_RATIO", 10_000)
     network = Network((784, 16, 12, 8, 10), activation, dropout=dropout)
     assert_same_trajectory(digits, network, recipe_of(optimizer=optimizer, **settings), "float64")
 
@@ -159,8 +165,10 @@ def test_the_path_stays_the_same_over_an_epoch_of_mnist(mnist: Dataset, activati
 
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
 @pytest.mark.parametrize(("weight_decay", "batch"), [(0.0, 60), (0.01, 60), (0.0, 512)])
-@pytest.mark.parametrize("factor", [1 / 255, np.linspace(0.5, 1.5, 784) / 255], ids=["alike", "by column"])
-def test_leaving_out_columns_that_are_zero_changes_nothing(
+@pytest.mark.parametrize(
+    "factor", [1 / 255, np.linspace(0.5, 1.5, 784) / 255], ids=["one for all", "by column"]
+)
+def test_leaving_out_zero_columns_changes_nothing(
     mnist: Dataset,
     optimizer: str,
     weight_decay: float,
@@ -168,23 +176,23 @@ def test_leaving_out_columns_that_are_zero_changes_nothing(
     factor: float | np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # the second size divides them: what is cut at all is cut as often as the size says
-    rows, cuts = mnist.subset(slice(0, 1_024)), []
-    bands = numpy_step.bands_of
+    # the second batch size divides the number of rows, so that all its batches have as many blocks
+    rows, n_blocks = mnist.subset(slice(0, 1_024)), []
+    blocks_of = numpy_inputs.blocks_of
 
-    def noted(*arguments: Any) -> list[Band]:
-        cuts.append(len(bands(*arguments)))
-        return bands(*arguments)
+    def recorded(*arguments: Any) -> list[Block]:
+        n_blocks.append(len(blocks_of(*arguments)))
+        return blocks_of(*arguments)
 
-    monkeypatch.setattr(numpy_step, "bands_of", noted)
+    monkeypatch.setattr(numpy_inputs, "blocks_of", recorded)
     recipe = recipe_of(optimizer=optimizer, weight_decay=weight_decay, batch_size=batch)
     task = make_task(rows, Network(SIZES, "relu"), recipe, scaling=Scaling(factor=factor))
     machine = create_engine("numpy", task)
-    assert machine._stepper.rows.widths.max() < mnist.n_features
+    assert rows_of(machine).widths.max() < mnist.n_features
     losses, parameters = one_epoch(machine, recipe, len(rows))
-    if add_product("float64") is not None:
-        assert max(cuts) == len(cuts_of(batch)) > 1
-    monkeypatch.setattr("clearprop.engines.numpy_engine.column_order", lambda x, out: None)
+    if gemm_for("float64") is not None:
+        assert max(n_blocks) == len(cuts_of(batch)) > 1
+    monkeypatch.setattr("clearprop.engines.training_rows.sort_columns", lambda x, out: None)
     plain = create_engine("numpy", task)
     plain_losses, plain_parameters = one_epoch(plain, recipe, len(rows))
     np.testing.assert_allclose(losses, plain_losses, rtol=1e-10)
@@ -286,7 +294,7 @@ def test_shift_and_factor_of_each_feature_reach_both_engines_alike() -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
 @pytest.mark.parametrize("hidden", [(64, 32), (64,), ()])
 @pytest.mark.parametrize("weight_decay", [0.0, 0.01])
-def test_what_rides_on_the_products_update_and_scaling_is_the_plain_way(
+def test_fused_update_and_scaling_equal_separate_ones(
     digits: Dataset,
     optimizer: str,
     hidden: tuple[int, ...],
@@ -296,20 +304,20 @@ def test_what_rides_on_the_products_update_and_scaling_is_the_plain_way(
     recipe = recipe_of(optimizer=optimizer, learning_rate=0.1, weight_decay=weight_decay)
     task = make_task(digits, Network((784, *hidden, 10), "relu", input_dropout=0.1), recipe)
     twin = replace(task, dropout_rng=np.random.default_rng(2))
-    riding = create_engine("numpy", task)
-    losses, parameters = one_epoch(riding, recipe, len(digits))
-    monkeypatch.setattr("clearprop.engines.numpy_step.add_product", lambda dtype: None)
+    fused = create_engine("numpy", task)
+    losses, parameters = one_epoch(fused, recipe, len(digits))
+    monkeypatch.setattr(numpy_step, "gemm_for", lambda dtype: None)
     plain = create_engine("numpy", twin)
     plain_losses, plain_parameters = one_epoch(plain, recipe, len(digits))
     np.testing.assert_allclose(losses, plain_losses, rtol=1e-12)
     assert distance(parameters, plain_parameters) < 1e-12
-    (_, gradient), (_, other) = (machine.loss_and_gradient(np.arange(9)) for machine in (riding, plain))
+    (_, gradient), (_, other) = (machine.loss_and_gradient(np.arange(9)) for machine in (fused, plain))
     assert distance(gradient, other) < 1e-10
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam"])
 @pytest.mark.parametrize("at", ["kernels.optimizer_update.Updater.update", "numpy_step.Stepper._backward"])
-def test_of_a_step_that_was_cut_off_nothing_is_left_in_the_next_gradient(
+def test_interrupted_step_leaves_no_gradient_behind(
     digits: Dataset, optimizer: str, at: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def first_layer_back(self: Any, *arguments: Any) -> Iterator[Any]:
@@ -317,45 +325,45 @@ def test_of_a_step_that_was_cut_off_nothing_is_left_in_the_next_gradient(
         raise KeyboardInterrupt
 
     backward = numpy_step.Stepper._backward
-    cut = first_layer_back if at.endswith("_backward") else Mock(side_effect=KeyboardInterrupt)
+    interrupt = first_layer_back if at.endswith("_backward") else Mock(side_effect=KeyboardInterrupt)
     task = make_task(digits, Network((784, 16, 10), "relu"), recipe_of(optimizer=optimizer))
-    cut_off, whole = (create_engine("numpy", replace(task)) for _ in range(2))
+    interrupted, whole = (create_engine("numpy", replace(task)) for _ in range(2))
     first, second = np.arange(30), np.arange(20, 50)
     with monkeypatch.context() as patch:
-        patch.setattr(f"clearprop.engines.{at}", cut)
+        patch.setattr(f"clearprop.engines.{at}", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            cut_off.train_step(first, 0.1)
-    # the step counted, though nothing came of it
-    cut_off.load_state(whole.state())
-    losses = [engine.train_step(second, 0.1) for engine in (cut_off, whole)]
+            interrupted.train_step(first, 0.1)
+    # the interrupted step was counted
+    interrupted.load_state(whole.state())
+    losses = [engine.train_step(second, 0.1) for engine in (interrupted, whole)]
     assert losses[0] == losses[1]
-    assert distance(cut_off.parameters(), whole.parameters()) == 0
+    assert distance(interrupted.parameters(), whole.parameters()) == 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("left_order", ["C", "F"])
 @pytest.mark.parametrize("right_order", ["C", "F"])
-def test_the_product_that_adds_is_found_in_the_numpy_of_pypi(
+def test_gemm_of_numpys_openblas_scales_and_adds(
     dtype: str, left_order: Literal["C", "F"], right_order: Literal["C", "F"]
 ) -> None:
     blas = np.show_config("dicts")["Build Dependencies"]["blas"]  # type: ignore[index,call-overload]
     if blas["name"] != "scipy-openblas":
-        pytest.skip(f"this NumPy is built on {blas['name']}, so the plain way is taken")
-    prepare = add_product(dtype)
+        pytest.skip(f"this NumPy is built on {blas['name']}, which has no GEMM to call")
+    prepare = gemm_for(dtype)
     assert prepare is not None
     rng = np.random.default_rng(0)
     output, left, right = (rng.normal(size=shape).astype(dtype) for shape in ((7, 5), (7, 3), (3, 5)))
     left, right = np.array(left, order=left_order), np.array(right, order=right_order)
     expected = np.concatenate([0.3 * output[:6] + 2.5 * left[:6, :2] @ right[:2], output[6:]])
-    add = prepare(output, left, right)
-    add(6, 2, 2.5, 0.3)
+    gemm = prepare(output, left, right)
+    gemm(6, 2, 2.5, 0.3)
     np.testing.assert_allclose(output, expected, rtol=1e-5)
     expected[2:5, 3:] = 0.5 * expected[2:5, 3:] + 2 * left[2:5, 1:] @ right[1:, 3:]
-    add(3, 2, 2.0, 0.5, (2, 1, 3))
+    gemm(3, 2, 2.0, 0.5, (2, 1, 3))
     np.testing.assert_allclose(output, expected, rtol=1e-5)
 
 
-def test_a_product_that_is_wrong_is_never_used() -> None:
+def test_wrong_gemm_is_rejected() -> None:
     assert not _is_right(lambda output, left, right: lambda *numbers: None, "float32")
 
 
@@ -373,7 +381,7 @@ def test_the_same_seed_gives_the_same_bits(digits: Dataset, engine: str) -> None
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
-def test_an_engine_leaves_the_arrays_it_is_given_alone(digits: Dataset, engine: str) -> None:
+def test_engine_does_not_change_its_arguments(digits: Dataset, engine: str) -> None:
     recipe = recipe_of()
     task = make_task(digits, Network((784, 8, 10)), recipe)
     before = [(weight.copy(), bias.copy()) for weight, bias in task.parameters]
@@ -390,7 +398,7 @@ def test_an_engine_leaves_the_arrays_it_is_given_alone(digits: Dataset, engine: 
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
-def test_loaded_parameters_are_the_ones_given_back(digits: Dataset, engine: str) -> None:
+def test_loaded_parameters_are_returned(digits: Dataset, engine: str) -> None:
     machine = create_engine(engine, make_task(digits, Network((784, 8, 10)), recipe_of()))
     others = initial_parameters((784, 8, 10), "he_normal", np.random.default_rng(9), np.float64)
     machine.load_parameters(others)
@@ -399,9 +407,7 @@ def test_loaded_parameters_are_the_ones_given_back(digits: Dataset, engine: str)
 
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
-def test_an_engine_that_takes_over_an_optimizers_memory_goes_on_to_the_bit(
-    digits: Dataset, engine: str, optimizer: str
-) -> None:
+def test_engine_with_loaded_state_continues_bit_for_bit(digits: Dataset, engine: str, optimizer: str) -> None:
     recipe = recipe_of(optimizer=optimizer, batch_size=100)
     task = make_task(digits.subset(np.arange(300)), Network((784, 8, 10)), recipe)
     first = create_engine(engine, task, "cpu")
@@ -425,7 +431,7 @@ def test_sparse_rows_take_the_steps_of_dense_ones(digits: Dataset, engine: str) 
     assert distance(sparse, dense) == 0.0
 
 
-def test_an_unknown_engine_is_named_with_what_is_allowed(digits: Dataset) -> None:
+def test_unknown_engine_error_names_the_allowed_ones(digits: Dataset) -> None:
     task = make_task(digits, Network((784, 8, 10)), recipe_of())
     with pytest.raises(InvalidArgument, match='engine is \'jax\', but must be one of "numpy" or "torch"'):
         create_engine("jax", task)
@@ -437,9 +443,7 @@ def test_the_numpy_engine_refuses_a_device_it_does_not_have(digits: Dataset) -> 
         create_engine("numpy", task, "cuda")
 
 
-def test_a_device_that_is_not_here_is_refused_in_one_sentence(
-    digits: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_device_is_refused_in_one_sentence(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -460,15 +464,15 @@ def test_the_module_is_the_published_one_with_its_output_function(digits: Datase
     assert sums_to_one == (loss == "double_softmax")
 
 
-def test_dropout_of_the_inputs_meets_the_columns_as_they_are_stored(mnist: Dataset) -> None:
+def test_input_dropout_applies_to_the_original_columns(mnist: Dataset) -> None:
     rows = mnist.subset(slice(0, 300))
     network = Network(SIZES, "tanh", input_dropout=0.3)
     task = make_task(rows, network, recipe_of(optimizer="adam"))
-    assert create_engine("numpy", task)._stepper.rows.order is not None
+    assert rows_of(create_engine("numpy", task)).order is not None
     assert_same_trajectory(rows, network, recipe_of(optimizer="adam"), "float64")
 
 
-def test_what_is_left_of_the_inputs_is_scaled_up(digits: Dataset) -> None:
+def test_inputs_kept_by_dropout_are_scaled_up(digits: Dataset) -> None:
     network = Network((784, 8, 10), input_dropout=0.25)
     mask, hidden = dropout_masks(np.random.default_rng(0), network, 500, np.dtype("float32"))
     assert hidden is None
@@ -531,7 +535,7 @@ def test_adversarial_training_goes_down_the_gradient_of_rows_moved_uphill(
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
-def test_where_there_is_no_gradient_no_row_is_moved(engine: str) -> None:
+def test_adversary_moves_no_row_without_a_gradient(engine: str) -> None:
     network = Network((3, 2), output="identity")
     task = Task(
         network=network,
@@ -551,7 +555,7 @@ def test_where_there_is_no_gradient_no_row_is_moved(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
-def test_rows_of_any_kind_are_moved_alike(digits: Dataset, engine: str) -> None:
+def test_adversary_moves_rows_of_every_kind_alike(digits: Dataset, engine: str) -> None:
     """Shifted, sparse and weighted rows take the path that plain ones take."""
     recipe = recipe_of(adversarial_epsilon=0.4, optimizer="adam")
     task = make_task(digits.subset(slice(0, 128)), Network(SIZES, "tanh"), recipe)
@@ -579,7 +583,7 @@ def moved(parameters: Parameters, by: Parameters, factor: float) -> Parameters:
     ]
 
 
-def test_a_batch_that_does_not_count_draws_no_masks_in_either_engine(digits: Dataset) -> None:
+def test_batch_of_zero_weight_draws_no_dropout_masks(digits: Dataset) -> None:
     recipe, weight = recipe_of(optimizer="adam"), np.ones(len(digits))
     weight[:64] = 0
     network = Network((784, 16, 10), "relu", dropout=0.3, input_dropout=0.1)
@@ -598,12 +602,12 @@ def test_a_batch_that_does_not_count_draws_no_masks_in_either_engine(digits: Dat
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
-@pytest.mark.parametrize("how", ["backwards", "other bytes", "field"])
-def test_arrays_may_lie_anyhow(digits: Dataset, engine: str, how: str) -> None:
-    def lay(array: np.ndarray) -> np.ndarray:
-        if how == "backwards":
+@pytest.mark.parametrize("layout", ["backwards", "other byte order", "field"])
+def test_any_memory_layout_is_accepted(digits: Dataset, engine: str, layout: str) -> None:
+    def laid_out(array: np.ndarray) -> np.ndarray:
+        if layout == "backwards":
             return array[::-1].copy()[::-1]
-        if how == "other bytes":
+        if layout == "other byte order":
             return array.astype(array.dtype.newbyteorder())
         records = np.zeros(array.shape, [("other", "i1"), ("this", array.dtype)])
         records["this"] = array
@@ -615,21 +619,23 @@ def test_arrays_may_lie_anyhow(digits: Dataset, engine: str, how: str) -> None:
     task = replace(task, x=digits.x.astype(np.float32), y=digits.y.astype(np.int64))
     other = replace(
         task,
-        x=lay(task.x),
-        y=lay(task.y),
-        parameters=[(lay(weight), lay(bias)) for weight, bias in task.parameters],
-        scaling=Scaling(shift=lay(task.scaling.shift), factor=lay(task.scaling.factor)),
+        x=laid_out(task.x),
+        y=laid_out(task.y),
+        parameters=[(laid_out(weight), laid_out(bias)) for weight, bias in task.parameters],
+        scaling=Scaling(shift=laid_out(task.scaling.shift), factor=laid_out(task.scaling.factor)),
     )
     rows = np.arange(0, len(digits), 3)
     expected = create_engine(engine, task, "cpu").train_step(rows, 0.1)
-    assert create_engine(engine, other, "cpu").train_step(lay(rows), 0.1) == pytest.approx(expected, rel=1e-9)
+    assert create_engine(engine, other, "cpu").train_step(laid_out(rows), 0.1) == pytest.approx(
+        expected, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
 @pytest.mark.parametrize("narrow", ["int8", "uint8", "uint64"])
-def test_labels_may_be_of_any_whole_type(digits: Dataset, engine: str, narrow: str) -> None:
+def test_labels_may_have_any_integer_type(digits: Dataset, engine: str, narrow: str) -> None:
     task = make_task(digits, Network((784, 16, 10)), recipe_of())
-    # with so many rows a label times their number is beyond a byte
+    # a label times so many rows overflows a byte
     rows = np.arange(100)
     losses = [
         create_engine(engine, replace(task, y=digits.y.astype(kind)), "cpu").train_step(rows, 0.1)
@@ -639,7 +645,7 @@ def test_labels_may_be_of_any_whole_type(digits: Dataset, engine: str, narrow: s
 
 
 @pytest.mark.parametrize("hidden", [(), (1,)])
-def test_a_network_without_a_part_for_each_is_left_to_one_process(
+def test_network_without_a_shard_for_each_process_is_trained_by_one(
     digits: Dataset, hidden: tuple[int, ...]
 ) -> None:
     recipe, network = recipe_of(optimizer="sgd"), Network((784, *hidden, 10))

@@ -1,4 +1,4 @@
-"""The columns of the data in such an order that a batch ends early."""
+"""Zero columns: sorted to the end, and left out of the products block by block."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from clearprop.engines.kernels.zero_columns import MANY, MIN_COLUMNS, MIN_CUT, bands_of, column_order, cuts_of
+from clearprop.engines.kernels.zero_columns import (
+    MIN_COLUMNS,
+    MIN_FOUR_BLOCKS_ROWS,
+    MIN_TWO_BLOCKS_ROWS,
+    blocks_of,
+    cuts_of,
+    sort_columns,
+)
 
 
 @given(
@@ -17,9 +24,9 @@ from clearprop.engines.kernels.zero_columns import MANY, MIN_COLUMNS, MIN_CUT, b
     ),
     st.integers(7, MIN_COLUMNS),
 )
-def test_the_sorted_rows_are_the_rows_and_nothing_lies_beyond_their_widths(x: np.ndarray, zeros: int) -> None:
+def test_sorted_rows_are_zero_beyond_their_widths(x: np.ndarray, zeros: int) -> None:
     x[:, MIN_COLUMNS - zeros :] = 0
-    columns = column_order(x)
+    columns = sort_columns(x)
     assert columns is not None
     assert (columns.rows == x[:, columns.order]).all()
     for row, width in zip(columns.rows, columns.widths, strict=True):
@@ -38,39 +45,37 @@ def test_the_sorted_rows_are_the_rows_and_nothing_lies_beyond_their_widths(x: np
     ],
     ids=["floats", "few columns", "no rows", "no zeros"],
 )
-def test_nothing_is_sorted_where_nothing_is_gained(x: np.ndarray) -> None:
-    assert column_order(x) is None
+def test_rows_that_gain_nothing_are_not_sorted(x: np.ndarray) -> None:
+    assert sort_columns(x) is None
 
 
 @given(
     st.lists(st.integers(1, 90), min_size=1, max_size=40),
-    st.sampled_from([1, MIN_CUT, MANY]),
+    st.sampled_from([1, MIN_TWO_BLOCKS_ROWS, MIN_FOUR_BLOCKS_ROWS]),
     st.booleans(),
 )
-def test_bands_hold_all_that_is_not_zero_and_no_column_twice(
-    widths: list[int], times: int, sort: bool
-) -> None:
+def test_blocks_cover_all_numbers_that_are_not_zero_once(widths: list[int], times: int, sort: bool) -> None:
     ends = np.repeat(widths, times)
     if sort:
         ends.sort()
     features = 90
-    bands = bands_of(ends, cuts_of(len(ends)), features)
-    held = np.zeros((len(ends), 1 + features), np.intp)
-    for row, start, stop in bands:
-        held[row:, start:stop] += 1
-    # the ones come first
+    blocks = blocks_of(ends, cuts_of(len(ends)), features)
+    covered = np.zeros((len(ends), 1 + features), np.intp)
+    for row, start, stop in blocks:
+        covered[row:, start:stop] += 1
+    # the column of ones comes first
     used = np.arange(1 + features) <= ends[:, None]
-    assert held[used].min() == held.max() == 1
-    assert bands[-1].stop == np.flatnonzero(held.any(axis=0))[-1] + 1
+    assert covered[used].min() == covered.max() == 1
+    assert blocks[-1].stop == np.flatnonzero(covered.any(axis=0))[-1] + 1
 
 
-def test_a_batch_is_cut_more_often_the_more_rows_it_has() -> None:
-    assert cuts_of(MIN_CUT - 1) == (31,)
+def test_larger_batches_have_more_blocks() -> None:
+    assert cuts_of(MIN_TWO_BLOCKS_ROWS - 1) == (31,)
     assert cuts_of(64) == (48, 64)
     assert cuts_of(512) == (192, 320, 448, 512)
-    # of what few rows use, few rows are multiplied
+    # columns that few rows use are multiplied for few rows
     widths = np.repeat([20, 40, 60, 80], 128)
-    assert [(row, stop) for row, _, stop in bands_of(widths, cuts_of(512), 100)] == [
+    assert [(row, stop) for row, _, stop in blocks_of(widths, cuts_of(512), 100)] == [
         (0, 48),
         (192, 64),
         (320, 96),

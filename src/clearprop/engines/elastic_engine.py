@@ -1,6 +1,6 @@
 """The NumPy engine for any number of processes: as many as a task is worth, and one if they fail.
 
-A step whose workers could not start, or have no room for its batch, is taken in this process alone.
+Where workers cannot start, or have no memory for a larger batch, training goes on in this process alone.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.engines.base import FloatArray, Task
-from clearprop.engines.kernels.blas import THREADS
+from clearprop.engines.kernels.blas import BLAS_THREADS
 from clearprop.engines.numpy_engine import NumpyEngine
 from clearprop.engines.parallel_engine import ParallelEngine
-from clearprop.engines.tensor_parallel.worker_pool import members_for
+from clearprop.engines.tensor_parallel.cost import world_size_for
 from clearprop.nn.parameters import Parameters
 
 
@@ -27,7 +27,7 @@ class ElasticEngine:
     ----------
     task : Task
     processes : int or None, default None
-        How many compute each step together; None lets the work decide, see ``members_for``.
+        How many processes compute each step; None lets the work decide, see ``world_size_for``.
     """
 
     name = "numpy"
@@ -38,7 +38,7 @@ class ElasticEngine:
         self._start(task, self._world_size_for(task))
 
     def _world_size_for(self, task: Task) -> int:
-        return members_for(task, THREADS.count(), self._processes)
+        return world_size_for(task, BLAS_THREADS.count(), self._processes)
 
     def _start(self, task: Task, world_size: int) -> None:
         self._task = task
@@ -48,7 +48,7 @@ class ElasticEngine:
             try:
                 self._engine = self._parallel = ParallelEngine(task, world_size)
             except OSError:
-                # no memory or no processes to be had: one process can do the same alone
+                # the system has no more memory or processes; one process can do the same alone
                 world_size = 1
         self._world_size = world_size
         if self._parallel is None:
@@ -63,11 +63,16 @@ class ElasticEngine:
 
     def train_step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
         """Take one step down the gradient of a batch; see ``Engine.train_step``."""
-        if self._parallel is not None and not self._parallel.is_open:
-            self._start_again(self._task, self._world_size)
-        if self._parallel is not None and not self._parallel.can_step(len(rows)):
-            self._start_again(self._task, 1)
+        if self._parallel is not None:
+            self._make_ready(len(rows))
         return self._engine.train_step(rows, learning_rate)
+
+    def _make_ready(self, batch: int) -> None:
+        """Replace workers that have ended, and go on alone if a step of so many rows needs it."""
+        if self._parallel is not None and not self._parallel.has_workers:
+            self._start_again(self._task, self._world_size)
+        if self._parallel is not None and not self._parallel.can_step(batch):
+            self._start_again(self._task, 1)
 
     def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
         """Go on with other training rows; see ``Engine.load_rows``."""
@@ -99,5 +104,5 @@ class ElasticEngine:
         self._engine.load_state(state)
 
     def close(self) -> None:
-        """End the other processes, if there are any; see ``Engine.close``."""
+        """End the workers, if there are any; see ``Engine.close``."""
         self._engine.close()

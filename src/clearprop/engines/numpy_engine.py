@@ -19,40 +19,40 @@ from clearprop.nn.parameters import Parameters
 
 
 class LayerStore(Protocol):
-    """Arrays an engine keeps for every layer: parameters, or what an optimizer remembers of them."""
+    """An array for every layer: parameters, or one slot of the optimizer's memory."""
 
     def read(self) -> Parameters:
-        """Return copies, as a user stores them."""
+        """Return new arrays, with the first weight's rows in the order of the data's columns."""
         ...
 
     def write(self, layers: Parameters) -> None:
-        """Overwrite them."""
+        """Overwrite all layers with arrays in that order."""
         ...
 
 
 class WholeLayers:
-    """Layers kept whole; the first weight's rows in the order of the sorted columns, if those are sorted.
+    """An array for every layer, in this process's memory; see ``LayerStore``.
 
     Parameters
     ----------
     layers : sequence of ndarray (1 + fan_in, fan_out)
-        Of each layer the bias, then the weight.
+        For each layer the bias, then the weight.
     order : ndarray (features,) of intp or None
-        See ``Rows``.
+        Of the first weight's rows; see ``Rows``.
     """
 
     def __init__(self, layers: Sequence[FloatArray], order: NDArray[np.intp] | None) -> None:
         self._layers, self._order = layers, order
 
     def read(self) -> Parameters:
-        """Return copies, with the first weight's rows in the order of the stored columns."""
+        """Return new arrays."""
         parameters = [(layer[1:].copy(), layer[0].copy()) for layer in self._layers]
         if self._order is not None:
             parameters[0][0][self._order] = self._layers[0][1:]
         return parameters
 
     def write(self, layers: Parameters) -> None:
-        """Overwrite them."""
+        """Overwrite all layers."""
         for number, (layer, (weight, bias)) in enumerate(zip(self._layers, layers, strict=True)):
             layer[0] = bias
             layer[1:] = weight if number or self._order is None else weight[self._order]
@@ -70,23 +70,23 @@ class NumpyEngine:
     device = "cpu"
     _parameters: LayerStore
     _slots: Sequence[LayerStore]
-    # threads of a prediction: the BLAS has just had work for all of its own, and has some for them now
+    # of a prediction: after a step the threads of the BLAS are still awake, and quicker than new ones
     _prediction_threads: int | None = 1
 
     def __init__(self, task: Task) -> None:
         self._start(task)
 
     def _start(self, task: Task) -> None:
-        """Make everything for a task anew."""
+        """Start a task with its own parameters and an optimizer that remembers nothing."""
         self._task = task
         self._set_up(task)
         recipe = task.recipe
-        # weights without a gradient are left out by the optimizer, unless they decay
+        # weights whose inputs are always zero have no gradient, and need no update unless they decay
         self._stepper.all_move = bool(recipe.weight_decay or recipe.l2_penalty)
         self.load_parameters(task.parameters)
 
     def _set_up(self, task: Task) -> None:
-        """Make the arrays for a task, and what takes its steps on them."""
+        """Allocate the arrays for a task, and make the stepper that works on them."""
         shapes = shapes_of(task.network.layer_sizes)
         size = sum(rows * columns for rows, columns in shapes)
         flat = np.empty(size, task.dtype)
@@ -130,7 +130,7 @@ class NumpyEngine:
         """Return what the optimizer remembers; see ``Engine.state``."""
         state: dict[str, NDArray[Any]] = {"step": np.array(self._stepper.steps)}
         for number, slot in enumerate(self._slots):
-            # by layer and as the columns are stored, so that no way of keeping it here is in it
+            # by layer and in the order of the data's columns: it does not depend on how it is stored here
             for layer, (weight, bias) in enumerate(slot.read()):
                 state |= {f"slots.{number}.{layer}.weight": weight, f"slots.{number}.{layer}.bias": bias}
         return state
@@ -140,10 +140,10 @@ class NumpyEngine:
         self._stepper.steps = int(state["step"])
         for number, slot in enumerate(self._slots):
             names = [f"slots.{number}.{layer}" for layer in range(len(self._task.network.layer_sizes) - 1)]
-            memory = [(state[f"{name}.weight"], state[f"{name}.bias"]) for name in names]
-            slot.write(memory)
-            # it may remember gradients where these rows have none
-            self._stepper.all_move |= bool(self._stepper.rows.unused(memory[0][0]).any())
+            layers = [(state[f"{name}.weight"], state[f"{name}.bias"]) for name in names]
+            slot.write(layers)
+            # weights whose inputs are zero in these rows may have had a gradient in other rows
+            self._stepper.all_move |= bool(self._stepper.rows.unused(layers[0][0]).any())
 
     def close(self) -> None:
         """Do nothing; this engine keeps nothing that only a step needs."""

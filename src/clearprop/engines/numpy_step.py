@@ -1,8 +1,8 @@
-"""A step of training in NumPy: forward through the layers, the loss, backward, and the update, all in place.
+"""A training step in NumPy: forward through the layers, the loss, backward, and the update, all in place.
 
 The layers are those of ``numpy_layers``. Arrays of a batch are ``(batch, units)``. The inputs of the first
-layer are stored row after row, as the data is; the outputs of hidden units unit after unit as a rule, which
-the matrix products like best: for small batches, by up to two times, depending on the processor.
+layer are stored row by row, as the data is; the outputs of hidden layers unit by unit as a rule, which makes
+the matrix products of small batches up to two times as fast, depending on the processor.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.engines.base import FloatArray, dropout_masks, drops
-from clearprop.engines.kernels.blas import add_product
+from clearprop.engines.kernels.blas import gemm_for
 from clearprop.engines.kernels.layout import Batch, Order, layers_in, make_batch, shapes_of
 from clearprop.engines.kernels.optimizer_update import Updater
 from clearprop.engines.numpy_inputs import InputLoader
@@ -34,46 +34,46 @@ from clearprop.nn.network import Network
 from clearprop.nn.optimizers import with_coefficients
 from clearprop.nn.recipe import Recipe
 
-# a layer with so many times fewer weights than the one before it does not decide how its inputs are stored
-SMALL = 4
-# of a batch, from which on the order its numbers are stored in does not matter to a product, only to writing
-MANY_ROWS = 512
-
+# for a layer with so many times fewer weights than the previous one, storing its inputs unit by unit gains
+# less than writing them costs the previous layer
+SMALL_LAYER_RATIO = 4
+# rows of a batch for which the products are as fast in either order, and writing row by row is faster
+MIN_ROW_BY_ROW_BATCH = 512
 
 AnyLayer = TypeVar("AnyLayer", bound=DenseLayer)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Workspace:
-    """The layers of one batch size, and the buffer ``(batch, features)`` its stored rows are fetched to."""
+    """The layers of one batch size, and a buffer ``(batch, features)`` for the rows as they are stored."""
 
     layers: list[DenseLayer]
     stored: NDArray[Any]
 
 
 class Stepper:
-    """Takes the steps of a training, on arrays that its owner keeps.
+    """Takes training steps, on arrays that its owner keeps.
 
     Parameters
     ----------
     network : Network
     recipe : Recipe
     flat : ndarray (n,)
-        The parameters, as ``layers_in`` finds them; changed in place. Its type is the one computed in.
+        The parameters, see ``layers_in``; changed in place. Everything is computed in their dtype.
     slots : sequence of ndarray (n,)
-        The optimizer's memory, likewise.
+        The optimizer's memory; likewise.
     rows : Rows
     dropout_rng : numpy.random.Generator
     shapes : sequence of (int, int) or None, default None
-        Of each layer's parameters, ``(1 + fan_in, fan_out)``; None takes those of the network.
+        The shapes of each layer's parameters, ``(1 + fan_in, fan_out)``; None takes those of the network.
 
     Attributes
     ----------
     rows : Rows
     steps : int
-        How many steps there were.
+        How many steps have been taken.
     all_move : bool
-        Whether weights may move whose inputs are zero in all rows.
+        Whether the optimizer also updates weights whose inputs are zero in all rows.
     """
 
     def __init__(
@@ -91,51 +91,59 @@ class Stepper:
         self._flat = flat
         self._parameters = layers_in(flat, self._shapes)
         self._has_dropout = drops(network)
-        self._no_masks: list[FloatArray | None] = [None] * len(self._parameters)
+        self._no_masks: Sequence[FloatArray | None] = [None] * len(self._parameters)
         self._activations = [ACTIVATIONS[name] for name in (*network.activations, "identity")]
         self._loss = LOSSES[recipe.loss]
-        self._prepare = add_product(flat.dtype.name)
-        # plain gradient descent is fused with the product of the weight gradient; other rules need it written
+        self._prepare_gemm = gemm_for(flat.dtype.name)
+        # plain gradient descent is fused with the weight gradient's product; other rules need the gradient
         self._updater, self._targets = None, self._parameters
-        if self._prepare is None or recipe.optimizer != "sgd":
+        if self._prepare_gemm is None or recipe.optimizer != "sgd":
             rule = with_coefficients(recipe.optimizer, recipe.to_dict())
             self._updater = Updater(rule, recipe.weight_decay, flat, slots)
             self._targets = layers_in(self._updater.gradient, self._shapes)
         self._inputs = InputLoader(
             rows,
-            can_fold=self._prepare is not None,
-            is_moved=bool(recipe.adversarial_epsilon),
+            can_fold=self._prepare_gemm is not None,
+            is_adversarial=bool(recipe.adversarial_epsilon),
             can_sort=not self._has_dropout,
         )
         self._workspaces: dict[int, _Workspace] = {}
         self.steps = 0
         self.all_move = True
-        # how many parameters come before the weights of inputs that are zero in all rows
+        # the parameters before the weights of inputs that are zero in all rows
         self._n_used = flat.size
         if rows.widths is not None:
             self._n_used -= (network.layer_sizes[0] - int(rows.widths.max())) * self._shapes[0][1]
 
     def step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
-        """Take one step down the gradient of a batch, and return its loss before the step.
+        """Take one step down the gradient of a batch.
 
-        A batch that does not count, see ``penalty``, is a step without effect, of loss 0.
+        Parameters
+        ----------
+        rows : ndarray (batch,) of intp
+        learning_rate : float
+
+        Returns
+        -------
+        float
+            The loss before the step. A batch whose weights sum to zero is a step without effect, of loss 0.
         """
         penalty = self.penalty(rows)
         if penalty is None:
             return 0.0
-        rows, work = self._inputs.sorted(rows), self._workspace_of(len(rows))
+        rows, work = self._inputs.sort(rows), self._workspace_of(len(rows))
         masks = self._masks(len(rows)) if self._has_dropout else self._no_masks
         # a training that diverges overflows here; the loop sees it in the loss
         with np.errstate(over="ignore", invalid="ignore"):
-            self._load(work, rows, masks)
+            self._inputs.load(rows, work.stored, work.layers[0], masks[0])
             loss = self._loss_of(work, rows, masks, penalty)
             if self._recipe.adversarial_epsilon:
                 self._move_uphill(work, masks)
-                # the loss that is returned is that of the rows as they are; the penalty adds to a loss alone
+                # the loss of the original rows is returned; this one is for its gradient, without the penalty
                 self._loss_of(work, rows, masks, penalty=0.0)
             self.steps += 1
             if self._updater is None:
-                # of these layers the target is the parameters
+                # their target is the parameters
                 fused = cast("list[FusedDenseLayer]", work.layers)
                 for layer in self._backward(fused, masks):
                     layer.descend(learning_rate, self._recipe.weight_decay, penalty)
@@ -147,20 +155,20 @@ class Stepper:
         return loss
 
     def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, list[FloatArray]]:
-        """Return the loss of a batch that counts, and its gradient for every layer, bias first."""
+        """Return the loss of a batch whose weights do not sum to zero, and its gradient for every layer."""
         penalty = self.penalty(rows) or 0.0
-        rows, work = self._inputs.sorted(rows), self._workspace_of(len(rows))
+        rows, work = self._inputs.sort(rows), self._workspace_of(len(rows))
         gradient = [np.zeros_like(layer) for layer in self._parameters]
         layers = [layer.with_target(array) for layer, array in zip(work.layers, gradient, strict=True)]
         work = _Workspace(layers, work.stored)
         with np.errstate(over="ignore", invalid="ignore"):
-            self._load(work, rows, self._no_masks)
+            self._inputs.load(rows, work.stored, work.layers[0], None)
             loss = self._loss_of(work, rows, self._no_masks, penalty)
             self._add_gradients(work, self._no_masks, penalty)
         return loss, gradient
 
     def penalty(self, rows: NDArray[np.intp]) -> float | None:
-        """Return what the L2 penalty of a batch multiplies the weights with; None if no row counts."""
+        """Return the factor of ½ Σ w² in the loss of a batch; None if its weights sum to zero."""
         weight = self.rows.sample_weight
         if weight is None and not self._recipe.l2_penalty:
             return 0.0 if len(rows) else None
@@ -171,13 +179,6 @@ class Stepper:
         """Draw dropout masks for the inputs of every layer."""
         return dropout_masks(self._dropout_rng, self._network, batch, self._flat.dtype)
 
-    def _load(self, work: _Workspace, rows: NDArray[np.intp], masks: Sequence[FloatArray | None]) -> None:
-        """Fetch the batch's rows into the inputs of the first layer."""
-        first = work.layers[0]
-        blocks = self._inputs.load(rows, work.stored, first.inputs.array, masks[0])
-        if blocks is not None:
-            first.use_columns(blocks)
-
     def _loss_of(
         self, work: _Workspace, rows: NDArray[np.intp], masks: Sequence[FloatArray | None], penalty: float
     ) -> float:
@@ -186,7 +187,7 @@ class Stepper:
             layer.forward(mask)
         last = work.layers[-1]
         weights = None if self.rows.sample_weight is None else self.rows.sample_weight[rows]
-        # of labels .T is nothing
+        # labels have one dimension, which .T leaves as it is
         loss, gradient = self._loss(
             last.outputs.units.T, self.rows.y[rows].T, self._recipe.label_smoothing, weights
         )
@@ -218,11 +219,11 @@ class Stepper:
         yield layers[0]
 
     def _add_gradients(self, work: _Workspace, masks: Sequence[FloatArray | None], penalty: float) -> None:
-        """Add the gradient of a batch that has been run forward, and of its penalty, to targets of zeros."""
+        """Add the gradient of a batch after its forward pass, and of its penalty, to targets of zeros."""
         for layer in self._backward(work.layers, masks):
             layer.add_weight_gradient()
             if penalty:
-                layer.add_penalty(penalty)
+                layer.add_penalty_gradient(penalty)
 
     def _move_uphill(self, work: _Workspace, masks: Sequence[FloatArray | None]) -> None:
         """X ← x + ε g / |g|, row by row, where g is the gradient of the loss for the inputs x."""
@@ -233,7 +234,7 @@ class Stepper:
         # a row without a gradient has no direction
         length[length == 0] = np.inf
         move *= (self._recipe.adversarial_epsilon / length)[:, None]
-        # the inputs are stored masked: the mask is put on what is added to them, too
+        # the inputs were masked when they were loaded, and so is the move
         if mask is not None:
             move *= mask
         inputs = first.inputs.units
@@ -242,13 +243,13 @@ class Stepper:
     def _workspace_of(self, batch: int) -> _Workspace:
         work = self._workspaces.get(batch)
         if work is None:
-            # the ragged last batch has layers of its own, so that no epoch allocates
+            # the last, smaller batch has layers of its own, so that no epoch allocates
             work = self._workspaces[batch] = self._make_workspace(batch)
         return work
 
     def _make_workspace(self, batch: int) -> _Workspace:
         dtype, features = self._flat.dtype, self._network.layer_sizes[0]
-        # how the inputs of each layer are stored, and the logits: unit after unit, as the losses take them
+        # of the inputs of each layer, and of the logits: unit by unit, as the losses take them
         orders: list[Order] = [*_orders(self._shapes, batch), "F"]
         n_units = [*(rows - 1 for rows, _ in self._shapes), self._network.layer_sizes[-1]]
 
@@ -257,7 +258,7 @@ class Stepper:
             return [make_batch(batch, n, order, dtype) for n, order in pairs]
 
         outputs, gradients = batches(1), batches(1)
-        # outputs that dropout leaves out are still needed for their derivative
+        # with dropout the outputs are kept apart from the next inputs: their derivative needs all of them
         inputs = [*batches(0, 1), *(batches(1, -1) if self._network.dropout else outputs[:-1])]
         moves = make_batch(batch, features, "C", dtype) if self._recipe.adversarial_epsilon else None
         layers = []
@@ -271,36 +272,34 @@ class Stepper:
                 output_gradient=gradients[number],
                 input_gradient=gradients[number - 1] if number else moves,
             )
-            layers.append(self._make_layer(number, arrays, orders[number : number + 2]))
+            layers.append(self._make_layer(number, arrays))
         return _Workspace(layers, np.empty((batch, features), self.rows.x.dtype))
 
-    def _make_layer(self, number: int, arrays: LayerArrays, orders: Sequence[Order]) -> DenseLayer:
-        """Make a layer whose inputs and outputs are stored in these orders."""
-        activation, products = (
-            self._activations[number],
-            self._products(number, len(arrays.inputs.array), orders),
-        )
-        if self._prepare is None:
-            return DenseLayer(arrays, activation, self._bias_input(number), products)
+    def _make_layer(self, number: int, arrays: LayerArrays) -> DenseLayer:
+        activation, prepare_gemm = self._activations[number], self._prepare_gemm
+        bias_input, products = self._bias_input(number), self._products(number, arrays)
+        if prepare_gemm is None:
+            return DenseLayer(arrays, activation, bias_input, products)
         if number:
-            return FusedDenseLayer(arrays, activation, self._bias_input(number), products, self._prepare)
-        return SparseInputLayer(arrays, activation, self._inputs.folded_factor, products, self._prepare)
+            return FusedDenseLayer(arrays, activation, bias_input, products, prepare_gemm)
+        return SparseInputLayer(arrays, activation, self._inputs.folded_factor, products, prepare_gemm)
 
     def _bias_input(self, number: int) -> float:
-        """Return what a layer's bias is multiplied with."""
+        """Return the number that multiplies a layer's bias."""
         return 1.0
 
-    def _products(self, number: int, batch: int, orders: Sequence[Order]) -> Products:
-        """Return how a layer computes its outputs and its input gradient, in these orders."""
+    def _products(self, number: int, arrays: LayerArrays) -> Products:
+        """Return the products that compute a layer's outputs and its input gradient."""
         return Products()
 
 
 def _orders(shapes: Sequence[tuple[int, int]], batch: int) -> list[Order]:
-    """Return how the inputs of each layer are stored: "C" row after row, or "F" unit after unit."""
+    """Return the order in which the inputs of each layer are stored."""
     sizes = [rows * columns for rows, columns in shapes]
-    # the inputs are stored as the data is; from there row after row is quicker to write to, and unit after
-    # unit to carry the gradient back to, which counts for little before a small layer or with many rows
+    # row by row is faster to write from inputs stored row by row; unit by unit is faster to compute the input
+    # gradient from, which matters little for a small layer or with many rows
     hidden: list[Order] = [
-        "C" if batch >= MANY_ROWS or next_size * SMALL < size else "F" for size, next_size in pairwise(sizes)
+        "C" if batch >= MIN_ROW_BY_ROW_BATCH or next_size * SMALL_LAYER_RATIO < size else "F"
+        for size, next_size in pairwise(sizes)
     ]
     return ["C", *hidden]

@@ -1,6 +1,6 @@
-"""Training in NumPy by several processes: this one is rank 0, and worker processes compute the other shards.
+"""Training in NumPy with tensor parallelism: this process is rank 0, worker processes are the other ranks.
 
-All arrays are in shared memory, so that this process reads and writes every rank's shards.
+The shards of all ranks are in shared memory, where this process reads and writes them between steps.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.engines.base import FloatArray, Task
-from clearprop.engines.kernels.blas import THREADS
+from clearprop.engines.kernels.blas import BLAS_THREADS
+from clearprop.engines.kernels.layout import shapes_of
 from clearprop.engines.numpy_engine import NumpyEngine, WholeLayers
-from clearprop.engines.parallel_step import ParallelStepper, places_of
+from clearprop.engines.parallel_step import ParallelStepper, all_reduce_units
 from clearprop.engines.tensor_parallel.messages import Message
-from clearprop.engines.tensor_parallel.sharding import Part, layers_of, share
-from clearprop.engines.tensor_parallel.worker_pool import Team
+from clearprop.engines.tensor_parallel.sharding import Shard, shards_of, stored_shards
+from clearprop.engines.tensor_parallel.worker_pool import WorkerPool
 from clearprop.engines.training_rows import rows_for
 from clearprop.nn.optimizers import OPTIMIZERS
 from clearprop.nn.parameters import Parameters
@@ -27,53 +27,53 @@ from clearprop.utils.errors import EngineUnavailable
 
 
 class ShardedLayers:
-    """Layers of which each rank keeps a shard; the first weight's rows in the order of the sorted columns.
+    """An array for every layer, of which each rank keeps a shard; see ``LayerStore``.
 
     Parameters
     ----------
     flats : sequence of ndarray
-        For each rank its shards, as ``layers_of`` finds them.
-    shards : sequence of sequence of Part
+        For each rank its shards, see ``stored_shards``.
+    shards : sequence of sequence of Shard
         For each rank its shard of each layer.
     layer_sizes : sequence of int
     order : ndarray (features,) of intp or None
-        See ``Rows``.
-    settle : callable
-        Returns when no other rank reads or writes.
+        Of the first weight's rows; see ``Rows``.
+    wait_until_idle : callable
+        Returns when no worker uses the arrays.
     """
 
     def __init__(
         self,
         flats: Sequence[FloatArray],
-        shards: Sequence[Sequence[Part]],
+        shards: Sequence[Sequence[Shard]],
         layer_sizes: Sequence[int],
         order: NDArray[np.intp] | None,
-        settle: Callable[[], None],
+        wait_until_idle: Callable[[], None],
     ) -> None:
         self._ranks = [
-            list(zip(layers_of(flat, its), its, strict=True)) for flat, its in zip(flats, shards, strict=True)
+            list(zip(of_rank, stored_shards(flat, of_rank), strict=True))
+            for flat, of_rank in zip(flats, shards, strict=True)
         ]
-        self._shapes = list(pairwise(layer_sizes))
-        self._dtype = flats[0].dtype
-        self._order, self._settle = order, settle
+        self._shapes, self._dtype = shapes_of(layer_sizes), flats[0].dtype
+        self._order, self._wait_until_idle = order, wait_until_idle
 
     def read(self) -> Parameters:
-        """Return whole layers, with the first weight's rows in the order of the stored columns."""
-        self._settle()
-        whole = [np.empty((1 + fan_in, fan_out), self._dtype) for fan_in, fan_out in self._shapes]
+        """Return whole layers, new arrays."""
+        self._wait_until_idle()
+        layers = [np.empty(shape, self._dtype) for shape in self._shapes]
         for rank in self._ranks:
-            for (kept, shard), layer in zip(rank, whole, strict=True):
-                shard.give(kept, layer[1:], layer[0])
-        return WholeLayers(whole, self._order).read()
+            for (shard, stored), layer in zip(rank, layers, strict=True):
+                shard.copy_to(layer[1:], layer[0], stored)
+        return WholeLayers(layers, self._order).read()
 
     def write(self, layers: Parameters) -> None:
-        """Overwrite every rank's shards."""
-        self._settle()
+        """Overwrite the shards of all ranks."""
+        self._wait_until_idle()
         for number, (weight, bias) in enumerate(layers):
             in_order = weight if number or self._order is None else weight[self._order]
             for rank in self._ranks:
-                kept, shard = rank[number]
-                shard.take(kept, in_order, bias)
+                shard, stored = rank[number]
+                shard.copy_from(in_order, bias, stored)
 
 
 class ParallelEngine(NumpyEngine):
@@ -83,15 +83,15 @@ class ParallelEngine(NumpyEngine):
     ----------
     task : Task
     world_size : int
-        How many processes compute each step, this one included; from 2 on.
+        How many processes compute each step, this one included; at least 2.
 
     Raises
     ------
     OSError
-        If the system gives no more memory or processes.
+        If the system has no more memory or processes.
     """
 
-    # the BLAS may be used by one thread alone; the work decides
+    # few steps use the BLAS with several threads here, so the work decides
     _prediction_threads = None
 
     def __init__(self, task: Task, world_size: int) -> None:
@@ -101,63 +101,57 @@ class ParallelEngine(NumpyEngine):
     def _set_up(self, task: Task) -> None:
         network, recipe, ranks = task.network, task.recipe, range(self._world_size)
         n_slots = OPTIMIZERS[recipe.optimizer].n_slots
-        shards = share(network.layer_sizes, self._world_size)
-        self._team = team = Team(self._world_size)
-        memory = team.share(task, shards, n_slots, places_of(network, recipe, shards[0]))
-        rows = rows_for(task, memory["x"]).moved_to(memory)
-        meeting = team.begin(task, rows.absent())
+        shards = shards_of(network.layer_sizes, self._world_size)
+        self._pool = pool = WorkerPool(self._world_size)
+        memory = pool.allocate(task, shards, n_slots, all_reduce_units(network, recipe, shards[0]))
+        rows = rows_for(task, memory["x"]).copy_to(memory)
+        communicator = pool.begin(task, rows.absent())
         flats = [memory[f"flat.{rank}"] for rank in ranks]
         slots = [[memory[f"slot.{rank}.{slot}"] for rank in ranks] for slot in range(n_slots)]
+        own_slots = [of_ranks[0] for of_ranks in slots]
         self._stepper = ParallelStepper(
-            network,
-            recipe,
-            flats[0],
-            [of_ranks[0] for of_ranks in slots],
-            rows,
-            task.dropout_rng,
-            shards[0],
-            meeting,
+            network, recipe, flats[0], own_slots, rows, task.dropout_rng, shards[0], communicator
         )
         self._parameters, *self._slots = (
-            ShardedLayers(arrays, shards, network.layer_sizes, rows.order, team.settle)
+            ShardedLayers(arrays, shards, network.layer_sizes, rows.order, pool.wait_until_idle)
             for arrays in (flats, *slots)
         )
 
     @property
-    def is_open(self) -> bool:
-        """Whether the workers are at hand; not after ``close``, nor after a step that was cut off."""
-        return self._team.close.alive
+    def has_workers(self) -> bool:
+        """Whether there are workers: not after ``close``, nor after an interrupted step."""
+        return self._pool.close.alive
 
     def can_step(self, batch: int) -> bool:
-        """Wait until all workers are ready; False if one could not start, or the batch is too large."""
-        return self._team.is_ready() and batch <= self._team.batch
+        """Wait until the workers are ready; False if one could not start, or the batch is too large."""
+        return self._pool.is_ready() and batch <= self._pool.batch
 
     def train_step(self, rows: NDArray[np.intp], learning_rate: float) -> float:
         """Take one step down the gradient of a batch; see ``Engine.train_step``."""
-        stepper, team = self._stepper, self._team
+        stepper, pool = self._stepper, self._pool
         if stepper.penalty(rows) is None:
             return 0.0
         try:
-            team.send(Message(rows, learning_rate, stepper.steps, stepper.all_move))
-            THREADS.hold(team.close)
+            pool.send(Message(rows, learning_rate, stepper.steps, stepper.all_move))
+            BLAS_THREADS.limit(pool.close)
             return stepper.step(rows, learning_rate)
         except BaseException:
-            # the workers are in the middle of a step that nobody will finish
-            team.close()
+            # the workers are in the middle of a step that will not be finished
+            pool.close()
             raise
         finally:
-            THREADS.release(team.close)
+            BLAS_THREADS.release(pool.close)
 
     def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, Parameters]:
         """Return the loss of a batch and its gradient; see ``Engine.loss_and_gradient``."""
-        # seldom asked for in a training, so not worth another kind of message
+        # called too seldom in a training to be worth a message of its own
         return NumpyEngine(replace(self._task, parameters=self.parameters())).loss_and_gradient(rows)
 
     def close(self) -> None:
         """End the workers; see ``Engine.close``."""
-        # one that is gone, or was cut off, has nothing left to do
+        # a worker that has ended, or whose step was interrupted, is not waited for
         with suppress(EngineUnavailable):
-            self._team.settle()
-        self._team.close()
-        # should a signal have cut off that of a step
-        THREADS.release(self._team.close)
+            self._pool.wait_until_idle()
+        self._pool.close()
+        # in case a signal interrupted the release after a step
+        BLAS_THREADS.release(self._pool.close)

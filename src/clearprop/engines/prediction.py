@@ -1,4 +1,4 @@
-"""The forward pass over many rows, a chunk at a time, so that memory stays small, on all cores."""
+"""Predictions: the forward pass over many rows, in chunks that fit the cache, shared among threads."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.engines.forward import Forward, even_pieces, few_rows, order_for
-from clearprop.engines.kernels.blas import THREADS
+from clearprop.engines.forward import Forward, even_chunks, few_rows, order_for
+from clearprop.engines.kernels.blas import BLAS_THREADS
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.losses import softmax
 from clearprop.nn.parameters import Parameters
@@ -21,14 +21,14 @@ from clearprop.nn.scaling import Scaling
 
 FloatArray = NDArray[np.floating[Any]]
 
-# large enough for the matrix product to run at full speed, small enough to stay in cache
-CHUNK = 1024
-# rows, or multiplications, for which to prepare takes longer than it saves
-FEW, LITTLE = 128, 2e6
-# that all layers of a chunk may be given, unless its rows are few
-NUMBERS = 2**22
-# multiplications that take ten times as long as to start a thread
-WORTH_A_THREAD = 2e8
+# rows of a chunk: enough for the matrix product to run at full speed, few enough to stay in the cache
+CHUNK_ROWS = 1024
+# up to so many rows, or multiplications, preparing takes longer than it saves
+MAX_UNPREPARED_ROWS, MAX_UNPREPARED_MULTIPLICATIONS = 128, 2e6
+# the most inputs of all layers together for a chunk of more than MAX_UNPREPARED_ROWS
+MAX_CHUNK_NUMBERS = 2**22
+# they take ten times as long as starting a thread
+MIN_THREAD_MULTIPLICATIONS = 2e8
 
 
 def _sigmoid(values: FloatArray) -> FloatArray:
@@ -64,55 +64,57 @@ def logits(
     Parameters
     ----------
     parameters : Parameters
-        Their dtype is the one computed in.
+        Everything is computed in their dtype.
     activations : sequence of str
-        One a hidden layer.
+        One for each hidden layer.
     scaling : Scaling
     x : ndarray (n, features) of uint8 or float
         Rows as they are stored.
     threads : int or None, default None
-        How many shall take rows of their own, each multiplying alone; with 1 it is the BLAS that may have
-        threads. None lets the work decide.
+        The number of threads that share the rows, each using the BLAS with one thread. With 1 the BLAS uses
+        its own threads. None lets the work decide.
 
     Returns
     -------
     ndarray (n, n_outputs)
-        The same for the same number of threads and rows that lie alike in memory, to the last bit; few rows
-        less so, if another thread of this process predicts many meanwhile, which leaves the BLAS one thread
-        for all. Inputs that are zero may be left out, so that a weight of theirs that is not finite shows
-        only if another row needs it.
+        The same to the last bit for the same number of threads and the same memory layout of ``x``. The
+        exception: few rows, while another thread of this process predicts many, which limits the BLAS to one
+        thread. Zero inputs may be left out, so that a weight that is not finite has no effect on a row whose
+        input is zero, unless another row needs that weight.
     """
-    # a network that has diverged overflows here; whoever asked sees it in the result
-    if len(x) <= FEW or _multiplications(len(x), parameters) <= LITTLE:
+    # a network that has diverged overflows here; the caller sees it in the result
+    is_small = _multiplications(len(x), parameters) <= MAX_UNPREPARED_MULTIPLICATIONS
+    if len(x) <= MAX_UNPREPARED_ROWS or is_small:
         with np.errstate(over="ignore", invalid="ignore"):
             return few_rows(parameters, activations, scaling, x)
     n, (first_weight, first_bias) = len(x), parameters[0]
     result = np.empty((n, parameters[-1][1].size), first_weight.dtype.newbyteorder("="))
     threads = _threads_for(n, parameters) if threads is None else threads
-    chunk = min(n, CHUNK, max(FEW, NUMBERS // sum(len(weight) for weight, _ in parameters)))
+    n_inputs = sum(len(weight) for weight, _ in parameters)
+    chunk = min(n, CHUNK_ROWS, max(MAX_UNPREPARED_ROWS, MAX_CHUNK_NUMBERS // n_inputs))
     order, layers = None, parameters
     chunks: deque[tuple[int, int]] = deque()
-    given_up = threading.Event()
+    stopped = threading.Event()
 
     def prepare() -> None:
         nonlocal order, layers
-        # fewer rows gain less than it takes to sort those of the weight
-        order = order_for(x, scaling, first_weight) if n > CHUNK else None
+        # for fewer rows sorting the rows of the weight takes longer than it saves
+        order = order_for(x, scaling, first_weight) if n > CHUNK_ROWS else None
         if order is not None:
-            layers = [(order.of_weight(first_weight), first_bias), *parameters[1:]]
-        # the widest rows first, so that all threads end together
-        chunks.extend(reversed(even_pieces(n, chunk, threads)))
+            layers = [(order.sort_weight(first_weight), first_bias), *parameters[1:]]
+        # the widest rows first, so that all threads end at about the same time
+        chunks.extend(reversed(even_chunks(n, chunk, threads)))
 
     def work() -> None:
-        if given_up.is_set():
+        if stopped.is_set():
             return
         with np.errstate(over="ignore", invalid="ignore"):
             forward = Forward(layers, activations, scaling, chunk, order)
-            while not given_up.is_set():
+            while not stopped.is_set():
                 try:
                     start, stop = chunks.popleft()
                 except IndexError:
-                    # another thread may have taken the last one at any moment
+                    # another thread took the last one
                     return
                 forward.run(x, start, stop, result)
 
@@ -120,7 +122,7 @@ def logits(
         prepare()
         work()
     else:
-        _share(prepare, work, threads, given_up.set)
+        _run_in_threads(prepare, work, threads, stopped.set)
     return result
 
 
@@ -129,87 +131,92 @@ def _multiplications(n: int, parameters: Parameters) -> int:
 
 
 def _threads_for(n: int, parameters: Parameters) -> int:
-    """Return how many threads are quicker than those of the BLAS: 1 or all, from the shapes alone.
+    """Return the number of threads, from the shapes alone: 1 where those of the BLAS are quicker, else all.
 
-    One of the BLAS that has just had work looks for more for a tenth of a second, and shares its core until
-    then: a prediction takes up to twice as long. Still it does not count, or last digits would hang on it.
+    A thread of the BLAS spins for a tenth of a second after its last work, so that a prediction right after
+    takes up to twice as long. That is not considered, since the last digits would depend on it.
     """
-    if n <= CHUNK or _multiplications(n, parameters) < WORTH_A_THREAD:
+    if n <= CHUNK_ROWS or _multiplications(n, parameters) < MIN_THREAD_MULTIPLICATIONS:
         return 1
-    return min(THREADS.count() or 1, -(-n // CHUNK))
+    return min(BLAS_THREADS.count() or 1, -(-n // CHUNK_ROWS))
 
 
-def _share(
-    prepare: Callable[[], None], work: Callable[[], None], threads: int, give_up: Callable[[], None]
+def _run_in_threads(
+    prepare: Callable[[], None], work: Callable[[], None], threads: int, stop: Callable[[], None]
 ) -> None:
-    """Have some threads work, each multiplying alone.
+    """Work in several new threads, with the BLAS limited to one thread for each.
 
-    This one only waits: Ctrl-C and other signals reach it alone, and could cut off anything it does.
+    The calling thread only waits: Ctrl-C and other signals are raised in it, and could interrupt its work at
+    any point.
 
     Parameters
     ----------
     prepare : callable
-        Done when everyone is there and before anyone works; and to its end, whatever happens.
+        Called once, after all threads have started and before any of them works.
     work : callable
-        Done by every thread: takes pieces of it until there are no more.
+        Called in every thread; takes chunks until there are no more.
     threads : int
-    give_up : callable
-        Has every thread take no more pieces.
+    stop : callable
+        Makes every ``work`` return after its current chunk.
     """
     errors: list[BaseException] = []
 
-    def try_to(do: Callable[[], None]) -> None:
+    def run(function: Callable[[], None]) -> None:
         try:
-            do()
+            function()
         except BaseException as error:
             errors.append(error)
-            give_up()
+            stop()
 
     arrived, prepared = threading.Semaphore(0), threading.Event()
 
     def work_when_prepared() -> None:
         arrived.release()
         prepared.wait()
-        try_to(work)
+        run(work)
 
     def work_together() -> None:
-        me = threading.get_ident()
-        THREADS.hold(me)
+        owner = threading.get_ident()
+        BLAS_THREADS.limit(owner)
         try:
             try:
                 others = [_start(work_when_prepared) for _ in range(threads - 1)]
-                # who is not there yet would wait for the interpreter's lock until this thread multiplies
+                # a thread that starts later would wait for the interpreter's lock until this one multiplies
                 for other in others:
                     if other is not None:
                         arrived.acquire()
-                try_to(prepare)
+                run(prepare)
             finally:
                 prepared.set()
-            try_to(work)
+            run(work)
             for done in others:
                 if done is not None:
                     done.acquire()
         finally:
-            THREADS.release(me)
+            BLAS_THREADS.release(owner)
 
     try:
-        done = _start(lambda: try_to(work_together))
-        # where no more threads are to be had, those that are there do it all
+        done = _start(lambda: run(work_together))
+        # if the system has no more threads, the existing ones do all of the work
         if done is None:
             work_together()
         else:
             done.acquire()
     finally:
-        # so that none goes on with what nobody waits for
-        give_up()
+        # so that no thread works on after this one was interrupted
+        stop()
     if errors:
         raise errors[0]
 
 
 def _start(work: Callable[[], None]) -> threading.Lock | None:
-    """Have another thread work; return a lock that can be had when it is done, or None if no thread can.
+    """Work in another thread.
 
-    Not a ``threading.Thread``: a signal that cuts off its ``join`` marks it as ended while it is at work.
+    Returns
+    -------
+    lock or None
+        A lock that is released when the work is done; None if the system has no more threads. It is not a
+        ``threading.Thread``, since a signal that interrupts its ``join`` marks it as ended while it works.
     """
     done = threading.Lock()
     done.acquire()

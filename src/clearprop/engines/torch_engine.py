@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clearprop.engines.base import FloatArray, Task, dropout_masks
-from clearprop.engines.prediction import CHUNK
+from clearprop.engines.prediction import CHUNK_ROWS
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.optimizers import OPTIMIZERS
 from clearprop.nn.parameters import Parameters
@@ -217,8 +217,8 @@ class TorchEngine:
     def logits(self, x: NDArray[Any]) -> FloatArray:
         """Return the last layer's pre-activations; see ``Engine.logits``."""
         chunks = [
-            self.module.logits(self._scaled(_tensor(x[start : start + CHUNK]).to(self._device)))
-            for start in range(0, len(x), CHUNK)
+            self.module.logits(self._scaled(_tensor(x[start : start + CHUNK_ROWS]).to(self._device)))
+            for start in range(0, len(x), CHUNK_ROWS)
         ]
         result: FloatArray = torch.cat(chunks).cpu().numpy()
         return result

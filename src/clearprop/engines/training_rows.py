@@ -1,4 +1,7 @@
-"""What an engine in NumPy trains on, as it keeps it: in this process, or where a team sees it."""
+"""The NumPy engine's training rows: data, targets, weights and scaling, with sorted columns if that pays off.
+
+They are in this process's own memory, or in memory shared with workers.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.engines.base import FloatArray, Task
-from clearprop.engines.kernels.zero_columns import column_order
+from clearprop.engines.kernels.zero_columns import sort_columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """What is trained on, as an engine keeps it.
+    """The rows a network is trained on.
 
     Parameters
     ----------
     x : ndarray (n, features), or a SciPy CSR matrix
-    y : ndarray (n,) of int, or (n, n_outputs) of the type computed in
-    sample_weight : ndarray (n,) of the type computed in, or None
-    shift, factor : ndarray () or (features,) of the type computed in
+    y : ndarray (n,) of intp, or (n, n_outputs) of the training dtype
+    sample_weight : ndarray (n,) of the training dtype, or None
+    shift, factor : ndarray () or (features,) of the training dtype
         The scaling.
     order : ndarray (features,) of intp, or None
-        Which column of the data each column of ``x`` is, if it is sorted.
+        The number of each column of ``x`` in the data, if the columns are sorted.
     widths : ndarray (n,) of intp, or None
-        How many sorted columns hold all that is not zero in a row.
+        For each row the number of sorted columns up to the last one that is not zero.
     """
 
     x: Any
@@ -39,22 +42,22 @@ class Rows:
     widths: NDArray[np.intp] | None = None
 
     def absent(self) -> list[str]:
-        """Return the names of those that are None."""
+        """Return the names of the fields that are None."""
         return [field.name for field in fields(self) if getattr(self, field.name) is None]
 
-    def moved_to(self, memory: Mapping[str, NDArray[Any]]) -> Rows:
-        """Return the same in memory that has an array of each name."""
+    def copy_to(self, arrays: Mapping[str, NDArray[Any]]) -> Rows:
+        """Return the same rows in other arrays, by the names of the fields."""
         for field in fields(self):
-            array, place = getattr(self, field.name), memory[field.name]
-            if array is not None and not np.may_share_memory(array, place):
-                np.copyto(place, array)
-        return Rows.found_in(memory, self.absent())
+            array, target = getattr(self, field.name), arrays[field.name]
+            if array is not None and not np.may_share_memory(array, target):
+                np.copyto(target, array)
+        return Rows.from_arrays(arrays, self.absent())
 
     @classmethod
-    def found_in(cls, memory: Mapping[str, NDArray[Any]], absent: Sequence[str]) -> Rows:
-        """Return those that lie in memory by name, but for some that are None."""
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], absent: Sequence[str]) -> Rows:
+        """Return the rows in arrays, by the names of the fields; the absent fields are None."""
         found: dict[str, Any] = {
-            field.name: None if field.name in absent else memory[field.name] for field in fields(cls)
+            field.name: None if field.name in absent else arrays[field.name] for field in fields(cls)
         }
         return cls(**found)
 
@@ -66,24 +69,24 @@ class Rows:
 
 
 def rows_for(task: Task, out: NDArray[Any] | None = None) -> Rows:
-    """Return a task's rows as a training step takes them, their columns sorted where that pays.
+    """Return a task's rows, with their columns sorted where that pays off.
 
     Parameters
     ----------
     task : Task
     out : ndarray (n, features) or None, default None
-        Where to put sorted rows; a new array if None.
+        An array for sorted rows; None makes a new one.
     """
     dtype, weight = task.dtype, task.sample_weight
     shift, factor = (np.asarray(value, dtype) for value in (task.scaling.shift, task.scaling.factor))
-    # a zero that is shifted is none, and an adversary moves every one
-    dense = bool(shift.any()) or bool(task.recipe.adversarial_epsilon)
-    columns = None if dense else column_order(task.x, out)
+    # zeros do not stay zero if they are shifted or moved by an adversary
+    is_dense = bool(shift.any()) or bool(task.recipe.adversarial_epsilon)
+    columns = None if is_dense else sort_columns(task.x, out)
     if columns is not None and factor.ndim:
         factor = factor[columns.order]
     return Rows(
         x=task.x if columns is None else columns.rows,
-        # narrow labels would overflow where they are multiplied
+        # multiplied by the batch size, labels of a narrow type would overflow
         y=task.y.astype(np.intp if task.network.output == "softmax" else dtype, copy=False),
         sample_weight=None if weight is None else weight.astype(dtype, copy=False),
         shift=shift,

@@ -1,7 +1,7 @@
-"""A member of a team: a process that computes its part of each step and knows nothing else.
+"""A worker process of tensor-parallel training: it computes its rank's shards of each step.
 
-It reads what the task is from standard input, finds the arrays in the memory behind a descriptor, and takes a
-step whenever the first member says so, until that one is gone or ends it.
+It reads its task from standard input, finds the arrays in shared memory behind a file descriptor, and takes a
+step for each message of rank 0, until rank 0 is gone or ends it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 
 from clearprop.engines.base import drops
 from clearprop.engines.parallel_step import ParallelStepper
-from clearprop.engines.tensor_parallel.all_reduce import Meeting, wait_for
+from clearprop.engines.tensor_parallel.all_reduce import Communicator, wait_for
 from clearprop.engines.tensor_parallel.messages import Messages
-from clearprop.engines.tensor_parallel.sharding import share
+from clearprop.engines.tensor_parallel.sharding import shards_of
 from clearprop.engines.tensor_parallel.shared_memory import SharedMemory
 from clearprop.engines.tensor_parallel.worker_pool import DONE, READY, SENT
 from clearprop.engines.training_rows import Rows
@@ -27,42 +27,48 @@ from clearprop.nn.recipe import Recipe
 
 
 def main(descriptor: int) -> None:
-    """Serve the process that started this one."""
-    # a line and not all there is: a fork of the first member may hold the other end for as long as it lives
+    """Serve the process that started this one.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the shared memory.
+    """
+    # one line, not up to the end of the stream, which a fork of rank 0 may keep open as long as it runs
     line = sys.stdin.buffer.readline()
     if line:
         _serve(descriptor, json.loads(line))
 
 
-def _serve(descriptor: int, told: dict[str, Any]) -> None:
-    member, parent = told["member"], told["parent"]
+def _serve(descriptor: int, job: dict[str, Any]) -> None:
+    rank, parent = job["rank"], job["parent"]
 
     def check() -> None:
         if os.getppid() != parent:
-            # the first member is gone, however it ended, and nothing here is worth keeping
+            # rank 0 has ended, and nothing here is worth saving
             os._exit(0)
 
-    memory = SharedMemory(descriptor, told["layout"])
-    network, recipe = Network(**told["network"]), Recipe(**told["recipe"])
+    memory = SharedMemory(descriptor, job["layout"])
+    network, recipe = Network(**job["network"]), Recipe(**job["recipe"])
     dropout_rng = np.random.Generator(np.random.PCG64())
     stepper = ParallelStepper(
         network,
         recipe,
-        memory[f"flat.{member}"],
-        [memory[f"slot.{member}.{slot}"] for slot in range(OPTIMIZERS[recipe.optimizer].n_slots)],
-        Rows.found_in(memory, told["absent"]),
+        memory[f"flat.{rank}"],
+        [memory[f"slot.{rank}.{slot}"] for slot in range(OPTIMIZERS[recipe.optimizer].n_slots)],
+        Rows.from_arrays(memory, job["absent"]),
         dropout_rng,
-        share(network.layer_sizes, told["members"])[member],
-        Meeting(memory, member, check),
+        shards_of(network.layer_sizes, job["world_size"])[rank],
+        Communicator(memory, rank, check),
     )
     messages = Messages(memory, dropout_rng if drops(network) else None)
-    first, own = memoryview(memory["ticks"][0]), memoryview(memory["ticks"][member])
-    own[READY] = 1
+    rank_0_counters, counters = memoryview(memory["counters"][0]), memoryview(memory["counters"][rank])
+    counters[READY] = 1
     number = 0
     while True:
         number += 1
-        wait_for(first, SENT, number, check)
+        wait_for(rank_0_counters, SENT, number, check)
         message = messages.read(number)
         stepper.steps, stepper.all_move = message.steps, message.all_move
         stepper.step(message.rows, message.learning_rate)
-        own[DONE] = number
+        counters[DONE] = number

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from clearprop.engines.prediction import CHUNK, OUTPUT_FUNCTIONS, logits
+from clearprop.engines.prediction import CHUNK_ROWS, OUTPUT_FUNCTIONS, logits
 from clearprop.estimator.full_batch import fit_full_batch
 from clearprop.estimator.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes
 from clearprop.estimator.plan import OUTPUTS, network_of, starting_parameters
@@ -202,8 +202,8 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
         if isinstance(x, np.ndarray):
             values = logits_of(x)
         else:
-            parts = range(0, x.shape[0], CHUNK)
-            values = np.concatenate([logits_of(x[start : start + CHUNK].toarray()) for start in parts])
+            parts = range(0, x.shape[0], CHUNK_ROWS)
+            values = np.concatenate([logits_of(x[start : start + CHUNK_ROWS].toarray()) for start in parts])
         function = OUTPUT_FUNCTIONS[OUTPUTS[self.out_activation_][0]]
         return np.ascontiguousarray(function(values.T).T)
 

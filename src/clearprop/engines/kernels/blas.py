@@ -1,8 +1,9 @@
-"""What NumPy's matrix product cannot do: scale what it gives, and add it to what its output already holds.
+"""C ← beta C + alpha A B (GEMM), called in the OpenBLAS that NumPy itself loaded; and its number of threads.
 
-With it a plain gradient step, w ← β w - η hᵀ d, needs no array for the gradient. Of two BLAS libraries in one
-process each slows the other down, so this calls the very library NumPy itself uses, where it is within reach
-(the OpenBLAS of the wheels on PyPI). Elsewhere the engine takes the plain way.
+NumPy's matrix product has no alpha and beta. With them a step of gradient descent, W ← W - η hᵀ d, needs no
+array for the gradient. Two BLAS libraries in one process slow each other down, so this calls the library that
+NumPy uses, where it can be reached (the OpenBLAS of the wheels on PyPI). Elsewhere the engine uses NumPy's
+product.
 """
 
 from __future__ import annotations
@@ -22,81 +23,89 @@ FloatArray = NDArray[np.floating[Any]]
 
 ORIGIN = (0, 0, 0)
 
-_ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
-_KINDS: dict[str, tuple[str, Any]] = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
+# constants of CBLAS: CblasRowMajor, CblasNoTrans, CblasTrans
+_ROW_MAJOR, _NO_TRANSPOSE, _TRANSPOSE = 101, 111, 112
+# the letter of each type in the names of the BLAS
+_TYPES: dict[str, tuple[str, Any]] = {"float32": ("s", ctypes.c_float), "float64": ("d", ctypes.c_double)}
 
 
-class AddProduct(Protocol):
-    """A product of arrays that were named before, added to another one."""
+class Gemm(Protocol):
+    """A GEMM of three arrays given before: output ← beta · output + alpha · left @ right."""
 
     def __call__(
-        self, rows: int, inner: int, scale: float, keep: float, start: tuple[int, int, int] = ORIGIN
+        self, rows: int, inner: int, alpha: float, beta: float, start: tuple[int, int, int] = ORIGIN
     ) -> None:
-        """Do output ← keep · output + scale · left @ right with a part of each.
+        """Compute it for a block of each array.
 
         Parameters
         ----------
         rows : int
-            How many rows of output and left.
+            Rows of output and left.
         inner : int
-            How many columns of left and rows of right it sums over.
-        scale, keep : float
+            Columns of left and rows of right, which are summed over.
+        alpha, beta : float
         start : (int, int, int)
-            First row of output and left, first column of left and row of right, and first column of output
-            and right, whose columns run to the end.
+            The first row of output and left, the first column of left and row of right, and the first column
+            of output and right. The columns of output and right extend to the end.
         """
 
 
-#: ``prepare(output, left, right)`` makes that of arrays that its caller keeps, and where they are. All are
-#: of one type; the output lies row after row, the others so or column after column.
-PrepareProduct = Callable[[FloatArray, FloatArray, FloatArray], AddProduct]
+#: ``prepare(output, left, right)`` returns the GEMM of three arrays, which its caller keeps where they are.
+#: All have one dtype; the output is stored row by row, the others row by row or column by column.
+PrepareGemm = Callable[[FloatArray, FloatArray, FloatArray], Gemm]
 
 
 @cache
-def add_product(dtype: str) -> PrepareProduct | None:
-    """Return what adds products of "float32" or "float64"; None for other types, and without that BLAS."""
-    letter, scalar = _KINDS.get(dtype, ("", None))
-    gemm = _function(f"cblas_{letter}gemm64_") if letter else None
-    if gemm is None:
-        return None
-    whole, pointer, flag = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int
-    gemm.argtypes = [
-        *(flag, flag, flag, whole, whole, whole),
-        *(scalar, pointer, whole, pointer, whole, scalar, pointer, whole),
-    ]
-    gemm.restype = None
+def gemm_for(dtype: str) -> PrepareGemm | None:
+    """Return what prepares a GEMM for "float32" or "float64".
 
-    def prepare(output: FloatArray, left: FloatArray, right: FloatArray) -> AddProduct:
-        # numbers, not arrays, which would live on with this
+    Returns
+    -------
+    callable or None
+        None for other types, and where NumPy's OpenBLAS cannot be reached.
+    """
+    letter, scalar = _TYPES.get(dtype, ("", None))
+    cblas_gemm = _function(f"cblas_{letter}gemm64_") if letter else None
+    if cblas_gemm is None:
+        return None
+    integer, pointer, flag = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int
+    cblas_gemm.argtypes = [
+        *(flag, flag, flag, integer, integer, integer),
+        *(scalar, pointer, integer, pointer, integer, scalar, pointer, integer),
+    ]
+    cblas_gemm.restype = None
+
+    def prepare(output: FloatArray, left: FloatArray, right: FloatArray) -> Gemm:
+        # addresses and strides, not arrays, which the returned function would keep alive
         columns = right.shape[1]
-        left_kind, left_at, left_apart = _operand(left)
-        right_kind, right_at, right_apart = _operand(right)
-        output_at, output_apart = output.ctypes.data, output.strides[0] // output.itemsize
+        left_transpose, left_address, left_leading = _operand(left)
+        right_transpose, right_address, right_leading = _operand(right)
+        output_address, output_leading = output.ctypes.data, output.strides[0] // output.itemsize
         output_row, output_column = output.strides
         (left_row, left_column), (right_row, right_column) = left.strides, right.strides
 
-        def add(
-            rows: int, inner: int, scale: float, keep: float, start: tuple[int, int, int] = ORIGIN
+        def gemm(
+            rows: int, inner: int, alpha: float, beta: float, start: tuple[int, int, int] = ORIGIN
         ) -> None:
             row, summed, column = start
-            gemm(
-                *(_ROW_MAJOR, left_kind, right_kind, rows, columns - column, inner, scale),
-                *(left_at + row * left_row + summed * left_column, left_apart),
-                *(right_at + summed * right_row + column * right_column, right_apart, keep),
-                *(output_at + row * output_row + column * output_column, output_apart),
+            cblas_gemm(
+                *(_ROW_MAJOR, left_transpose, right_transpose, rows, columns - column, inner, alpha),
+                *(left_address + row * left_row + summed * left_column, left_leading),
+                *(right_address + summed * right_row + column * right_column, right_leading, beta),
+                *(output_address + row * output_row + column * output_column, output_leading),
             )
 
-        return add
+        return gemm
 
     return prepare if _is_right(prepare, dtype) else None
 
 
 def _operand(array: FloatArray) -> tuple[int, int, int]:
-    """Return how a factor lies, where, and how far apart its rows or columns are."""
-    by_row, by_column = array.strides
-    if by_column == array.itemsize:
-        return _PLAIN, array.ctypes.data, max(by_row // array.itemsize, array.shape[1])
-    return _TRANSPOSED, array.ctypes.data, max(by_column // array.itemsize, array.shape[0])
+    """Return whether a factor is transposed, its address, and its leading dimension."""
+    row_stride, column_stride = array.strides
+    if column_stride == array.itemsize:
+        return _NO_TRANSPOSE, array.ctypes.data, max(row_stride // array.itemsize, array.shape[1])
+    return _TRANSPOSE, array.ctypes.data, max(column_stride // array.itemsize, array.shape[0])
 
 
 @cache
@@ -104,72 +113,75 @@ def _function(name: str) -> Any:
     """Return a function of the BLAS that NumPy's own core is linked with, or None."""
     try:
         core = importlib.import_module("numpy._core._multiarray_umath")
-        # looking a name up in a library looks in those it is linked with, too
+        # a symbol is looked up in a library and in those it is linked with
         library = ctypes.CDLL(core.__file__)
     except (ImportError, OSError):
         return None
-    # the wheels on PyPI prefix the names of their OpenBLAS; the suffix promises 64-bit integers
+    # the wheels on PyPI prefix the names of their OpenBLAS; the suffix 64_ stands for 64-bit integers
     return getattr(library, f"scipy_{name}", None) or getattr(library, name, None)
 
 
-def _is_right(prepare: PrepareProduct, dtype: str) -> bool:
-    """Tell whether the function found does what its name says; a wrong one must never train anything."""
+def _is_right(prepare: PrepareGemm, dtype: str) -> bool:
+    """Tell whether the function that was found is a GEMM; a wrong one must never train anything."""
     left = np.arange(6, dtype=dtype).reshape(3, 2)
     right = np.arange(8, dtype=dtype).reshape(4, 2).T
     output = np.ones((3, 4), dtype=dtype)
     expected = 0.5 * output - 2 * (left @ right)
-    add = prepare(output, left, right)
-    add(3, 2, -2.0, 0.5)
-    is_whole = (output == expected).all()
+    gemm = prepare(output, left, right)
+    gemm(3, 2, -2.0, 0.5)
+    is_right_as_a_whole = (output == expected).all()
     expected[1:, 2:] += left[1:, 1:] @ right[1:, 2:]
-    add(2, 1, 1.0, 1.0, (1, 1, 2))
-    return bool(is_whole and (output == expected).all())
+    gemm(2, 1, 1.0, 1.0, (1, 1, 2))
+    return bool(is_right_as_a_whole and (output == expected).all())
 
 
-class Threads:
-    """How many threads that BLAS multiplies with: one number for the whole process, 1 while it is held."""
+class BlasThreads:
+    """The number of threads of NumPy's BLAS, one number for the whole process; 1 while anyone limits it."""
 
     def __init__(self) -> None:
         self._get, self._set = (_function(f"openblas_{verb}_num_threads64_") for verb in ("get", "set"))
-        # who holds it at one, and what it was before the first of them
-        self._holders: set[Hashable] = set()
-        self._before = 0
+        # everyone who limits it, and the number before the first of them
+        self._owners: set[Hashable] = set()
+        self._unlimited = 0
         self._lock = threading.Lock()
 
     def count(self) -> int | None:
-        """Return it, as it is when nobody holds it at one, or None where that BLAS is out of reach."""
+        """Return the number while nobody limits it, or None where that BLAS cannot be reached."""
         if self._get is None or self._set is None:
             return None
         with self._lock:
-            return self._before if self._holders else int(self._get())
+            return self._unlimited if self._owners else int(self._get())
 
-    def hold(self, who: Hashable) -> None:
-        """Have it multiply with one thread, whoever asks, until ``release``; out of reach, it is let be."""
+    def limit(self, owner: Hashable) -> None:
+        """Limit the BLAS to one thread, in all threads of the process, until ``release`` for the same owner.
+
+        Nothing happens where that BLAS cannot be reached.
+        """
         if self._get is None or self._set is None:
             return
         with self._lock:
-            if not self._holders:
-                self._before = int(self._get())
-            # from here on what a signal cuts off is made up for by ``release``
-            self._holders.add(who)
+            if not self._owners:
+                self._unlimited = int(self._get())
+            # if a signal interrupts after this, ``release`` restores the number all the same
+            self._owners.add(owner)
             self._set(1)
 
-    def release(self, who: Hashable) -> None:
-        """Let go, if it is held; the last to do so gives back what was."""
+    def release(self, owner: Hashable) -> None:
+        """End an owner's limit, if there is one; the last to do so restores the number of before."""
         with self._lock:
-            if who in self._holders:
-                if len(self._holders) == 1:
-                    self._set(self._before)
-                self._holders.discard(who)
+            if owner in self._owners:
+                if len(self._owners) == 1:
+                    self._set(self._unlimited)
+                self._owners.discard(owner)
 
-    def let_go(self) -> None:
-        """Give back what was, in a process that has none of the threads that held it: a fork."""
+    def restore_after_fork(self) -> None:
+        """Restore the number in a forked child, which has none of the threads that limit it."""
         self._lock = threading.Lock()
-        if self._holders:
-            self._set(self._before)
-            self._holders.clear()
+        if self._owners:
+            self._set(self._unlimited)
+            self._owners.clear()
 
 
-THREADS = Threads()
+BLAS_THREADS = BlasThreads()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=THREADS.let_go)
+    os.register_at_fork(after_in_child=BLAS_THREADS.restore_after_fork)

@@ -1,11 +1,12 @@
-/* The update rules of optimizers.py in one pass over memory, for numbers of the type REAL.
+/* The update rules of nn/optimizers.py in one pass over memory each, for numbers of the type REAL.
 
-   NumPy makes a pass for each operation, ten for Adam, and memory is what they wait for. The operations are
-   the same here, in the same order, and each is rounded by itself (-ffp-contract=off): what comes out is the
-   same to the last bit. one_pass.py looks whether it is, before anything is trained with it.
+   NumPy makes a pass for each operation, ten for Adam, and memory bandwidth limits them. These functions do
+   the same operations in the same order, each rounded by itself (-ffp-contract=off), so that the results are
+   the same to the last bit. compiled_update.py checks that before it uses them.
 
-   "keep" is what decoupled weight decay multiplies a parameter with, else 1; coupled, "decay" times the
-   parameter joins the gradient, if it is not 0. The gradient is left at zero, ready to be added to. */
+   "keep" multiplies a parameter for decoupled weight decay, and is 1 otherwise; for coupled weight decay,
+   "decay" times the parameter is added to the gradient if it is not 0. The gradient is set to zero, ready to
+   be added to. */
 
 #include <stddef.h>
 #include <tgmath.h>

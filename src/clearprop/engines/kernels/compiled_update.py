@@ -1,7 +1,8 @@
-"""The update rules of ``optimizers`` in one pass over memory, where a C compiler was there to install them.
+"""The optimizers' update rules compiled from C, each in one pass over memory, where a compiler was installed.
 
-NumPy makes a pass for each operation, ten for Adam. What is compiled from ``compiled_update.c`` does the same
-operations, rounded alike, and gives the same numbers to the last bit; without it the engine takes the passes.
+NumPy makes a pass for each operation, ten for Adam. The functions of ``compiled_update.c`` do the same
+operations with the same rounding, and give the same numbers to the last bit. Without them, for example where
+the package was installed without a C compiler, the engine makes NumPy's passes.
 """
 
 from __future__ import annotations
@@ -20,27 +21,32 @@ from clearprop.engines.base import FloatArray
 from clearprop.nn.optimizers import OPTIMIZERS, Optimizer
 
 SOURCE = Path(__file__).with_suffix(".c")
-# where the build hook lays what it compiles
+# where the build hook puts the libraries
 FOLDER = SOURCE.parent
 
-_NUMBERS: dict[str, Any] = {"float32": ctypes.c_float, "float64": ctypes.c_double}
+_C_TYPES: dict[str, Any] = {"float32": ctypes.c_float, "float64": ctypes.c_double}
 
-#: ``update(n, learning_rate, step, decay)`` takes a step with n parameters; see ``Optimizer.update``.
+#: ``update(n, learning_rate, step, decay)`` updates n parameters; see ``Optimizer.update``.
 Update = Callable[[int, float, int, float], None]
 
 
-def one_pass(
+def compiled_update(
     rule: Optimizer, parameter: FloatArray, gradient: FloatArray, slots: Sequence[FloatArray]
 ) -> Update | None:
-    """Return what updates the parameters by a rule; None where it has not been compiled.
+    """Return a function that updates parameters by a rule.
 
     Parameters
     ----------
     rule : Optimizer
     parameter, gradient : ndarray (n,)
-        In one piece, and kept by the caller where they are. The gradient is left at zero.
+        Contiguous, and kept by the caller where they are. An update sets the gradient to zero.
     slots : sequence of ndarray (n,)
-        Likewise; what the rule remembers.
+        The optimizer's memory; likewise.
+
+    Returns
+    -------
+    callable or None
+        None where the rule has not been compiled.
     """
     function = _function(_name_of(rule), parameter.dtype.name)
     if function is None:
@@ -55,19 +61,19 @@ def one_pass(
 
 
 def is_compiled(dtype: str = "float32") -> bool:
-    """Tell whether every rule is, for numbers of a type."""
+    """Tell whether all rules have been compiled for numbers of a type."""
     return all(_function(_name_of(rule), dtype) is not None for rule in OPTIMIZERS.values())
 
 
 def _name_of(rule: Optimizer) -> str:
-    """Return what its passes are called, here and in C."""
+    """Return the name of a rule's passes, in Python and in C."""
     return rule.passes.__name__.removeprefix("_")
 
 
 @cache
 def _function(name: str, dtype: str) -> Callable[..., None] | None:
-    """Return the compiled passes of a rule, if they do what the rule does."""
-    library, number, rule = _library(dtype), _NUMBERS.get(dtype), OPTIMIZERS[name]
+    """Return the compiled passes of a rule, if they give the rule's numbers."""
+    library, number, rule = _library(dtype), _C_TYPES.get(dtype), OPTIMIZERS[name]
     if library is None or number is None:
         return None
     function = getattr(library, name, None)
@@ -81,7 +87,7 @@ def _function(name: str, dtype: str) -> Callable[..., None] | None:
 
 @cache
 def _library(dtype: str) -> ctypes.CDLL | None:
-    """Return what the build hook compiled of this source for numbers of a type, if it could."""
+    """Return the library that the build hook compiled of this source for numbers of a type, or None."""
     try:
         return ctypes.CDLL(str(_path_of(dtype)))
     except OSError:
@@ -89,7 +95,7 @@ def _library(dtype: str) -> ctypes.CDLL | None:
 
 
 def _path_of(dtype: str) -> Path:
-    """Return where the build hook lays that."""
+    """Return where the build hook puts that library."""
     digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
     return FOLDER / f"{SOURCE.stem}-{digest}-{dtype}.so"
 
@@ -99,11 +105,11 @@ def _is_right(function: Callable[..., None], rule: Optimizer, dtype: str) -> boo
     """Tell whether the function gives the rule's own numbers; a wrong one must never train anything."""
     n = 301
     numbers = np.arange(n)
-    # from subnormal ones to large ones
+    # from subnormal numbers to large ones
     gradient = (np.sin(numbers) * np.logspace(-45, 9, n)).astype(dtype)
     for decoupled in (False, True):
         this = replace(rule, decoupled=decoupled)
-        # parameter, gradient and what is remembered: what the rule makes of them, and what the function does
+        # parameter, gradient and slots, once for the rule and once for the function
         plain, compiled = (
             [np.cos(numbers).astype(dtype), *(np.zeros(n, dtype) for _ in range(1 + rule.n_slots))]
             for _ in range(2)

@@ -1,4 +1,8 @@
-"""The arrays of a batch: row after row or unit after unit, and in either case in one piece for NumPy."""
+"""Memory layout of a batch and of parameters: contiguous for elementwise work, with room for the bias.
+
+A batch ``(batch, units)`` is stored row by row ("C") or unit by unit ("F"), with one column before the first
+unit. As inputs of a layer that column holds ones, which a product multiplies with the bias.
+"""
 
 from __future__ import annotations
 
@@ -16,51 +20,52 @@ Order = Literal["C", "F"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Numbers ``(batch, units)``, with room before the first unit for what a bias is multiplied by.
+    """Three views of the same memory.
 
-    Where rows follow each other, that room lies between them, and NumPy takes four times as long over gaps.
-    So what is done to each number is done to the whole, room included, and whoever needs something there
-    writes it again.
+    Row by row, the bias column lies between the rows, and NumPy takes four times as long for an array with
+    gaps. So elementwise functions are applied to the whole, bias column included, which is then filled again.
 
     Parameters
     ----------
     array : ndarray (batch, 1 + units)
-        All of it.
+        The bias column, then the units.
     units : ndarray (batch, units)
-        All but the room, for products.
+        For matrix products.
     whole : ndarray
-        One piece of memory that holds all units, for what is done to each number.
+        Contiguous memory with all units, for elementwise functions.
+    order : {"C", "F"}
+        Stored row by row, or unit by unit.
     """
 
     array: FloatArray
     units: FloatArray
     whole: FloatArray
+    order: Order
 
-    def room(self) -> FloatArray | None:
-        """Return the room ``(batch,)`` if it is part of the whole."""
+    def overwritten_column(self) -> FloatArray | None:
+        """Return the bias column ``(batch,)`` if it is part of the whole."""
         return self.array[:, 0] if self.whole.size > self.units.size else None
 
 
-def lies_in(memory: FloatArray, batch: int, order: Order) -> Batch:
-    """Return a batch in memory ``(1 + units, rows)`` for as many rows or more.
+def batch_in(memory: FloatArray, batch: int, order: Order) -> Batch:
+    """Return a batch at the beginning of memory that has room for as many rows or more.
 
     Parameters
     ----------
-    memory : ndarray (1 + units, rows), C order
+    memory : ndarray (1 + units, max_batch), C order
     batch : int
     order : {"C", "F"}
-        Row after row, or unit after unit.
     """
     flat = memory.ravel()[: len(memory) * batch]
     if order == "C":
         array = flat.reshape(batch, len(memory))
-        return Batch(array, array[:, 1:], flat)
-    return Batch(flat.reshape(-1, batch).T, flat[batch:].reshape(-1, batch).T, flat[batch:])
+        return Batch(array, array[:, 1:], flat, order)
+    return Batch(flat.reshape(-1, batch).T, flat[batch:].reshape(-1, batch).T, flat[batch:], order)
 
 
 def make_batch(batch: int, units: int, order: Order, dtype: np.dtype[Any]) -> Batch:
     """Return a batch of zeros."""
-    return lies_in(np.zeros((1 + units, batch), dtype), batch, order)
+    return batch_in(np.zeros((1 + units, batch), dtype), batch, order)
 
 
 def shapes_of(layer_sizes: Sequence[int]) -> list[tuple[int, int]]:
@@ -69,9 +74,9 @@ def shapes_of(layer_sizes: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def layers_in(flat: FloatArray, shapes: Sequence[tuple[int, int]]) -> list[FloatArray]:
-    """Return each layer's part of a flat array; the first layer's is at its end.
+    """Return views of each layer's parameters in a flat array; the first layer is stored last.
 
-    The rows of the first weight that an optimizer may leave out are last.
+    So the rows of the first weight that an update may skip (see ``zero_columns``) are at the array's end.
     """
     layers, start = [], 0
     for rows, columns in reversed(shapes):

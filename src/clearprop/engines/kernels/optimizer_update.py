@@ -1,4 +1,4 @@
-"""A step of an optimizer with all the parameters that a member keeps."""
+"""The optimizer's update of all parameters in one flat array: compiled, or in NumPy block by block."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from clearprop.engines.base import FloatArray
-from clearprop.engines.kernels.compiled_update import one_pass
+from clearprop.engines.kernels.compiled_update import compiled_update
 from clearprop.nn.optimizers import FADING_STEPS, Optimizer, forget_faded
 
-# numbers worked on at a time: with what a rule remembers of them and a workspace they fit a core's cache
-BLOCK = 32_768
+# numbers updated at a time: with the optimizer's memory of them and a workspace they fit the cache of a core
+BLOCK_NUMBERS = 32_768
 
 
 class Updater:
-    """Moves parameters by an update rule, in place.
+    """Updates parameters in place, from a gradient that products have been added to.
 
-    A product overwrites an array by setting all of it to zero and adding to it. Here a gradient is set to
-    zero when it has been used, while it is in the cache, and products only add: a twentieth of an epoch.
+    A product that overwrites an array sets it to zero first, and then adds to it. Here the update sets the
+    gradient to zero, while it is in the cache, and products only add to it, which saves a twentieth of an
+    epoch.
 
     Parameters
     ----------
@@ -26,40 +27,48 @@ class Updater:
     decay : float
         Weight decay, as ``torch.optim`` takes it.
     parameter : ndarray (n,)
-        In one piece, and kept by the caller where it is.
+        Contiguous, and kept by the caller where it is.
     slots : sequence of ndarray (n,)
-        Likewise; what the rule remembers.
+        The optimizer's memory; likewise.
 
     Attributes
     ----------
     gradient : ndarray (n,)
-        Where that of a step is added up, between ``begin`` and ``update``.
+        Products are added to it between ``begin`` and ``update``.
     """
 
     def __init__(
         self, rule: Optimizer, decay: float, parameter: FloatArray, slots: Sequence[FloatArray]
     ) -> None:
         self._rule, self._decay = rule, decay
-        # never bound to other arrays: what is compiled knows where these are
+        # never replaced by other arrays: the compiled update has their addresses
         self._parameter, self._slots = parameter, slots
         self.gradient = np.zeros_like(parameter)
         self._is_zero = True
-        self._one_pass = one_pass(rule, parameter, self.gradient, slots)
-        self._workspace = np.empty(0 if self._one_pass else min(BLOCK, parameter.size), parameter.dtype)
+        self._compiled = compiled_update(rule, parameter, self.gradient, slots)
+        workspace_size = 0 if self._compiled else min(BLOCK_NUMBERS, parameter.size)
+        self._workspace = np.empty(workspace_size, parameter.dtype)
 
     def begin(self) -> None:
-        """Have the gradient be zero."""
-        # a step that was cut off has left something there
+        """Make sure that the gradient is zero, even after an interrupted step."""
         if not self._is_zero:
             self.gradient.fill(0)
         self._is_zero = False
 
     def update(self, n: int, learning_rate: float, step: int) -> None:
-        """Take a step, which counts from 1, with the first n parameters; only their gradient is not zero."""
-        # a number of NumPy's own would draw arrays of float32 up to its type
+        """Update the first n parameters; the gradient of the others is zero.
+
+        Parameters
+        ----------
+        n : int
+        learning_rate : float
+        step : int
+            The number of this step, from 1.
+        """
+        # a NumPy float64 would promote arrays of float32 to its type
         learning_rate = float(learning_rate)
-        if self._one_pass is not None:
-            self._one_pass(n, learning_rate, step, self._decay)
+        if self._compiled is not None:
+            self._compiled(n, learning_rate, step, self._decay)
         else:
             self._update_in_blocks(n, learning_rate, step)
         self._is_zero = True
@@ -68,7 +77,7 @@ class Updater:
                 forget_faded([slot[block] for slot in self._slots])
 
     def _update_in_blocks(self, n: int, learning_rate: float, step: int) -> None:
-        """Take it a block at a time, so that the many passes stay in the cache."""
+        """Update block by block, so that the passes of a rule over a block stay in the cache."""
         for block in _blocks(n):
             parameter, gradient = self._parameter[block], self.gradient[block]
             slots = [slot[block] for slot in self._slots]
@@ -78,4 +87,4 @@ class Updater:
 
 
 def _blocks(n: int) -> list[slice]:
-    return [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+    return [slice(start, min(start + BLOCK_NUMBERS, n)) for start in range(0, n, BLOCK_NUMBERS)]

@@ -1,10 +1,11 @@
-"""Zeros that need no arithmetic: the columns of the data in such an order that a batch ends early.
+"""Zero inputs need no arithmetic: columns sorted by how often they are zero, and batches cut into blocks.
 
 In images of digits most pixels are zero, and those at the border nearly always. With the columns sorted by
-how often they are not zero, all that a batch holds lies in its first columns, and the products of the first
-layer need no more: the rest of the inputs is zero, and so is the gradient of the weights that it meets.
+how often they are not zero, a batch is zero after its first columns, and the first layer's products leave
+out the rest: those inputs add nothing to the outputs, and their weights get no gradient.
 
-A batch whose rows are sorted by where they end is cut into bands: the last of its columns meet few rows.
+A batch whose rows are sorted by width, their number of columns up to the last one that is not zero, is cut
+into blocks: the last of its columns are multiplied for few rows only.
 """
 
 from __future__ import annotations
@@ -18,29 +19,30 @@ from numpy.typing import NDArray
 
 from clearprop.engines.kernels.row_order import widths_of
 
-# a first layer as small as this gains nothing
+# a first layer with fewer inputs gains nothing
 MIN_COLUMNS = 64
-# rows looked at in one go: so many that a count of them fits the type of the data
-CHUNK = 255
-# a column that is not zero in fewer rows than this is seldom in a batch; so many columns make it worth while
-RARE, MIN_RARE = 0.001, 0.1
-# rows of a batch that is worth cutting, and of one that is worth cutting more often; and where: into two
-# products or four, which leaves MNIST's first layer 0.8 or 0.7 of the work that one would be
-MIN_CUT, MANY = 32, 512
-CUTS, MANY_CUTS = (0.75,), (0.375, 0.625, 0.875)
-# columns to a vector of the widest kind
-VECTOR = 16
+# rows processed in one go: so few that a count of them fits the type of the data
+CHUNK_ROWS = 255
+# a column is rare if this fraction of rows or fewer is not zero there; sorting pays off if this fraction of
+# columns is rare
+RARE_ROW_FRACTION, MIN_RARE_COLUMN_FRACTION = 0.001, 0.1
+# rows of a batch that is worth cutting into two blocks, and into four; and where it is cut. On MNIST two
+# blocks need 0.8 of the first layer's work with one block, four need 0.7
+MIN_TWO_BLOCKS_ROWS, MIN_FOUR_BLOCKS_ROWS = 32, 512
+TWO_BLOCKS_CUTS, FOUR_BLOCKS_CUTS = (0.75,), (0.375, 0.625, 0.875)
+# numbers in a vector register of the widest kind
+VECTOR_COLUMNS = 16
 
 
-class Band(NamedTuple):
-    """Some columns of a batch, which are zero before one of its rows.
+class Block(NamedTuple):
+    """Some columns of a batch, which are zero in all rows before a first one.
 
     Parameters
     ----------
     row : int
-        Where they begin to be used.
+        The first row in which they are used.
     start, stop : int
-        The first of them, and the one after the last.
+        The columns.
     """
 
     row: int
@@ -49,17 +51,17 @@ class Band(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ColumnOrder:
-    """Rows with their columns sorted, the most used first.
+class SortedColumns:
+    """Rows with their columns sorted, the least often zero first.
 
     Attributes
     ----------
     order : ndarray (features,) of intp
-        Which column of the data each sorted column is.
+        The number of each sorted column in the data.
     rows : ndarray (n, features) of uint8
         The data with its columns sorted.
     widths : ndarray (n,) of intp
-        How many sorted columns hold all that is not zero in a row.
+        For each row the number of columns up to the last one that is not zero; at least 1.
     """
 
     order: NDArray[np.intp]
@@ -67,70 +69,73 @@ class ColumnOrder:
     widths: NDArray[np.intp]
 
 
-def column_order(x: Any, out: NDArray[np.uint8] | None = None) -> ColumnOrder | None:
+def sort_columns(x: Any, out: NDArray[np.uint8] | None = None) -> SortedColumns | None:
     """Sort the columns of some rows.
 
     Parameters
     ----------
     x : ndarray (n, features), or a SciPy CSR matrix
     out : ndarray (n, features) of uint8, or None
-        Where to put the sorted rows; a new array if None.
+        An array for the sorted rows; None makes a new one.
 
     Returns
     -------
-    ColumnOrder or None
-        None where it would not pay: for rows of another type than uint8, and where few columns are zero.
+    SortedColumns or None
+        None where sorting does not pay off: for rows of another type than uint8, and if few columns are zero.
     """
     n, features = x.shape
-    # the rows are copied, which bytes are small enough for
+    # the rows are copied; bytes are small enough for that
     if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or features < MIN_COLUMNS or not n:
         return None
     counts = np.zeros(features, dtype=np.intp)
-    for start in range(0, n, CHUNK):
-        counts += (x[start : start + CHUNK] != 0).view(np.uint8).sum(axis=0, dtype=np.uint8)
-    if np.mean(counts <= RARE * n) < MIN_RARE:
+    for start in range(0, n, CHUNK_ROWS):
+        counts += (x[start : start + CHUNK_ROWS] != 0).view(np.uint8).sum(axis=0, dtype=np.uint8)
+    if np.mean(counts <= RARE_ROW_FRACTION * n) < MIN_RARE_COLUMN_FRACTION:
         return None
     order = np.argsort(-counts, kind="stable")
     rows = np.empty_like(x) if out is None else out
     widths = np.empty(n, dtype=np.intp)
-    places = np.arange(1, features + 1, dtype=np.min_scalar_type(features))
-    for start in range(0, n, CHUNK):
-        piece = rows[start : start + CHUNK]
+    positions = np.arange(1, features + 1, dtype=np.min_scalar_type(features))
+    for start in range(0, n, CHUNK_ROWS):
+        chunk = rows[start : start + CHUNK_ROWS]
         # "clip" skips the check of every index
-        np.take(x[start : start + CHUNK], order, axis=1, out=piece, mode="clip")
-        widths[start : start + CHUNK] = widths_of(piece, places)
-    return ColumnOrder(order, rows, widths)
+        np.take(x[start : start + CHUNK_ROWS], order, axis=1, out=chunk, mode="clip")
+        widths[start : start + CHUNK_ROWS] = widths_of(chunk, positions)
+    return SortedColumns(order, rows, widths)
 
 
 def cuts_of(batch: int) -> tuple[int, ...]:
-    """Return before which rows a batch is cut, its end included."""
-    fractions = () if batch < MIN_CUT else CUTS if batch < MANY else MANY_CUTS
+    """Return the rows that the blocks of a batch end before, the last one being its number of rows."""
+    if batch < MIN_TWO_BLOCKS_ROWS:
+        fractions: tuple[float, ...] = ()
+    else:
+        fractions = TWO_BLOCKS_CUTS if batch < MIN_FOUR_BLOCKS_ROWS else FOUR_BLOCKS_CUTS
     return (*(int(batch * fraction) for fraction in fractions), batch)
 
 
-def bands_of(widths: NDArray[np.intp], cuts: Sequence[int], features: int) -> list[Band]:
-    """Return the bands of a batch, whose first column is one of ones.
+def blocks_of(widths: NDArray[np.intp], cuts: Sequence[int], features: int) -> list[Block]:
+    """Return the blocks of a batch, whose first column is the column of ones.
 
     Parameters
     ----------
     widths : ndarray (batch,) of intp
-        How many columns hold all that is not zero in a row; in ascending order, or the bands are wide.
+        See ``SortedColumns``; for small blocks in ascending order.
     cuts : sequence of int
         See ``cuts_of``.
     features : int
-        The columns besides that of ones.
+        The number of columns after the column of ones.
 
     Returns
     -------
-    list of Band
-        No two share a column; the last one's stop is how many columns are needed at all.
+    list of Block
+        No two share a column. All columns from the last one's stop on are zero.
     """
-    bands, row, start = [], 0, 0
+    blocks, row, start = [], 0, 0
     for cut in cuts:
         width = 1 + int(widths[:cut].max())
-        stop = min(-(-width // VECTOR) * VECTOR, 1 + features)
+        stop = min(-(-width // VECTOR_COLUMNS) * VECTOR_COLUMNS, 1 + features)
         if stop > start:
-            bands.append(Band(row, start, stop))
+            blocks.append(Block(row, start, stop))
             start = stop
         row = cut
-    return bands
+    return blocks

@@ -1,9 +1,9 @@
-"""How the members of a team wait for each other and sum up what each has found, without a lock.
+"""Lock-free all-reduce and barrier between the processes of one machine, through shared memory.
 
-Each writes what it has into memory that all see, then its tick, and goes on when the others' ticks are as
-high. That asks of the processor that other cores see writes in the order in which they were made, which x86
-promises. A wait is short, and so it is spent looking, not sleeping: a process wakes up in 25 µs, and looks in
-30 ns.
+Each rank writes its partial result into shared memory, then raises its own counter, and goes on when the
+counters of all other ranks are as high. This relies on other cores seeing writes in the order in which they
+were made, which x86 guarantees. Waits are short, so a rank spins instead of sleeping: a process wakes up in
+25 µs, and reads a counter in 30 ns.
 """
 
 from __future__ import annotations
@@ -15,125 +15,154 @@ from typing import Any
 import numpy as np
 
 from clearprop.engines.base import FloatArray
-from clearprop.engines.kernels.layout import Batch, Order, lies_in
+from clearprop.engines.kernels.layout import Batch, Order, batch_in
 from clearprop.engines.tensor_parallel.shared_memory import SharedMemory
 
-# looks before a wait is taken for a long one, a tenth of a millisecond or so: whoever is waited for may have
-# no core at all, and gets one when this process sleeps between its looks
-LOOKS = 4_000
-NAP, LONGEST_NAP = 0.00005, 0.05
+# reads of a counter before a rank sleeps between them, a tenth of a millisecond or so: the other process may
+# have no core at all, and gets one while this one sleeps
+SPINS_BEFORE_SLEEP = 4_000
+FIRST_SLEEP_SECONDS, MAX_SLEEP_SECONDS = 0.00005, 0.05
 
-PLACE = "place."
+BUFFER = "all_reduce."
 
-# a line of the cache for each member, so that to write one's own tick takes nothing from the others
-TICKS_APART = 16
+# two cache lines for each rank, so that writing its counters takes no line from another rank's core
+COUNTERS_PER_RANK = 16
 
 
-def room_for(
-    members: int, dtype: np.dtype[Any], batch: int, units: Mapping[str, int]
+def shared_arrays(
+    world_size: int, dtype: np.dtype[Any], batch: int, units: Mapping[str, int]
 ) -> dict[str, tuple[Any, tuple[int, ...]]]:
-    """Return the arrays a meeting needs in shared memory.
+    """Return the arrays a communicator needs in shared memory.
 
     Parameters
     ----------
-    members : int
+    world_size : int
+        How many ranks there are.
     dtype : dtype
-        Of the products.
+        Of the arrays to be reduced.
     batch : int
-        The largest there will be.
+        Rows of the largest batch.
     units : mapping of str to int
-        The places to have, and how many numbers of each row are summed up there.
+        The buffers to have, by name, and how many numbers of each row are reduced there.
+
+    Returns
+    -------
+    dict of str to (dtype, shape)
     """
     return {
-        "ticks": (np.uint64, (members, TICKS_APART)),
-        "numbers": (np.float64, (2, members)),
-        **{PLACE + name: (dtype, (2, members, 1 + n, batch)) for name, n in units.items()},
+        "counters": (np.uint64, (world_size, COUNTERS_PER_RANK)),
+        "scalars": (np.float64, (2, world_size)),
+        **{BUFFER + name: (dtype, (2, world_size, 1 + n, batch)) for name, n in units.items()},
     }
 
 
-class Meeting:
-    """One member's way to meet the others.
+class Communicator:
+    """One rank's connection to the others.
 
     Parameters
     ----------
     memory : SharedMemory
-        With what ``room_for`` named.
-    member : int
-        Who this is, from 0.
+        With the arrays of ``shared_arrays``.
+    rank : int
+        This process's number, from 0.
     check : callable
-        Called now and then while a wait is long; raises if nobody will come.
+        Called now and then during a long wait; raises if the others will never arrive.
 
     Attributes
     ----------
-    places : set of str
-        Where something is summed up.
+    rank : int
+    buffers : set of str
+        The names of the buffers that arrays are reduced in.
     """
 
-    def __init__(self, memory: SharedMemory, member: int, check: Callable[[], None]) -> None:
-        ticks = memory["ticks"]
-        self.member = member
-        self.places = {name.removeprefix(PLACE) for name in memory if name.startswith(PLACE)}
+    def __init__(self, memory: SharedMemory, rank: int, check: Callable[[], None]) -> None:
+        counters = memory["counters"]
+        self.rank = rank
+        self.buffers = {name.removeprefix(BUFFER) for name in memory if name.startswith(BUFFER)}
         self._memory = memory
-        self._mine = memoryview(ticks[member])
-        self._others = [memoryview(row) for other, row in enumerate(ticks) if other != member]
-        self._numbers = memory["numbers"]
+        self._own_counters = memoryview(counters[rank])
+        self._other_counters = [memoryview(row) for other, row in enumerate(counters) if other != rank]
+        self._scalars = memory["scalars"]
         self._check = check
-        self._tick = 0
+        self._n_barriers = 0
 
     @property
-    def turn(self) -> int:
-        """0 or 1, in turns from one meeting to the next."""
-        return self._tick & 1
+    def phase(self) -> int:
+        """0 or 1, alternating from one barrier to the next."""
+        return self._n_barriers & 1
 
-    def meet(self) -> None:
-        """Go on when everyone is here."""
-        self._tick += 1
-        self._mine[0] = self._tick
-        for other in self._others:
-            wait_for(other, 0, self._tick, self._check)
+    def barrier(self) -> None:
+        """Return when all ranks have called this."""
+        self._n_barriers += 1
+        self._own_counters[0] = self._n_barriers
+        for counters in self._other_counters:
+            wait_for(counters, 0, self._n_barriers, self._check)
 
-    def tell(self, number: float) -> int:
-        """Leave a number for everyone; after the next meeting ``told`` of what is returned is their sum."""
-        self._numbers[self.turn, self.member] = number
-        return self.turn
+    def start_sum(self, number: float) -> int:
+        """Contribute to a sum over all ranks.
 
-    def told(self, turn: int) -> float:
-        """Return the sum of what everyone has left."""
-        return float(self._numbers[turn].sum())
+        Returns
+        -------
+        int
+            After the next barrier, ``finish_sum`` takes it and returns the sum.
+        """
+        self._scalars[self.phase, self.rank] = number
+        return self.phase
 
-    def place(self, name: str, batch: int, order: Order) -> Place:
-        """Return where products ``(batch, units)`` of that order are summed up."""
-        # two of each, used in turns: who goes on must not overwrite what another has yet to read
-        turns = self._memory[PLACE + name]
-        return Place(self, [[lies_in(product, batch, order) for product in turn] for turn in turns])
+    def finish_sum(self, phase: int) -> float:
+        """Return the sum over all ranks."""
+        return float(self._scalars[phase].sum())
+
+    def all_reduce(self, name: str, batch: int, order: Order) -> AllReduce:
+        """Return an all-reduce of products ``(batch, units)``, stored in that order, through a buffer."""
+        # two buffers used alternately: a rank that is ahead must not overwrite what another is still reading
+        phases = self._memory[BUFFER + name]
+        return AllReduce(self, [[batch_in(memory, batch, order) for memory in phase] for phase in phases])
 
 
-class Place:
-    """Where every member puts a product of its own, and takes the sum of all."""
+class AllReduce:
+    """Matrix products summed over all ranks.
 
-    def __init__(self, meeting: Meeting, turns: Sequence[Sequence[Batch]]) -> None:
-        self._meeting = meeting
-        self._turns = turns
+    Parameters
+    ----------
+    communicator : Communicator
+    phases : sequence of sequence of Batch
+        For each phase every rank's buffer.
+    """
 
-    def sum_of_products(self, left: FloatArray, right: FloatArray, out: Batch) -> None:
-        """Write Σ left @ right over all members into ``out``: for everyone the same, to the last bit."""
-        products = self._turns[self._meeting.turn]
-        np.matmul(left, right, out=products[self._meeting.member].units)
-        self._meeting.meet()
+    def __init__(self, communicator: Communicator, phases: Sequence[Sequence[Batch]]) -> None:
+        self._communicator = communicator
+        self._phases = phases
+
+    def matmul(self, left: FloatArray, right: FloatArray, out: Batch) -> None:
+        """Write Σ left @ right over all ranks to ``out``: the same on every rank, to the last bit."""
+        products = self._phases[self._communicator.phase]
+        np.matmul(left, right, out=products[self._communicator.rank].units)
+        self._communicator.barrier()
         first, second, *others = products
         np.add(first.whole, second.whole, out=out.whole)
         for product in others:
             np.add(out.whole, product.whole, out=out.whole)
 
 
-def wait_for(ticks: memoryview, at: int, tick: int, check: Callable[[], None]) -> None:
-    """Wait until another's count is at least ``tick``."""
-    for _ in range(LOOKS):
-        if ticks[at] >= tick:
+def wait_for(counters: memoryview, index: int, value: int, check: Callable[[], None]) -> None:
+    """Return when another rank's counter is at least ``value``.
+
+    Parameters
+    ----------
+    counters : memoryview of uint64
+    index : int
+        Which of them.
+    value : int
+    check : callable
+        Called between sleeps; raises if there is nothing to wait for.
+    """
+    for _ in range(SPINS_BEFORE_SLEEP):
+        if counters[index] >= value:
             return
-    nap = NAP
-    while ticks[at] < tick:
+    seconds = FIRST_SLEEP_SECONDS
+    while counters[index] < value:
         check()
-        time.sleep(nap)
-        # who has waited long will not mind a tenth more
-        nap = min(nap * 1.1, LONGEST_NAP)
+        time.sleep(seconds)
+        # after a long wait a tenth more does not matter
+        seconds = min(seconds * 1.1, MAX_SLEEP_SECONDS)

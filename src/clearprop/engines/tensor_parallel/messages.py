@@ -1,4 +1,4 @@
-"""What the first member of a team tells the others before each step."""
+"""The message that rank 0 sends to the workers before each step: batch, learning rate, random state."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from clearprop.engines.tensor_parallel.shared_memory import SharedMemory
 
-# of a generator's state: two numbers of 128 bits, and half of one that is kept for the next draw
+# the state of a PCG64: two numbers of 128 bits, a flag, and half of a number kept for the next draw
 STATE_WORDS = 6
-HALF, WORD = 64, 2**64 - 1
+WORD_BITS, WORD_MASK = 64, 2**64 - 1
 
 
 class Message(NamedTuple):
@@ -23,7 +23,7 @@ class Message(NamedTuple):
     rows : ndarray (batch,) of int
     learning_rate : float
     steps : int
-        How many there were before.
+        How many steps came before.
     all_move : bool
         See ``Stepper``.
     """
@@ -34,9 +34,9 @@ class Message(NamedTuple):
     all_move: bool
 
 
-def room_for(batch: int) -> dict[str, tuple[Any, Sequence[int]]]:
-    """Return the arrays messages need in shared memory, for batches of as many rows at most."""
-    # two of each, used in turns: a member may still be reading the one before
+def shared_arrays(batch: int) -> dict[str, tuple[Any, Sequence[int]]]:
+    """Return the arrays that messages need in shared memory, for batches of at most so many rows."""
+    # two of each, used alternately: a worker may still be reading the previous message
     return {
         "message.rows": (np.int64, (2, batch)),
         "message.numbers": (np.float64, (2, 4)),
@@ -50,9 +50,9 @@ class Messages:
     Parameters
     ----------
     memory : SharedMemory
-        With what ``room_for`` named.
+        With the arrays of ``shared_arrays``.
     generator : numpy.random.Generator or None
-        A PCG64; with each message its state goes along.
+        A PCG64 whose state is sent with each message; None if steps draw no random numbers.
     """
 
     def __init__(self, memory: SharedMemory, generator: np.random.Generator | None) -> None:
@@ -62,40 +62,40 @@ class Messages:
         self._generator = generator
 
     def write(self, number: int, message: Message) -> None:
-        """Write a message; that before the last one is overwritten."""
-        turn = number & 1
+        """Write a message; it overwrites the one before the previous one."""
+        phase = number & 1
         n = len(message.rows)
-        self._rows[turn, :n] = message.rows
-        # number by number, which for so few is quicker than an array's way
-        numbers = self._numbers[turn]
+        self._rows[phase, :n] = message.rows
+        # for so few numbers, one assignment each is quicker than one to an array
+        numbers = self._numbers[phase]
         numbers[0], numbers[1] = n, message.learning_rate
         numbers[2], numbers[3] = message.steps, message.all_move
         if self._generator is not None:
-            self._states[turn] = _words(self._generator)
+            self._states[phase] = _state_words(self._generator)
 
     def read(self, number: int) -> Message:
         """Return a message, valid until the next but one is written, and set the generator's state."""
-        turn = number & 1
-        n, learning_rate, steps, all_move = self._numbers[turn].tolist()
+        phase = number & 1
+        n, learning_rate, steps, all_move = self._numbers[phase].tolist()
         if self._generator is not None:
-            _set(self._generator, self._states[turn].tolist())
-        return Message(self._rows[turn, : int(n)], learning_rate, int(steps), bool(all_move))
+            _set_state(self._generator, self._states[phase].tolist())
+        return Message(self._rows[phase, : int(n)], learning_rate, int(steps), bool(all_move))
 
 
-def _words(generator: np.random.Generator) -> list[int]:
+def _state_words(generator: np.random.Generator) -> list[int]:
     state: Any = generator.bit_generator.state
     numbers = state["state"]["state"], state["state"]["inc"]
     return [
-        *(word for number in numbers for word in (number >> HALF, number & WORD)),
+        *(word for number in numbers for word in (number >> WORD_BITS, number & WORD_MASK)),
         *(state["has_uint32"], state["uinteger"]),
     ]
 
 
-def _set(generator: np.random.Generator, words: Sequence[int]) -> None:
+def _set_state(generator: np.random.Generator, words: Sequence[int]) -> None:
     state_high, state_low, step_high, step_low, has_half, half = words
     generator.bit_generator.state = {
         "bit_generator": "PCG64",
-        "state": {"state": state_high << HALF | state_low, "inc": step_high << HALF | step_low},
+        "state": {"state": state_high << WORD_BITS | state_low, "inc": step_high << WORD_BITS | step_low},
         "has_uint32": has_half,
         "uinteger": half,
     }

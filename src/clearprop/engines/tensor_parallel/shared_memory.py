@@ -1,4 +1,4 @@
-"""Memory that several processes see: arrays by name, which vanish with the last process that holds them."""
+"""Named NumPy arrays in memory shared by several processes, which is freed when the last of them ends."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 if sys.platform != "win32":
     import fcntl
 
-#: For each array its type, its shape and where it starts; plain JSON values.
+#: For each array its dtype, its shape and its offset in bytes; plain JSON values.
 Layout = dict[str, tuple[str, list[int], int]]
 
-# each array starts on a page of its own, so that no two are in one line of the cache
-PAGE = 4096
+# each array starts on a page of its own, so that no two share a cache line
+PAGE_BYTES = 4096
 
 
 def lay_out(arrays: Mapping[str, tuple[Any, Sequence[int]]]) -> tuple[Layout, int]:
-    """Give every array a place.
+    """Give every array an offset in memory.
 
     Parameters
     ----------
@@ -32,30 +32,30 @@ def lay_out(arrays: Mapping[str, tuple[Any, Sequence[int]]]) -> tuple[Layout, in
     -------
     layout : Layout
     size : int
-        How many bytes they take together.
+        Bytes of all of them together.
     """
     layout: Layout = {}
     end = 0
     for name, (dtype, shape) in arrays.items():
         kind = np.dtype(dtype)
         layout[name] = (kind.str, list(shape), end)
-        end += -(-max(kind.itemsize * int(np.prod(shape, dtype=np.int64)), 1) // PAGE) * PAGE
+        end += -(-max(kind.itemsize * int(np.prod(shape, dtype=np.int64)), 1) // PAGE_BYTES) * PAGE_BYTES
     return layout, end
 
 
 class SharedMemory(Mapping[str, NDArray[Any]]):
-    """Arrays in the memory behind a file descriptor, zero where nobody has written.
+    """Arrays in the memory behind a file descriptor, initially zero.
 
     Parameters
     ----------
     descriptor : int
-        Of ``create``, or what a process was given of it; the memory has the size the layout needs.
+        From ``create``, or inherited from another process; the memory has the size the layout needs.
     layout : Layout
     """
 
     def __init__(self, descriptor: int, layout: Layout) -> None:
         self._layout = layout
-        # 0 is all there is
+        # 0 maps all of it
         self._memory = mmap.mmap(descriptor, 0)
 
     def __iter__(self) -> Iterator[str]:
@@ -71,17 +71,17 @@ class SharedMemory(Mapping[str, NDArray[Any]]):
 
 
 def create() -> int:
-    """Return the descriptor of new memory; it has no name, so that nothing of it can be left behind.
+    """Return the descriptor of new memory; it has no name, so it cannot be left behind.
 
     Raises
     ------
     OSError
-        If the system gives none.
+        If the system has none.
     """
     descriptor = os.memfd_create("clearprop")
     if descriptor > 2:
         return descriptor
-    # one of the standard streams was closed; where its number is used again, so is this
+    # a standard stream was closed and this took its number, which other code may use as that stream
     try:
         return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
     finally:

@@ -1,15 +1,15 @@
-"""The arrays of a batch: one memory, seen as a whole and as units."""
+"""The memory layout of a batch: one memory, viewed as a whole and as units."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from clearprop.engines.kernels.layout import lies_in, make_batch
+from clearprop.engines.kernels.layout import batch_in, make_batch
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_the_whole_is_one_piece_that_holds_all_units(order: str) -> None:
+def test_whole_is_contiguous_and_has_all_units(order: str) -> None:
     batch = make_batch(4, 3, order, np.dtype(np.float32))  # type: ignore[arg-type]
     batch.units[:] = np.arange(12).reshape(4, 3)
     assert batch.whole.flags.c_contiguous
@@ -21,9 +21,9 @@ def test_the_whole_is_one_piece_that_holds_all_units(order: str) -> None:
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_fewer_rows_lie_in_the_beginning_of_the_same_memory(order: str) -> None:
+def test_smaller_batch_uses_the_beginning_of_the_memory(order: str) -> None:
     memory = np.zeros((4, 10))
-    batch = lies_in(memory, 2, order)  # type: ignore[arg-type]
+    batch = batch_in(memory, 2, order)  # type: ignore[arg-type]
     batch.units[:] = 1
     assert batch.array.shape == (2, 4)
     assert memory.sum() == 6

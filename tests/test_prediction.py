@@ -1,4 +1,4 @@
-"""The forward pass over many rows: what is left out or shared changes nothing but the last digits."""
+"""Predictions: leaving out zeros and sharing rows among threads change nothing but the last digits."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from clearprop.engines import forward
-from clearprop.engines import prediction as inference
-from clearprop.engines.forward import Forward, even_pieces, order_for
+from clearprop.engines import forward, prediction
+from clearprop.engines.forward import Forward, even_chunks, order_for
 from clearprop.engines.kernels import blas
 from clearprop.engines.prediction import logits
 from clearprop.nn.activations import ACTIVATIONS
@@ -38,13 +37,13 @@ def parameters_of(*sizes: int, dtype: str = "float64") -> Parameters:
 
 
 def images(n: int, features: int, margin: int) -> np.ndarray:
-    """Rows of bytes, zero before and after what they hold, each from another column on."""
+    """Return rows of bytes with a margin of zeros on both sides, each of another width."""
     rng = np.random.default_rng(6)
     x = rng.integers(0, 256, (n, features), np.uint8)
     begins = rng.integers(margin, 2 * margin, n)
     for row, begin in zip(x, begins, strict=True):
         row[:begin] = row[begin + features - 2 * margin :] = 0
-    # rows of zeros begin nowhere, and may be a chunk of their own
+    # rows of zeros may be a chunk of their own
     x[: n // 5] = 0
     return x
 
@@ -66,20 +65,25 @@ def no_more_threads(*_: object) -> None:
 
 
 def released() -> bool:
-    """Wait until no thread holds the BLAS, and tell whether that came to be."""
+    """Wait until no thread limits the BLAS; False if one still does after five seconds."""
     end = time.monotonic() + 5
-    while blas.THREADS._holders and time.monotonic() < end:
+    while blas.BLAS_THREADS._owners and time.monotonic() < end:
         time.sleep(0.01)
-    return not blas.THREADS._holders
+    return not blas.BLAS_THREADS._owners
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that is done for many rows is done for a hundred."""
-    for name, number in (("CHUNK", 8), ("FEW", 3), ("LITTLE", 0), ("WORTH_A_THREAD", 1)):
-        monkeypatch.setattr(inference, name, number)
-    monkeypatch.setattr(forward, "MIN_UNITS", 1)
-    monkeypatch.setattr(forward, "MIN_WEIGHTS", 1)
+    """Lower the limits, so that a hundred rows are treated as many."""
+    for name, number in (
+        ("CHUNK_ROWS", 8),
+        ("MAX_UNPREPARED_ROWS", 3),
+        ("MAX_UNPREPARED_MULTIPLICATIONS", 0),
+        ("MIN_THREAD_MULTIPLICATIONS", 1),
+    ):
+        monkeypatch.setattr(prediction, name, number)
+    monkeypatch.setattr(forward, "MIN_SORT_UNITS", 1)
+    monkeypatch.setattr(forward, "MIN_GATHER_WEIGHTS", 1)
 
 
 @pytest.mark.usefixtures("small")
@@ -90,13 +94,13 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     [PIXELS, Scaling(), Scaling(factor=np.linspace(0.1, 1, 64)), Scaling(shift=3.0, factor=0.5)],
     ids=["pixels", "none", "by column", "shifted"],
 )
-def test_zeros_that_are_left_out_change_nothing(scaling: Scaling, features: int, threads: int) -> None:
+def test_leaving_out_zeros_changes_nothing(scaling: Scaling, features: int, threads: int) -> None:
     if isinstance(scaling.factor, np.ndarray):
         scaling = Scaling(factor=scaling.factor[:features])
     parameters, x = parameters_of(features, 9, 7, 4), images(101, features, 12)
     expected = plain(parameters, RELU, scaling, x)
     np.testing.assert_allclose(logits(parameters, RELU, scaling, x, threads), expected, rtol=1e-9)
-    # rows that do not lie one after the other
+    # rows that are not contiguous
     np.testing.assert_allclose(logits(parameters, RELU, scaling, x[::-2], threads), expected[::-2], rtol=1e-9)
 
 
@@ -104,11 +108,11 @@ def test_rows_with_margins_need_fewer_columns(monkeypatch: pytest.MonkeyPatch) -
     widths = []
     run_chunk = Forward._run_chunk
 
-    def noted(self: Forward, rows: np.ndarray) -> np.ndarray:
+    def recorded(self: Forward, rows: np.ndarray) -> np.ndarray:
         widths.append(rows.shape[1])
         return run_chunk(self, rows)
 
-    monkeypatch.setattr(Forward, "_run_chunk", noted)
+    monkeypatch.setattr(Forward, "_run_chunk", recorded)
     # as they are stored, rows of every chunk begin at 100 and end at 784
     logits(parameters_of(784, 500, 10, dtype="float32"), ("relu",), PIXELS, images(4096, 784, 100), threads=1)
     assert len(widths) > 1
@@ -126,7 +130,7 @@ def test_rows_with_margins_need_fewer_columns(monkeypatch: pytest.MonkeyPatch) -
     ],
     ids=["shifted", "by column", "small layer", "large layer"],
 )
-def test_rows_are_not_sorted_where_nothing_is_gained(scaling: Scaling, shape: tuple[int, int]) -> None:
+def test_rows_that_gain_nothing_are_not_sorted(scaling: Scaling, shape: tuple[int, int]) -> None:
     x = np.zeros((9, 16), np.uint8)
     assert order_for(x, PIXELS, np.empty((16, 500), np.float32)) is not None
     assert order_for(x, scaling, np.empty(shape, np.float32)) is None
@@ -137,7 +141,7 @@ def test_rows_are_not_sorted_where_nothing_is_gained(scaling: Scaling, shape: tu
     arrays(np.uint8, (1, 40), elements=st.sampled_from([0, 0, 0, 200])),
     st.sampled_from([PIXELS, Scaling(shift=1.0), Scaling(factor=np.arange(40.0))]),
 )
-def test_a_row_alone_is_as_in_a_crowd(x: np.ndarray, scaling: Scaling) -> None:
+def test_single_row_has_the_result_of_many(x: np.ndarray, scaling: Scaling) -> None:
     parameters = parameters_of(40, 9, 7, 4)
     np.testing.assert_allclose(
         logits(parameters, RELU, scaling, x), plain(parameters, RELU, scaling, x), rtol=1e-9, atol=1e-12
@@ -145,8 +149,8 @@ def test_a_row_alone_is_as_in_a_crowd(x: np.ndarray, scaling: Scaling) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_without_that_blas_the_result_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forward, "add_product", lambda dtype: None)
+def test_result_is_the_same_without_gemm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward, "gemm_for", lambda dtype: None)
     parameters, x = parameters_of(64, 9, 7, 4), images(101, 64, 12)
     np.testing.assert_allclose(
         logits(parameters, RELU, PIXELS, x), plain(parameters, RELU, PIXELS, x), rtol=1e-9
@@ -155,7 +159,7 @@ def test_without_that_blas_the_result_is_the_same(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("dtype", ["float32", ">f4", "float16"])
-def test_parameters_may_lie_anyhow(dtype: str) -> None:
+def test_parameters_may_have_any_memory_layout(dtype: str) -> None:
     wide = parameters_of(64, 18, 14, 8)
     parameters = [
         (weight[:: 1 if not number else 2, ::2].astype(dtype, order="F"), bias[::2].astype(dtype))
@@ -171,40 +175,40 @@ def test_parameters_may_lie_anyhow(dtype: str) -> None:
 
 
 @pytest.mark.skipif(
-    blas.THREADS.count() is None, reason="this NumPy is built on another BLAS, left to itself"
+    blas.BLAS_THREADS.count() is None, reason="this NumPy is built on a BLAS whose threads cannot be limited"
 )
-def test_large_predictions_are_shared_and_come_out_the_same_to_the_last_bit(
+def test_predictions_in_threads_are_reproducible_to_the_last_bit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(blas.Threads, "count", lambda self: 2)
+    monkeypatch.setattr(blas.BlasThreads, "count", lambda self: 2)
     seen = set()
     run = Forward.run
 
-    def noted(self: Forward, *arguments: object) -> None:
+    def recorded(self: Forward, *arguments: object) -> None:
         seen.add(threading.get_ident())
         run(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Forward, "run", noted)
+    monkeypatch.setattr(Forward, "run", recorded)
     parameters, x = parameters_of(784, 256, 64, 10, dtype="float32"), images(6000, 784, 100)
     first = logits(parameters, RELU, PIXELS, x)
     assert len(seen) == 2
     assert all((logits(parameters, RELU, PIXELS, x) == first).all() for _ in range(5))
-    # the same pieces, one after the other
+    # the same chunks, one after another
     monkeypatch.setattr(_thread, "start_new_thread", no_more_threads)
     assert (logits(parameters, RELU, PIXELS, x) == first).all()
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("error", [MemoryError, IndexError, KeyboardInterrupt])
-def test_what_goes_wrong_comes_out_and_ends_the_work(
+def test_error_in_a_thread_is_raised_and_stops_the_others(
     monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
-    before, calls = blas.THREADS.count(), []
+    before, calls = blas.BLAS_THREADS.count(), []
 
     def run(self: Forward, *arguments: object) -> None:
         calls.append(1)
         if len(calls) == 3 and error is KeyboardInterrupt:
-            # as Ctrl-C does; it reaches the thread that waits
+            # as Ctrl-C does; it is raised in the thread that waits
             os.kill(os.getpid(), signal.SIGINT)
         elif len(calls) == 3:
             raise error
@@ -215,17 +219,17 @@ def test_what_goes_wrong_comes_out_and_ends_the_work(
         # of 125 chunks
         logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
     assert released()
-    assert blas.THREADS.count() == before
+    assert blas.BLAS_THREADS.count() == before
     assert len(calls) < 30
 
 
 @pytest.mark.usefixtures("small")
-def test_an_error_while_rows_are_put_in_order_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_while_rows_are_sorted_stops_the_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
     def order_for(*_: object) -> None:
         raise MemoryError
 
     made: list[Forward] = []
-    monkeypatch.setattr(inference, "order_for", order_for)
+    monkeypatch.setattr(prediction, "order_for", order_for)
     monkeypatch.setattr(Forward, "__init__", lambda self, *_: made.append(self))
     with pytest.raises(MemoryError):
         logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
@@ -234,17 +238,17 @@ def test_an_error_while_rows_are_put_in_order_leaves_nothing_to_do(monkeypatch: 
 
 
 @pytest.mark.usefixtures("small")
-def test_ctrl_c_while_rows_are_put_in_order_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_while_rows_are_sorted_stops_the_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
     gone, made = threading.Event(), []
 
     def order_for(*_: object) -> None:
         # a signal that comes before the other thread waits is seen only when it has waited
         time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
-        # the pieces are made when whoever waits is gone
+        # the chunks are made after the waiting thread was interrupted
         assert gone.wait(5)
 
-    monkeypatch.setattr(inference, "order_for", order_for)
+    monkeypatch.setattr(prediction, "order_for", order_for)
     monkeypatch.setattr(Forward, "__init__", lambda self, *_: made.append(self))
     with pytest.raises(KeyboardInterrupt):
         logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
@@ -254,8 +258,8 @@ def test_ctrl_c_while_rows_are_put_in_order_leaves_nothing_to_do(monkeypatch: py
 
 
 @pytest.mark.usefixtures("small")
-def test_an_error_while_threads_start_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    start, starts = inference._start, []
+def test_error_while_threads_start_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, starts = prediction._start, []
 
     def second_fails(work: Callable[[], None]) -> threading.Lock | None:
         starts.append(1)
@@ -263,7 +267,7 @@ def test_an_error_while_threads_start_comes_out(monkeypatch: pytest.MonkeyPatch)
             raise MemoryError
         return start(work)
 
-    monkeypatch.setattr(inference, "_start", second_fails)
+    monkeypatch.setattr(prediction, "_start", second_fails)
     with pytest.raises(MemoryError):
         logits(parameters_of(64, 9, 4), ("relu",), PIXELS, images(1000, 64, 12), threads=2)
     assert released()
@@ -271,7 +275,7 @@ def test_an_error_while_threads_start_comes_out(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("started", [0, 1, 2])
-def test_fewer_threads_than_wanted_do_it_all(monkeypatch: pytest.MonkeyPatch, started: int) -> None:
+def test_fewer_threads_than_wanted_do_all_the_work(monkeypatch: pytest.MonkeyPatch, started: int) -> None:
     parameters, x = parameters_of(64, 9, 4), images(500, 64, 12)
     expected = logits(parameters, ("relu",), PIXELS, x, threads=3)
     start, starts = _thread.start_new_thread, []
@@ -286,7 +290,7 @@ def test_fewer_threads_than_wanted_do_it_all(monkeypatch: pytest.MonkeyPatch, st
     assert (result == expected).all()
 
 
-def test_many_rows_of_few_features_take_little_memory() -> None:
+def test_many_rows_of_few_features_need_little_memory() -> None:
     parameters, x = parameters_of(2, 4, 1000, 1, dtype="float32"), np.zeros((100_000, 2), np.float32)
     tracemalloc.start()
     logits(parameters, RELU, Scaling(), x)
@@ -295,8 +299,8 @@ def test_many_rows_of_few_features_take_little_memory() -> None:
     assert peak < 20e6
 
 
-def test_wide_rows_and_many_weights_take_memory_for_a_chunk_alone() -> None:
-    # to sort the weight's rows would copy 61 MB
+def test_wide_rows_and_many_weights_need_memory_for_one_chunk_only() -> None:
+    # sorting the rows of the weight would copy 61 MB
     parameters, x = parameters_of(30_000, 512, 10, dtype="float32"), np.zeros((1100, 30_000), np.uint8)
     tracemalloc.start()
     logits(parameters, ("relu",), PIXELS, x, threads=1)
@@ -305,13 +309,13 @@ def test_wide_rows_and_many_weights_take_memory_for_a_chunk_alone() -> None:
     assert peak < 60e6
 
 
-def test_bytes_that_lie_across_the_bounds_of_words_are_not_copied() -> None:
+def test_unaligned_rows_are_not_copied() -> None:
     n, features = 20_000, 784
     parameters, x = parameters_of(features, 256, 10, dtype="float32"), images(n, features, 100)
-    across = np.frombuffer(b"0" + x.tobytes(), np.uint8, offset=1).reshape(n, features)
-    assert across.ctypes.data % 2
+    unaligned = np.frombuffer(b"0" + x.tobytes(), np.uint8, offset=1).reshape(n, features)
+    assert unaligned.ctypes.data % 2
     tracemalloc.start()
-    result = logits(parameters, ("relu",), PIXELS, across, threads=1)
+    result = logits(parameters, ("relu",), PIXELS, unaligned, threads=1)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # they are 16 MB
@@ -323,11 +327,11 @@ def test_chunks_of_wide_rows_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     init = Forward.__init__
 
-    def noted(self: Forward, *arguments: object) -> None:
+    def recorded(self: Forward, *arguments: object) -> None:
         made.append(arguments[3])
         init(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Forward, "__init__", noted)
+    monkeypatch.setattr(Forward, "__init__", recorded)
     for features in (784, 100_000):
         logits(
             parameters_of(features, 30, 10, dtype="float32"),
@@ -335,20 +339,20 @@ def test_chunks_of_wide_rows_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
             PIXELS,
             np.zeros((1500, features), np.uint8),
         )
-    assert set(made) == {inference.CHUNK, inference.FEW}
+    assert set(made) == {prediction.CHUNK_ROWS, prediction.MAX_UNPREPARED_ROWS}
 
 
 @given(st.integers(1, 10_000), st.integers(1, 500), st.integers(1, 9))
-def test_pieces_are_even_and_cover_everything_once(n: int, most: int, threads: int) -> None:
-    pieces = even_pieces(n, most, threads)
-    assert [number for start, stop in pieces for number in range(start, stop)] == list(range(n))
-    sizes = [stop - start for start, stop in pieces]
-    assert max(sizes) <= most
+def test_chunks_are_even_and_cover_everything_once(n: int, max_rows: int, threads: int) -> None:
+    chunks = even_chunks(n, max_rows, threads)
+    assert [number for start, stop in chunks for number in range(start, stop)] == list(range(n))
+    sizes = [stop - start for start, stop in chunks]
+    assert max(sizes) <= max_rows
     assert max(sizes) - min(sizes) <= 1
-    assert len(pieces) % threads == 0
+    assert len(chunks) % threads == 0
 
 
-def test_relu_keeps_what_is_not_a_number() -> None:
+def test_relu_keeps_nan() -> None:
     x = np.array([np.nan, -1.0, -np.inf, np.inf, 2.0])
     ACTIVATIONS["relu"].value(x)
     np.testing.assert_array_equal(x, [np.nan, 0, 0, np.inf, 2])

@@ -1,4 +1,4 @@
-"""Update rules in one pass: the rules' own numbers to the last bit, and the same without a compiler."""
+"""Compiled update rules: NumPy's numbers to the last bit, and a package that works without them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from clearprop import Network, Recipe, train
 from clearprop.data import Dataset
-from clearprop.engines.kernels import compiled_update as one_pass
+from clearprop.engines.kernels import compiled_update
 from clearprop.nn.optimizers import OPTIMIZERS, Optimizer, with_coefficients
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -57,13 +57,13 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def forget() -> None:
-    one_pass._library.cache_clear()
-    one_pass._function.cache_clear()
+    compiled_update._library.cache_clear()
+    compiled_update._function.cache_clear()
 
 
 @pytest.fixture
 def compiled(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(one_pass, "FOLDER", unpacked)
+    monkeypatch.setattr(compiled_update, "FOLDER", unpacked)
     forget()
     yield
     forget()
@@ -71,16 +71,16 @@ def compiled(unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def uncompiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(one_pass, "FOLDER", tmp_path)
+    monkeypatch.setattr(compiled_update, "FOLDER", tmp_path)
     forget()
     yield
     forget()
 
 
 def arrays_of(rule: Optimizer, n: int, dtype: str, rng: np.random.Generator) -> list[np.ndarray]:
-    """Return a parameter, its gradient and what is remembered, from the tiniest numbers to large ones."""
+    """Return a parameter, its gradient and the slots, from the tiniest numbers to large ones."""
     arrays = [(rng.normal(size=n) * 10 ** rng.uniform(-42, 6, n)).astype(dtype) for _ in range(4)]
-    # what is remembered of squares is none itself
+    # a mean of squares is not negative
     parameter, gradient, mean, square = arrays
     return [parameter, gradient, mean, np.abs(square)][: 2 + rule.n_slots]
 
@@ -100,7 +100,7 @@ def arrays_of(rule: Optimizer, n: int, dtype: str, rng: np.random.Generator) -> 
     first=st.integers(1, 10_000),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_one_pass_gives_the_rules_own_numbers_to_the_last_bit(
+def test_compiled_update_equals_the_rule_to_the_last_bit(
     name: str,
     dtype: str,
     n: int,
@@ -115,12 +115,12 @@ def test_one_pass_gives_the_rules_own_numbers_to_the_last_bit(
     coefficients = {**Recipe(optimizer=name).to_dict(), "momentum": coefficient, "beta_1": coefficient}
     rule = with_coefficients(name, coefficients)
     rng = np.random.default_rng(seed)
-    # wherever an array may begin
+    # at any alignment
     arrays = [array[before:] for array in arrays_of(rule, before + n + more, dtype, rng)]
     plain = [array[:n].copy() for array in arrays]
     parameter, gradient, *slots = arrays
     beyond = [array[n:].copy() for array in arrays]
-    update = one_pass.one_pass(rule, parameter, gradient, slots)
+    update = compiled_update.compiled_update(rule, parameter, gradient, slots)
     assert update is not None
     for step in (first, first + 1):
         gradient[:n] = plain[1]
@@ -138,13 +138,13 @@ def test_one_pass_gives_the_rules_own_numbers_to_the_last_bit(
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("decay", [0.0, 0.01])
-def test_what_is_no_number_stays_none(name: str, decay: float) -> None:
+def test_infinities_and_nan_are_treated_as_numpy_does(name: str, decay: float) -> None:
     rule = OPTIMIZERS[name]
     arrays = [np.ones(4, np.float32) for _ in range(2 + rule.n_slots)]
     arrays[0][:] = [np.inf, 1, 1, np.nan]
     arrays[1][:] = [0, np.inf, np.nan, 1]
     plain = [array.copy() for array in arrays]
-    update = one_pass.one_pass(rule, arrays[0], arrays[1], arrays[2:])
+    update = compiled_update.compiled_update(rule, arrays[0], arrays[1], arrays[2:])
     assert update is not None
     update(4, 0.5, 1, decay)
     with np.errstate(invalid="ignore"):
@@ -164,7 +164,7 @@ def trained(digits: Dataset, name: str, dtype: str, decay: float) -> bytes:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("decay", [0.0, 0.01])
-def test_a_training_is_the_same_with_and_without_a_compiler(
+def test_training_is_the_same_with_and_without_a_compiler(
     digits: Dataset,
     name: str,
     dtype: str,
@@ -172,8 +172,8 @@ def test_a_training_is_the_same_with_and_without_a_compiler(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # plain steps ride on products otherwise
-    monkeypatch.setattr("clearprop.engines.numpy_step.add_product", lambda dtype: None)
+    # with the GEMM plain gradient descent has no update
+    monkeypatch.setattr("clearprop.engines.numpy_step.gemm_for", lambda dtype: None)
     request.getfixturevalue("uncompiled")
     plain = trained(digits, name, dtype, decay)
     request.getfixturevalue("compiled")
@@ -182,38 +182,38 @@ def test_a_training_is_the_same_with_and_without_a_compiler(
 
 @needs_compiler
 @pytest.mark.usefixtures("compiled")
-def test_whoever_has_numpy_raise_for_tiny_numbers_is_not_told_of_those_it_is_tried_with() -> None:
+def test_check_of_a_function_raises_no_floating_point_errors() -> None:
     with np.errstate(all="raise"):
-        assert one_pass.is_compiled()
+        assert compiled_update.is_compiled()
 
 
 @needs_compiler
-def test_it_is_known_whether_the_rules_are_compiled(request: pytest.FixtureRequest) -> None:
+def test_is_compiled_tells_whether_the_rules_are(request: pytest.FixtureRequest) -> None:
     request.getfixturevalue("uncompiled")
-    assert not one_pass.is_compiled()
+    assert not compiled_update.is_compiled()
     request.getfixturevalue("compiled")
-    assert one_pass.is_compiled()
-    assert one_pass.is_compiled("float64")
+    assert compiled_update.is_compiled()
+    assert compiled_update.is_compiled("float64")
 
 
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("name", NAMES)
-def test_what_has_not_been_compiled_is_not_there(name: str) -> None:
+def test_uncompiled_rule_has_no_function(name: str) -> None:
     rule = OPTIMIZERS[name]
-    assert one_pass.one_pass(rule, *np.ones((2, 3)), [np.zeros(3)] * rule.n_slots) is None
+    assert compiled_update.compiled_update(rule, *np.ones((2, 3)), [np.zeros(3)] * rule.n_slots) is None
 
 
 @pytest.fixture
 def library() -> Iterator[Callable[[object], None]]:
-    """Return what takes another library for the compiled one."""
+    """Return a function that replaces the library."""
     with pytest.MonkeyPatch.context() as patch:
 
         def take(other: object) -> None:
-            patch.setattr(one_pass, "_library", lambda dtype: other)
-            one_pass._function.cache_clear()
+            patch.setattr(compiled_update, "_library", lambda dtype: other)
+            compiled_update._function.cache_clear()
 
         yield take
-    one_pass._function.cache_clear()
+    compiled_update._function.cache_clear()
 
 
 @needs_compiler
@@ -221,48 +221,48 @@ def library() -> Iterator[Callable[[object], None]]:
 @pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adam"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("which", ["parameter", "gradient", "memory"])
-def test_a_function_that_does_something_else_is_not_taken(
+def test_wrong_function_is_rejected(
     name: str, dtype: str, which: str, library: Callable[[object], None]
 ) -> None:
     rule = OPTIMIZERS[name]
-    right = one_pass._function(name, dtype)
+    right = compiled_update._function(name, dtype)
     assert right is not None
     at = {"parameter": 0, "gradient": 1, "memory": 2 + rule.n_slots - 1}[which]
 
     def nearly(n: int, keep: float, decay: float, *arguments: float) -> None:
         right(n, keep, decay, *arguments)
-        number = one_pass._NUMBERS[dtype].from_address(int(arguments[at]))
+        number = compiled_update._C_TYPES[dtype].from_address(int(arguments[at]))
         number.value = np.nextafter(np.dtype(dtype).type(number.value), np.inf)
 
     library(SimpleNamespace(**{name: nearly}))
-    assert one_pass._function(name, dtype) is None
+    assert compiled_update._function(name, dtype) is None
     library(SimpleNamespace(**{name: lambda *arguments: right(*arguments)}))
-    assert one_pass._function(name, dtype) is not None
+    assert compiled_update._function(name, dtype) is not None
     library(SimpleNamespace())
-    assert one_pass._function(name, dtype) is None
+    assert compiled_update._function(name, dtype) is None
 
 
 @needs_compiler
-def test_what_another_source_was_compiled_to_is_not_taken(
+def test_library_of_another_source_is_not_loaded(
     compiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = tmp_path / one_pass.SOURCE.name
-    source.write_text(one_pass.SOURCE.read_text() + "/* and more */")
-    monkeypatch.setattr(one_pass, "SOURCE", source)
+    source = tmp_path / compiled_update.SOURCE.name
+    source.write_text(compiled_update.SOURCE.read_text() + "/* and more */")
+    monkeypatch.setattr(compiled_update, "SOURCE", source)
     forget()
-    assert not one_pass.is_compiled()
+    assert not compiled_update.is_compiled()
 
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"no library at all"])
-def test_what_is_no_library_is_not_taken(uncompiled: None, tmp_path: Path, content: bytes) -> None:
-    path = one_pass._path_of("float32")
+def test_file_that_is_no_library_is_not_loaded(uncompiled: None, tmp_path: Path, content: bytes) -> None:
+    path = compiled_update._path_of("float32")
     assert path.parent == tmp_path
     path.write_bytes(content)
-    assert not one_pass.is_compiled()
+    assert not compiled_update.is_compiled()
 
 
 @needs_compiler
-def test_a_wheel_brings_what_was_compiled_and_names_its_platform(tmp_path: Path) -> None:
+def test_wheel_has_the_libraries_and_names_its_platform(tmp_path: Path) -> None:
     wheel = build_wheel(tmp_path)
     assert [name.rpartition("-")[2] for name in compiled_in(wheel)] == ["float32.so", "float64.so"]
     assert "-py3-none-linux_" in wheel.name
@@ -278,7 +278,7 @@ def test_a_wheel_brings_what_was_compiled_and_names_its_platform(tmp_path: Path)
         ),
     ],
 )
-def test_without_a_compiler_a_wheel_is_for_every_platform(
+def test_wheel_without_a_compiler_is_for_every_platform(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -290,15 +290,15 @@ def test_without_a_compiler_a_wheel_is_for_every_platform(
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """Return the source in a tree of its own, that of ``tmp_path``."""
-    source = tmp_path / one_pass.SOURCE.relative_to(PROJECT)
+    source = tmp_path / compiled_update.SOURCE.relative_to(PROJECT)
     source.parent.mkdir(parents=True)
-    shutil.copyfile(one_pass.SOURCE, source)
+    shutil.copyfile(compiled_update.SOURCE, source)
     return source
 
 
 @needs_compiler
 @pytest.mark.usefixtures("uncompiled")
-def test_an_editable_installation_holds_what_its_source_is_compiled_to_and_nothing_else(
+def test_editable_installation_has_the_libraries_of_its_source_only(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.with_name("compiled_update-0123456789abcdef-float32.so").write_bytes(b"of an older source")
@@ -306,10 +306,10 @@ def test_an_editable_installation_holds_what_its_source_is_compiled_to_and_nothi
     monkeypatch.setattr("tempfile.tempdir", None)
     (tmp_path / "temporary").mkdir()
     build(tmp_path)
-    monkeypatch.setattr(one_pass, "FOLDER", source.parent)
+    monkeypatch.setattr(compiled_update, "FOLDER", source.parent)
     forget()
-    assert one_pass.is_compiled()
-    assert one_pass.is_compiled("float64")
+    assert compiled_update.is_compiled()
+    assert compiled_update.is_compiled("float64")
     assert len(list(source.parent.iterdir())) == 3
     monkeypatch.setenv("CC", "no-compiler")
     build(tmp_path)
@@ -318,7 +318,7 @@ def test_an_editable_installation_holds_what_its_source_is_compiled_to_and_nothi
 
 
 @needs_compiler
-def test_a_source_that_cannot_be_written_beside_is_installed_all_the_same(
+def test_read_only_source_tree_is_installed_without_libraries(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # root, whom tests may be run by, may write everywhere
