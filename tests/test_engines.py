@@ -19,8 +19,8 @@ from clearprop.engines.base import Engine, FloatArray, Task, dropout_masks
 from clearprop.engines.kernels.blas import _is_right, gemm_for
 from clearprop.engines.kernels.zero_columns import Block, cuts_of
 from clearprop.engines.prediction import logits
-from clearprop.nn.activations import ACTIVATIONS
 from clearprop.engines.training_rows import Rows
+from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.initialization import initial_parameters
 from clearprop.nn.losses import LOSSES_OF_OUTPUT
 from clearprop.nn.network import Network
