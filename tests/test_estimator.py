@@ -193,6 +193,16 @@ def test_only_a_rate_without_an_end_warns_that_max_iter_ended_it(
     assert [warning.category for warning in recwarn] == [ConvergenceWarning] * (schedule == "constant")
 
 
+def test_infinite_logits_give_probabilities_without_a_warning() -> None:
+    estimator = MLPClassifier((4,), random_state=0).partial_fit(IRIS, SPECIES, classes=[0, 1, 2])
+    estimator.intercepts_[-1] = np.array([np.inf, -np.inf, np.inf])
+    np.testing.assert_array_equal(estimator.predict_proba(IRIS), np.tile([0.5, 0, 0.5], (150, 1)))
+    np.testing.assert_array_equal(estimator.predict_log_proba(IRIS)[:, 1], -np.inf)
+    assert (estimator.predict(IRIS) == 0).all()
+    estimator.intercepts_[-1] = np.array([0, np.nan, 0])
+    assert np.isnan(estimator.predict_proba(IRIS)).all()
+
+
 def test_label_smoothing_keeps_probabilities_from_the_ends() -> None:
     for targets in (SPECIES, SPECIES == 0):
         sharp, smooth = (

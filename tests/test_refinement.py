@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clearprop as cp
-from clearprop.model import precision as refinement
+from clearprop.model import precision
 from clearprop.nn.parameters import copy_parameters
 
 
@@ -56,7 +56,7 @@ def test_what_is_predicted_is_what_is_most_probable(output: str, seed: int, scal
 def test_rows_are_taken_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     model, rows = near_ties("softmax", 0)
     at_once = model.predict_proba(rows)
-    monkeypatch.setattr(refinement, "ROWS", 7)
+    monkeypatch.setattr(precision, "CHUNK_ROWS", 7)
     np.testing.assert_allclose(model.predict_proba(rows), at_once, rtol=0, atol=1e-7)
 
 
@@ -65,7 +65,7 @@ def test_a_row_the_network_is_sure_of_is_computed_once(monkeypatch: pytest.Monke
     weight, _ = model.parameters[1]
     bias = np.array([0, 200, 0], np.float32)
     sure = replace(model, parameters=[model.parameters[0], (0 * weight, bias)])
-    monkeypatch.setattr(refinement, "logits", None)
+    monkeypatch.setattr(precision, "logits", None)
     assert (sure.predict(rows) == 1).all()
     assert (sure.predict_proba(rows)[:, 1] == 1).all()
 
@@ -126,4 +126,10 @@ def test_nan_logits_give_nan_probabilities_without_a_warning(dtype: type, output
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
 def test_rows_that_overflow_in_float32_are_looked_at_again(output: str) -> None:
     values = [[1, 9, 1], [np.inf, 1, 1], [1, -np.inf, 2], [1, 5, 9], [1, np.nan, 2], [0, 1e-7, -9]]
-    assert refinement.close_rows(np.array(values, np.float32), output).tolist() == [1, 2, 4, 5]
+    assert precision.close_rows(np.array(values, np.float32), output).tolist() == [1, 2, 4, 5]
+
+
+def test_large_logits_that_tie_are_looked_at_again_beside_rows_that_do_not() -> None:
+    # 0.01 less than 1e6 is 1e6 in float32
+    values = np.array([[1e6, 1, 2], [1e6, 1e6, 2], [3, 3, 2]], np.float32)
+    assert precision.close_rows(values, "softmax").tolist() == [1, 2]

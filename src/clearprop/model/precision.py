@@ -1,7 +1,9 @@
-"""Where float32 would show: the few rows whose probabilities are computed once more, in float64.
+"""Recompute in float64 the few rows whose probabilities or classes float32 rounding could change.
 
-A float32 forward pass leaves a logit z off by about δ = 4 ε max|z|, with ε = 2⁻²³. A probability p moves by
-at most 2 p (1 - p) δ with it: nothing for a row the network is sure of, but more than 1e-6 for one it is not.
+A float32 forward pass has an error of about δ = 4 ε max|z| in a logit z, with ε = 2⁻²³. It moves a
+probability p by at most 2 p (1 - p) δ: by nothing where the network is sure, by more than 1e-6 where it is
+not. ``predict`` takes the class of a row whose logits nearly tie from the probabilities, so that it names the
+same class as ``predict_proba``.
 """
 
 from __future__ import annotations
@@ -19,17 +21,18 @@ from clearprop.nn.scaling import Scaling
 FloatArray = NDArray[np.floating[Any]]
 Rows = NDArray[np.intp]
 
-# 2 p (1 - p) δ reaches 5e-7 here; the other half of 1e-6 is for float32's softmax and for whoever compares
-VISIBLE = 0.5
-# logits may be small because large terms cancel, whose rounding stays; smaller ones are taken for this large.
-# With 10, nine rows of ten are looked at again after label smoothing, and the result is the same
-LEAST = 4
-# of the largest logit: twenty times δ. More would look again at much of what an untrained network says
-CLOSE = 1e-5
-# no less than that for logits up to a thousand, and quick to see
-MAYBE_CLOSE = 0.01
-# taken at a time, so that memory stays small where a network is unsure of most rows
-ROWS = 8192
+# p (1 - p) max|z| from which 2 p (1 - p) δ exceeds 5e-7; the other half of 1e-6 is left for float32's softmax
+MAX_SENSITIVITY = 0.5
+# Small logits may be sums of large terms that cancel, whose rounding errors stay: max|z| counts as this at
+# least. With 10, nine rows of ten are recomputed after label smoothing, and the result is the same
+MIN_LARGEST_LOGIT = 4
+# Two logits tie if they differ by less than this, relative to max|z|: twenty times δ. A larger tolerance
+# would recompute many rows of an untrained network
+TIE_TOLERANCE = 1e-5
+# a looser absolute tolerance, right for logits up to a thousand: a quick test that rules out nearly all rows
+QUICK_TOLERANCE = 0.01
+# rows recomputed at a time, so that memory stays small where most rows are
+CHUNK_ROWS = 8192
 
 
 def refine(
@@ -40,9 +43,9 @@ def refine(
     scaling: Scaling,
     x: NDArray[Any],
 ) -> None:
-    """Replace, in place, the probabilities that float32 may have put off by more than 5e-7.
+    """Replace, in place, the probabilities that float32 may have rounded by more than 5e-7.
 
-    Those are also the ones of rows that overflow in float32, which float64 may not.
+    Rows that overflow in float32 are recomputed too, since they may not in float64.
 
     Parameters
     ----------
@@ -58,13 +61,13 @@ def refine(
     # a row with an infinite logit or NaN gives ∞ or NaN here
     with np.errstate(over="ignore", invalid="ignore"):
         slopes = np.maximum.reduce(probabilities * (1 - probabilities))
-        largest = np.maximum(np.maximum.reduce(np.abs(values)), LEAST)
-        unsure = np.flatnonzero(~(slopes * largest <= VISIBLE))
+        largest = np.maximum(np.maximum.reduce(np.abs(values)), MIN_LARGEST_LOGIT)
+        unsure = np.flatnonzero(~(slopes * largest <= MAX_SENSITIVITY))
     if not unsure.size:
         return
     exact = copy_parameters(parameters, np.float64)
-    for start in range(0, len(unsure), ROWS):
-        rows = unsure[start : start + ROWS]
+    for start in range(0, len(unsure), CHUNK_ROWS):
+        rows = unsure[start : start + CHUNK_ROWS]
         again = logits(exact, network.activations, scaling, x[rows])
         probabilities[:, rows] = OUTPUT_FUNCTIONS[network.output](again.T)
 
@@ -91,16 +94,18 @@ def close_rows(values: FloatArray, output: str) -> Rows:
         close = np.flatnonzero(finite)[close_rows(values[finite], output)]
         return np.sort(np.concatenate([np.flatnonzero(~finite), close]))
     if output == "sigmoid":
-        near = np.abs(columns) < MAYBE_CLOSE
+        near = np.abs(columns) < QUICK_TOLERANCE
         rows = np.flatnonzero(near.any(axis=0))
         distances = np.abs(columns[:, rows]).min(axis=0)
     else:
-        near = columns > np.maximum.reduce(columns) - MAYBE_CLOSE
+        near = columns >= np.maximum.reduce(columns) - QUICK_TOLERANCE
         # counting all at once is quicker than by row, and mostly enough: each row has its own best
         if np.count_nonzero(near) <= len(values):
             return np.empty(0, np.intp)
         rows = np.flatnonzero(np.add.reduce(near, dtype=np.intp) > 1)
         second, best = np.partition(columns[:, rows], (-2, -1), axis=0)[-2:]
         distances = best - second
-    closest: Rows = rows[distances < CLOSE * np.maximum(np.abs(columns[:, rows]).max(axis=0), LEAST)]
+    closest: Rows = rows[
+        distances < TIE_TOLERANCE * np.maximum(np.abs(columns[:, rows]).max(axis=0), MIN_LARGEST_LOGIT)
+    ]
     return closest
