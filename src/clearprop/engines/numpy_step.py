@@ -128,10 +128,11 @@ class Stepper:
         float
             The loss before the step. A batch whose weights sum to zero is a step without effect, of loss 0.
         """
+        rows = self._inputs.sort(rows)
         penalty = self.penalty(rows)
         if penalty is None:
             return 0.0
-        rows, work = self._inputs.sort(rows), self._workspace_of(len(rows))
+        work = self._workspace_of(len(rows))
         masks = self._masks(len(rows)) if self._has_dropout else self._no_masks
         # a training that diverges overflows here; the loop sees it in the loss
         with np.errstate(over="ignore", invalid="ignore"):
