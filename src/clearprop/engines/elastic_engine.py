@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from clearprop.engines.base import FloatArray, Task
 from clearprop.engines.kernels.blas import BLAS_THREADS
 from clearprop.engines.numpy_engine import NumpyEngine
-from clearprop.engines.parallel_engine import ParallelEngine
 from clearprop.engines.tensor_parallel.cost import world_size_for
 from clearprop.nn.parameters import Parameters
+
+if TYPE_CHECKING:
+    from clearprop.engines.parallel_engine import ParallelEngine
 
 
 class ElasticEngine:
@@ -45,6 +47,9 @@ class ElasticEngine:
         self._parallel: ParallelEngine | None = None
         self._engine: NumpyEngine
         if world_size > 1:
+            # here, since its imports take several milliseconds, which one process alone does not need
+            from clearprop.engines.parallel_engine import ParallelEngine
+
             try:
                 self._engine = self._parallel = ParallelEngine(task, world_size)
             except OSError:
