@@ -1,6 +1,6 @@
-"""Compiles the update rules in one pass; without a C compiler the package is plain Python.
+"""Build hook that compiles the optimizers' update rules; without a C compiler the package is plain Python.
 
-``HATCH_BUILD_NO_HOOKS=true`` leaves it out, for a wheel of every platform.
+``HATCH_BUILD_NO_HOOKS=true`` skips it, for a wheel of every platform.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from packaging.tags import platform_tags
 
 SOURCE = Path("src/clearprop/engines/kernels/compiled_update.c")
 C_TYPES = {"float32": "float", "float64": "double"}
-# each operation is rounded as NumPy's are: none is drawn together with another, none left out. For the least
-# processor of its kind, since what is waited for are roots, quotients and memory, not the width of vectors
+# each operation is rounded by itself, as NumPy's are: no fused multiply-add, no reordering. For every processor
+# of the architecture, since roots, divisions and memory limit the speed, not the width of vectors
 FLAGS = [
     *("-std=c11", "-O3", "-fPIC", "-shared"),
     *("-ffp-contract=off", "-fno-fast-math", "-fno-math-errno", "-fno-trapping-math"),
 ]
 
 
-class OnePassHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds what is compiled to a wheel, or lays it beside its source for an editable installation."""
+class CompiledUpdateHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Adds the libraries to a wheel, or puts them beside their source for an editable installation."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, before files are gathered."""
+        """Compile before the build collects its files."""
         source = Path(self.root) / SOURCE
-        # gone with this object, however the build ends
+        # removed with this object, however the build ends
         self._folder = TemporaryDirectory()
-        # nobody has tried another system
+        # no other system has been tried
         compiled = self._compile(source, Path(self._folder.name)) if sys.platform == "linux" else []
         if version == "editable":
             self._lay_beside(source, compiled)
@@ -48,12 +48,12 @@ class OnePassHook(BuildHookInterface):  # type: ignore[type-arg]
             build_data |= {"pure_python": False, "tag": f"py3-none-{platform}"}
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Remove what has been copied."""
+        """Remove the temporary folder."""
         self._folder.cleanup()
 
     def _compile(self, source: Path, folder: Path) -> list[Path]:
-        """Return the compiled libraries; none without a compiler that can."""
-        # so that what another source was compiled to is never taken for this one
+        """Return the compiled libraries; none without a working compiler."""
+        # so that a library of another source is never loaded
         digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
         compiled = [folder / f"{source.stem}-{digest}-{name}.so" for name in C_TYPES]
         try:
@@ -61,7 +61,7 @@ class OnePassHook(BuildHookInterface):  # type: ignore[type-arg]
             for path, real in zip(compiled, C_TYPES.values(), strict=True):
                 command = [*compiler, *FLAGS, f"-DREAL={real}", source, "-o", path, "-lm"]
                 subprocess.run(command, capture_output=True, text=True, check=True)
-                # some programs that are no compiler have no complaint
+                # a program that is no compiler may succeed and write nothing
                 path.stat()
         except (OSError, ValueError, subprocess.CalledProcessError) as error:
             self._warn(f"{SOURCE} was not compiled", error)

@@ -334,7 +334,7 @@ def build(root: Path) -> None:
     module = importlib.util.module_from_spec(specification)
     assert specification.loader is not None
     specification.loader.exec_module(module)
-    hook = module.OnePassHook(str(root), {}, None, None, str(root), "wheel")
+    hook = module.CompiledUpdateHook(str(root), {}, None, None, str(root), "wheel")
     data: dict[str, object] = {}
     hook.initialize("editable", data)
     # nothing of it is in the wheel

@@ -1,4 +1,4 @@
-"""The engines by name; each is imported only when it is asked for."""
+"""Engines by name, each imported when it is first used."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ ENGINES = ("numpy", "torch")
 
 
 def check_engine(name: str, device: str = "auto") -> None:
-    """Raise unless the engine and device exist here, before any time is spent.
+    """Raise an error unless the engine and the device exist on this machine.
 
     Raises
     ------
     InvalidArgument
         If there is no engine or device of that name.
     EngineUnavailable
-        If it is not installed, or the device is not on this machine.
+        If the engine is not installed, or the device is not on this machine.
     """
     check_choice("engine", name, ENGINES)
     if name == "numpy":
@@ -50,7 +50,7 @@ def create_engine(name: str, task: Task, device: str = "auto", processes: int | 
     device : str, default "auto"
         ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``; the NumPy engine knows the first two.
     processes : int or None, default None
-        How many compute each step of the NumPy engine together, if as many can be had; None lets it decide.
+        How many processes compute each step of the NumPy engine, where possible; None lets it decide.
 
     Raises
     ------

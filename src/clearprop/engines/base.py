@@ -1,4 +1,4 @@
-"""Engine: the few things an engine can do, and what it is given to do them with."""
+"""The interface of an engine, which computes training steps, and the task that it is made from."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ FloatArray = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """What an engine is made from.
+    """A network, its recipe and its training rows: everything an engine needs.
 
     Parameters
     ----------
     network : Network
     recipe : Recipe
     parameters : Parameters
-        Where training starts; the engine copies them. Their dtype is the one it computes in.
+        The initial parameters, which the engine copies; it computes in their dtype.
     x : ndarray (n, features) of uint8 or float, or a SciPy CSR matrix
-        The training rows as they are stored; of sparse ones each batch is made dense.
+        The training rows as they are stored; batches of sparse rows are made dense.
     y : ndarray (n,) of int, or (n, n_outputs) of float
-        Their classes for a softmax output, else the target of each output.
+        The class of each row for a softmax output, otherwise the target of each output.
     scaling : Scaling
         How stored rows become the network's input, applied batch by batch.
     dropout_rng : numpy.random.Generator
         The stream of dropout masks.
     sample_weight : ndarray (n,) of float or None, default None
-        How much each row counts: the loss of a batch is Σ wᵢ lossᵢ / Σ wᵢ. A batch whose weights sum to
+        The weight wᵢ of each row: the loss of a batch is Σ wᵢ lossᵢ / Σ wᵢ. A batch whose weights sum to
         zero is a step without effect, of loss 0.
 
     Raises
@@ -74,12 +74,12 @@ class Task:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The floating-point type to compute in."""
+        """The dtype to compute in."""
         return self.parameters[0][0].dtype.newbyteorder("=")
 
 
 class Engine(Protocol):
-    """Arithmetic on one task; all state of a training lives in it."""
+    """Computes the training steps of one task; it has all state of a training."""
 
     name: str
     device: str
@@ -101,9 +101,9 @@ class Engine(Protocol):
         ...
 
     def loss_and_gradient(self, rows: NDArray[np.intp]) -> tuple[float, Parameters]:
-        """Return the loss of a batch, the L2 penalty included, and its gradient; nothing is changed.
+        """Return the loss of a batch, the L2 penalty included, and its gradient, without a step.
 
-        Weight decay, which belongs to the update rule, is no part of it, and no unit is left out.
+        Weight decay belongs to the update rule and is not included; dropout is not applied.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class Engine(Protocol):
     def load_rows(
         self, x: Any, y: NDArray[Any], sample_weight: NDArray[np.floating[Any]] | None = None
     ) -> None:
-        """Go on with other training rows; parameters and the optimizer's memory stay.
+        """Continue with other training rows; parameters and the optimizer's memory stay.
 
         Parameters
         ----------
@@ -138,23 +138,23 @@ class Engine(Protocol):
         ...
 
     def load_parameters(self, parameters: Parameters) -> None:
-        """Go on from other parameters of the same shapes; the optimizer's memory stays."""
+        """Continue with other parameters of the same shapes; the optimizer's memory stays."""
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what the optimizer remembers, as arrays by name; they hold until the next step.
+        """Return the optimizer's memory as arrays by name, valid until the next step.
 
-        With it, the parameters and the stream of dropout masks another engine of the same task goes on bit
-        for bit.
+        With it, the parameters and the stream of dropout masks another engine of the same task continues
+        bit for bit.
         """
         ...
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Remember what ``state`` gave; the arrays are copied."""
+        """Load the optimizer's memory as ``state`` returned it; the arrays are copied."""
         ...
 
     def close(self) -> None:
-        """Let go of what only a step needs, such as other processes; another step would take it again."""
+        """Release what only steps need, such as worker processes; another step starts them again."""
         ...
 
 
@@ -168,14 +168,14 @@ def take_rows(x: Any, rows: NDArray[np.intp], out: NDArray[Any]) -> None:
 
 
 def drops(network: Network) -> bool:
-    """Tell whether a step leaves anything out, and so draws masks."""
+    """Tell whether a network has dropout, so that steps draw masks."""
     return bool(network.dropout or network.input_dropout)
 
 
 def dropout_masks(
     rng: np.random.Generator, network: Network, batch: int, dtype: np.dtype[Any]
 ) -> list[FloatArray | None]:
-    """Draw what the inputs of every layer are multiplied by in one batch.
+    """Draw the dropout masks that multiply the inputs of every layer in one batch.
 
     Parameters
     ----------
@@ -189,9 +189,9 @@ def dropout_masks(
     Returns
     -------
     list of ndarray (batch, fan_in) or None
-        For each layer 0 where one of its inputs is left out, else 1 / (1 - dropout), so that what is
-        expected of the layer is the same with and without (Srivastava et al. 2014); None where nothing is
-        left out. Empty if that is so everywhere.
+        For each layer, 0 where an input is left out, otherwise 1 / (1 - dropout), so that the expected
+        inputs are the same with and without dropout (Srivastava et al. 2014); None for a layer without
+        dropout. Empty if no layer has any.
     """
     if not drops(network):
         return []

@@ -80,7 +80,7 @@ class ElasticEngine:
             self._start_again(self._task, 1)
 
     def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
-        """Go on with other training rows; see ``Engine.load_rows``."""
+        """Continue with other training rows; see ``Engine.load_rows``."""
         task = replace(self._task, x=x, y=y, sample_weight=sample_weight)
         self._start_again(task, self._world_size_for(task))
 
@@ -97,15 +97,15 @@ class ElasticEngine:
         return self._engine.parameters()
 
     def load_parameters(self, parameters: Parameters) -> None:
-        """Go on from other parameters of the same shapes."""
+        """Continue with other parameters of the same shapes."""
         self._engine.load_parameters(parameters)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what the optimizer remembers; see ``Engine.state``."""
+        """Return the optimizer's memory; see ``Engine.state``."""
         return self._engine.state()
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Remember what ``state`` gave; see ``Engine.load_state``."""
+        """Load the optimizer's memory; see ``Engine.load_state``."""
         self._engine.load_state(state)
 
     def close(self) -> None:

@@ -59,7 +59,7 @@ class WholeLayers:
 
 
 class NumpyEngine:
-    """Trains in NumPy; see ``Engine`` for what it does and ``Task`` for what it takes.
+    """Trains in NumPy; see ``Engine`` and ``Task``.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class NumpyEngine:
         return loss, WholeLayers(gradient, self._stepper.rows.order).read()
 
     def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
-        """Go on with other training rows; see ``Engine.load_rows``."""
+        """Continue with other training rows; see ``Engine.load_rows``."""
         state, parameters = self.state(), self.parameters()
         self._start(replace(self._task, x=x, y=y, sample_weight=sample_weight, parameters=parameters))
         self.load_state(state)
@@ -123,11 +123,11 @@ class NumpyEngine:
         return self._parameters.read()
 
     def load_parameters(self, parameters: Parameters) -> None:
-        """Go on from other parameters of the same shapes."""
+        """Continue with other parameters of the same shapes."""
         self._parameters.write(parameters)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what the optimizer remembers; see ``Engine.state``."""
+        """Return the optimizer's memory; see ``Engine.state``."""
         state: dict[str, NDArray[Any]] = {"step": np.array(self._stepper.steps)}
         for number, slot in enumerate(self._slots):
             # by layer and in the order of the data's columns: it does not depend on how it is stored here
@@ -136,7 +136,7 @@ class NumpyEngine:
         return state
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Remember what ``state`` gave; see ``Engine.load_state``."""
+        """Load the optimizer's memory; see ``Engine.load_state``."""
         self._stepper.steps = int(state["step"])
         for number, slot in enumerate(self._slots):
             names = [f"slots.{number}.{layer}" for layer in range(len(self._task.network.layer_sizes) - 1)]

@@ -1,4 +1,4 @@
-"""The same arithmetic in PyTorch: cpu, cuda, mps."""
+"""Training in PyTorch, on the CPU or a GPU: the same steps as the NumPy engine, up to rounding."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class FeedForwardNN(nn.Module):
     activation : nn.Module or sequence of nn.Module
         One for all hidden layers, or one for each.
     output_function : nn.Module or None, default None
-        What the logits pass through; ``nn.Softmax(dim=1)`` in the published model, nothing where the
-        loss applies the softmax itself, as ``nn.CrossEntropyLoss`` does.
+        Applied to the logits: ``nn.Softmax(dim=1)`` in the published model, None where the loss applies
+        the softmax itself, as ``nn.CrossEntropyLoss`` does.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class FeedForwardNN(nn.Module):
     def logits(self, x: Tensor, masks: Sequence[Tensor | None] = ()) -> Tensor:
         """Return the last layer's pre-activations ``(n, n_outputs)`` for inputs ``(n, features)``.
 
-        ``masks``, one ``(n, fan_in)`` or None a layer, multiply what the layer is given: dropout.
+        ``masks``, for each layer ``(n, fan_in)`` or None, multiply the inputs of the layers: dropout.
         """
         for index, layer in enumerate(self.layers):
             mask = masks[index] if masks else None
@@ -70,7 +70,7 @@ class FeedForwardNN(nn.Module):
         return outputs
 
 
-#: Each gives the loss of every row ``(n,)`` from logits, targets and label smoothing.
+#: Each computes the loss of every row ``(n,)`` from logits, targets and label smoothing.
 ROW_LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
     "cross_entropy": lambda logits, labels, smoothing: functional.cross_entropy(
         logits, labels, reduction="none", label_smoothing=smoothing
@@ -83,14 +83,14 @@ ROW_LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
         torch.xlogy(targets, targets) - targets * logits - targets + logits.exp()
     ).sum(dim=1),
 }
-# a published mistake, kept as it was made: this loss is handed probabilities, and takes them for logits
+# a published mistake, reproduced: this loss gets probabilities instead of logits
 ROW_LOSSES["double_softmax"] = ROW_LOSSES["cross_entropy"]
 
 
 def make_optimizer(
     recipe: Recipe, parameters: Iterable[Tensor], *, fused: bool | None
 ) -> torch.optim.Optimizer:
-    """Return the recipe's optimizer, as the table of optimizers says it in the words of ``torch.optim``."""
+    """Return the recipe's optimizer of ``torch.optim``, which the table of optimizers names."""
     rule = OPTIMIZERS[recipe.optimizer]
     options = rule.torch_options(recipe.to_dict())
     if rule.torch in ("Adam", "AdamW"):
@@ -126,7 +126,7 @@ def choose_device(name: str) -> torch.device:
 
 
 class TorchEngine:
-    """Trains in PyTorch; see ``Engine`` for what it does and ``Task`` for what it takes."""
+    """Trains in PyTorch; see ``Engine`` and ``Task``."""
 
     name = "torch"
 
@@ -139,7 +139,7 @@ class TorchEngine:
                 'The device "mps" has no float64; choose dtype="float32" or device="cpu".'
             )
         self._dtype = {"float32": torch.float32, "float64": torch.float64}[task.dtype.name]
-        # a published mistake, kept as it was made: probabilities handed to a loss that expects logits
+        # a published mistake, reproduced: probabilities for a loss that expects logits
         output_function = nn.Softmax(dim=1) if task.recipe.loss == "double_softmax" else None
         self.module = FeedForwardNN(
             task.network.layer_sizes,
@@ -180,7 +180,7 @@ class TorchEngine:
         self._optimizer.zero_grad(set_to_none=True)
         adversarial = task.recipe.adversarial_epsilon > 0
         x = self._rows(index).requires_grad_(adversarial)
-        # what is returned: the loss of the rows as they are
+        # the loss of the original rows is returned
         loss = self._loss(x, index, masks, total)
         torch.autograd.backward(
             self._loss(self._moved_uphill(x, loss), index, masks, total) if adversarial else loss
@@ -203,9 +203,9 @@ class TorchEngine:
         return float(loss.detach()), gradient
 
     def load_rows(self, x: Any, y: NDArray[Any], sample_weight: FloatArray | None = None) -> None:
-        """Go on with other training rows; see ``Engine.load_rows``."""
+        """Continue with other training rows; see ``Engine.load_rows``."""
         task = self._task = replace(self._task, x=x, y=y, sample_weight=sample_weight)
-        # sparse rows stay on the host, and each batch is made dense there
+        # sparse rows stay on the host, where each batch is made dense
         self._x = _tensor(task.x).to(self._device) if isinstance(task.x, np.ndarray) else None
         of_classes = task.network.output == "softmax"
         self._y = _tensor(task.y).to(self._device, torch.int64 if of_classes else self._dtype)
@@ -232,13 +232,13 @@ class TorchEngine:
 
     @torch.no_grad()
     def load_parameters(self, parameters: Parameters) -> None:
-        """Go on from other parameters of the same shapes."""
+        """Continue with other parameters of the same shapes."""
         for layer, (weight, bias) in zip(self._linear(), parameters, strict=True):
             layer.weight.copy_(_tensor(weight.T))
             layer.bias.copy_(_tensor(bias))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what the optimizer remembers; see ``Engine.state``."""
+        """Return the optimizer's memory; see ``Engine.state``."""
         return {
             f"{index}.{name}": _array(value)
             for index, slots in self._optimizer.state_dict()["state"].items()
@@ -247,7 +247,7 @@ class TorchEngine:
         }
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Remember what ``state`` gave; see ``Engine.load_state``."""
+        """Load the optimizer's memory; see ``Engine.load_state``."""
         slots: dict[int, dict[str, Tensor]] = {}
         for key, array in state.items():
             index, _, name = key.partition(".")
@@ -256,10 +256,10 @@ class TorchEngine:
         self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
     def close(self) -> None:
-        """See ``Engine.close``: there is nothing to let go of."""
+        """Do nothing: this engine has no resources that only steps need."""
 
     def _total(self, index: Tensor) -> float:
-        """Return how much the rows of a batch count together."""
+        """Return the sum of the weights of a batch."""
         return len(index) if self._sample_weight is None else float(self._sample_weight[index].sum())
 
     def _loss(self, x: Tensor, index: Tensor, masks: Sequence[Tensor | None], total: float) -> Tensor:
@@ -277,12 +277,12 @@ class TorchEngine:
         """Return x + ε g / |g|, row by row, where g is the gradient of the loss for x."""
         (gradient,) = torch.autograd.grad(loss, x)
         length = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-        # what has no gradient has no direction
+        # a row without a gradient has no direction
         step = torch.where(length > 0, self._task.recipe.adversarial_epsilon / length, 0)
         return x.detach() + step * gradient
 
     def _next_step(self) -> int:
-        """Return which step comes next, from 1, as an optimizer of the kind of Adam counts them."""
+        """Return the number of the next step, from 1, as Adam counts them."""
         counted = self._optimizer.state.get(next(self.module.parameters()), {})
         return int(counted["step"]) + 1 if counted else 1
 
@@ -303,8 +303,8 @@ class TorchEngine:
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
-    # PyTorch shares the array's memory: it warns of one that must not be written to, and refuses one that
-    # runs backwards, is a field of records, or has the other order of bytes
+    # PyTorch shares the array's memory: it warns of read-only arrays, and refuses negative strides, fields of
+    # records and the other byte order
     is_even = all(stride >= 0 and stride % array.itemsize == 0 for stride in array.strides)
     is_shared = array.flags.writeable and array.dtype.isnative and is_even
     return torch.from_numpy(array if is_shared else array.astype(array.dtype.newbyteorder("="), order="C"))

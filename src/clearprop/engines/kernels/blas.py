@@ -57,12 +57,12 @@ PrepareGemm = Callable[[FloatArray, FloatArray, FloatArray], Gemm]
 
 @cache
 def gemm_for(dtype: str) -> PrepareGemm | None:
-    """Return what prepares a GEMM for "float32" or "float64".
+    """Return the function that prepares a GEMM for arrays of a dtype, "float32" or "float64".
 
     Returns
     -------
     callable or None
-        None for other types, and where NumPy's OpenBLAS cannot be reached.
+        None for other dtypes, and where NumPy's OpenBLAS cannot be reached.
     """
     letter, scalar = _TYPES.get(dtype, ("", None))
     cblas_gemm = _function(f"cblas_{letter}gemm64_") if letter else None
