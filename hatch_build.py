@@ -20,8 +20,8 @@ from packaging.tags import platform_tags
 
 SOURCE = Path("src/clearprop/engines/kernels/compiled_update.c")
 C_TYPES = {"float32": "float", "float64": "double"}
-# each operation is rounded by itself, as NumPy's are: no fused multiply-add, no reordering. For every processor
-# of the architecture, since roots, divisions and memory limit the speed, not the width of vectors
+# each operation is rounded by itself, as NumPy's are: no fused multiply-add, no reordering. Compiled for any
+# processor of the architecture: roots, divisions and memory limit the speed, not the width of vectors
 FLAGS = [
     *("-std=c11", "-O3", "-fPIC", "-shared"),
     *("-ffp-contract=off", "-fno-fast-math", "-fno-math-errno", "-fno-trapping-math"),

@@ -1,6 +1,6 @@
 """The NumPy engine for any number of processes: as many as a task is worth, and one if they fail.
 
-Where workers cannot start, or have no memory for a larger batch, training goes on in this process alone.
+Where workers cannot start, or have no memory for a larger batch, training continues in this process alone.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ElasticEngine:
         self._parallel: ParallelEngine | None = None
         self._engine: NumpyEngine
         if world_size > 1:
-            # here, since its imports take several milliseconds, which one process alone does not need
+            # imported here, since it takes several milliseconds and one process does not need it
             from clearprop.engines.parallel_engine import ParallelEngine
 
             try:
@@ -60,7 +60,7 @@ class ElasticEngine:
             self._engine = NumpyEngine(task)
 
     def _start_again(self, task: Task, world_size: int) -> None:
-        """Go on with a task of the same network; parameters and the optimizer's memory stay."""
+        """Continue with a task of the same network; parameters and the optimizer's memory stay."""
         parameters, state = self._engine.parameters(), self._engine.state()
         self._engine.close()
         self._start(replace(task, parameters=parameters), world_size)
@@ -73,7 +73,7 @@ class ElasticEngine:
         return self._engine.train_step(rows, learning_rate)
 
     def _make_ready(self, batch: int) -> None:
-        """Replace workers that have ended, and go on alone if a step of so many rows needs it."""
+        """Start workers again if they have ended, and continue without them if they cannot take the batch."""
         if self._parallel is not None and not self._parallel.has_workers:
             self._start_again(self._task, self._world_size)
         if self._parallel is not None and not self._parallel.can_step(batch):

@@ -77,7 +77,7 @@ class NumpyEngine:
         self._start(task)
 
     def _start(self, task: Task) -> None:
-        """Start a task with its own parameters and an optimizer that remembers nothing."""
+        """Start a task with its own parameters and an empty memory of the optimizer."""
         self._task = task
         self._set_up(task)
         recipe = task.recipe
@@ -146,4 +146,4 @@ class NumpyEngine:
             self._stepper.all_move |= bool(self._stepper.rows.unused(layers[0][0]).any())
 
     def close(self) -> None:
-        """Do nothing; this engine keeps nothing that only a step needs."""
+        """Do nothing: this engine has nothing that only steps need."""

@@ -136,17 +136,17 @@ def _is_right(prepare: PrepareGemm, dtype: str) -> bool:
 
 
 class BlasThreads:
-    """The number of threads of NumPy's BLAS, one number for the whole process; 1 while anyone limits it."""
+    """The number of threads of NumPy's BLAS, one number for the whole process; 1 while there is a limit."""
 
     def __init__(self) -> None:
         self._get, self._set = (_function(f"openblas_{verb}_num_threads64_") for verb in ("get", "set"))
-        # everyone who limits it, and the number before the first of them
+        # the owners of all limits, and the number before the first of them
         self._owners: set[Hashable] = set()
         self._unlimited = 0
         self._lock = threading.Lock()
 
     def count(self) -> int | None:
-        """Return the number while nobody limits it, or None where that BLAS cannot be reached."""
+        """Return the number without any limit, or None where that BLAS cannot be reached."""
         if self._get is None or self._set is None:
             return None
         with self._lock:

@@ -95,7 +95,7 @@ class WorkerPool:
         shards : sequence of sequence of Shard
             For each rank its shard of each layer.
         n_slots : int
-            How many arrays the optimizer remembers.
+            The number of arrays in the optimizer's memory.
         buffers : mapping of str to int
             See ``all_reduce.shared_arrays``.
         """
