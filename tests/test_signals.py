@@ -1,4 +1,4 @@
-"""A signal at any moment of a command: one sentence, its exit code, no traceback, nothing lost."""
+"""Interrupts: a signal at any moment of a command gives one sentence, its exit code, and loses no work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from killing import contents, what_is_wrong
 
 from clearprop.cli import app, main
-from clearprop.cli import interrupts as signals
+from clearprop.cli import interrupts
 from clearprop.engines.numpy_engine import NumpyEngine
 from clearprop.training.checkpoint_files import Checkpoints
 from clearprop.training.run_folder import RunRecorder
@@ -26,7 +26,7 @@ both = pytest.mark.parametrize(("sent", "code", "word"), BOTH)
 
 @pytest.fixture(autouse=True)
 def _as_from_a_terminal() -> Iterator[None]:
-    # a shell that runs in the background hands down a SIGINT that is ignored
+    # a background job inherits an ignored SIGINT, which would switch these tests off
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -37,7 +37,7 @@ def train(out: Path, *more: str, epochs: int = 4) -> list[str]:
 
 
 def in_step(monkeypatch: pytest.MonkeyPatch, number: int, do: Callable[[], Any]) -> list[str]:
-    """Have something done in the middle of a training step; return the list in which its ways are noted."""
+    """Call ``do`` before training step ``number``; return a log: "began", then "went on" if ``do`` returned."""
     whole, notes, steps = NumpyEngine.train_step, list[str](), 0
 
     def step(self: Any, rows: Any, learning_rate: float) -> float:
@@ -61,7 +61,7 @@ def own_process(prelude: str, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def while_importing(module: str, sent: signal.Signals) -> str:
-    """Return lines of Python that have a process sent a signal when it imports a module."""
+    """Return Python code that sends its own process a signal when it imports a module."""
     return (
         "class Finder:\n"
         "    def find_spec(self, name, *_):\n"
@@ -75,13 +75,15 @@ def while_importing(module: str, sent: signal.Signals) -> str:
 
 @both
 @pytest.mark.parametrize("module", ["typer", "numpy", "clearprop.cli.commands.train"])
-def test_while_the_command_imports(module: str, sent: signal.Signals, code: int, word: str) -> None:
+def test_signal_during_the_imports_of_the_command(
+    module: str, sent: signal.Signals, code: int, word: str
+) -> None:
     ended = own_process(while_importing(module, sent), "data", "list")
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", f"{word}.\n")
 
 
 @both
-def test_while_the_options_are_read(
+def test_signal_while_options_are_parsed(
     sent: signal.Signals,
     code: int,
     word: str,
@@ -103,7 +105,7 @@ def test_while_the_options_are_read(
 
 
 @both
-def test_an_import_is_not_cut_in_two(
+def test_import_is_completed_before_the_signal_is_raised(
     tmp_path: Path,
     sent: signal.Signals,
     code: int,
@@ -120,7 +122,7 @@ def test_an_import_is_not_cut_in_two(
     def load_data(*_: Any, **__: Any) -> None:
         __import__(name)
         while True:
-            # it is raised as soon as the import is over
+            # the signal is raised as soon as the import has ended
             pass
 
     monkeypatch.setattr("clearprop.data.load_data", load_data)
@@ -130,7 +132,7 @@ def test_an_import_is_not_cut_in_two(
 
 
 @both
-def test_what_becomes_another_error_on_the_way_is_still_the_signal(
+def test_signal_that_turned_into_an_import_error_is_still_reported(
     tmp_path: Path,
     sent: signal.Signals,
     code: int,
@@ -150,7 +152,7 @@ def test_what_becomes_another_error_on_the_way_is_still_the_signal(
 
 
 @both
-def test_one_that_is_lost_in_a_destructor_ends_the_training_at_its_first_batch(
+def test_signal_swallowed_by_a_destructor_ends_training_at_the_first_batch(
     tmp_path: Path,
     sent: signal.Signals,
     code: int,
@@ -177,9 +179,7 @@ def test_one_that_is_lost_in_a_destructor_ends_the_training_at_its_first_batch(
     assert error.count("\n") == 1
 
 
-def test_one_that_the_shell_has_ignored_stays_ignored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_signal_ignored_by_the_shell_stays_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     notes = in_step(monkeypatch, 1, lambda: signal.raise_signal(signal.SIGINT))
     assert main(train(tmp_path / "run")) == 0
@@ -190,7 +190,7 @@ def test_one_that_the_shell_has_ignored_stays_ignored(
 
 
 @both
-def test_a_step_is_not_cut_in_two_and_finished_epochs_are_kept(
+def test_training_step_is_completed_and_finished_epochs_are_kept(
     tmp_path: Path,
     sent: signal.Signals,
     code: int,
@@ -220,7 +220,7 @@ def test_a_step_is_not_cut_in_two_and_finished_epochs_are_kept(
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_while_the_first_is_answered_changes_nothing(
+def test_second_signal_while_the_command_is_ending_is_ignored(
     tmp_path: Path,
     second: signal.Signals,
     monkeypatch: pytest.MonkeyPatch,
@@ -245,10 +245,10 @@ def test_a_second_signal_while_the_first_is_answered_changes_nothing(
     assert not (out / "run.lock").exists()
 
 
-def test_who_insists_does_not_wait_for_a_step(
+def test_second_signal_after_the_patience_is_raised_in_mid_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(signals, "PATIENCE", 0.0)
+    monkeypatch.setattr(interrupts, "PATIENCE_SECONDS", 0.0)
     twice = in_step(
         monkeypatch, 45, lambda: [signal.raise_signal(signal.SIGINT), signal.raise_signal(signal.SIGINT)]
     )
@@ -258,7 +258,7 @@ def test_who_insists_does_not_wait_for_a_step(
     assert f"Interrupted. {out} keeps the first 2 of 4 epochs" in capsys.readouterr().err
 
 
-def test_a_failure_to_keep_what_there_is_is_told(
+def test_failure_to_save_an_interrupted_run_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fails(self: RunRecorder) -> int:
@@ -277,7 +277,7 @@ def test_a_failure_to_keep_what_there_is_is_told(
 @pytest.mark.parametrize(
     "moment", ["training.run_folder.RunFolder.write_history", "model.evaluation.evaluate"]
 )
-def test_a_run_that_is_complete_is_called_so(
+def test_signal_after_training_reports_that_the_run_is_complete(
     moment: str,
     tmp_path: Path,
     sent: signal.Signals,
@@ -298,7 +298,7 @@ def test_a_run_that_is_complete_is_called_so(
 
 
 @both
-def test_an_import_at_the_very_end_of_a_run_is_part_of_it(
+def test_signal_during_an_import_after_training_reports_that_the_run_is_complete(
     tmp_path: Path,
     sent: signal.Signals,
     code: int,
@@ -310,7 +310,7 @@ def test_an_import_at_the_very_end_of_a_run_is_part_of_it(
     (tmp_path / f"{name}.py").write_text(f"import signal\nsignal.raise_signal({int(sent)})\n")
     monkeypatch.syspath_prepend(tmp_path)
     # so that the end of the block comes first
-    monkeypatch.setattr(signals, "SECONDS_BETWEEN_ATTEMPTS", 60.0)
+    monkeypatch.setattr(interrupts, "RETRY_SECONDS", 60.0)
 
     def evaluated(*_: object) -> SimpleNamespace:
         __import__(name)
@@ -323,7 +323,7 @@ def test_an_import_at_the_very_end_of_a_run_is_part_of_it(
 
 
 @both
-def test_while_python_ends_nothing_is_heard_any_more(sent: signal.Signals, code: int, word: str) -> None:
+def test_signal_while_python_exits_is_ignored(sent: signal.Signals, code: int, word: str) -> None:
     late = f"atexit.register(lambda: os.kill(os.getpid(), {int(sent)}))"
     ended = own_process(late, "--version")
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -333,7 +333,7 @@ def test_while_python_ends_nothing_is_heard_any_more(sent: signal.Signals, code:
     assert (ended.returncode, ended.stderr) == (code, f"{word}.\n")
 
 
-def test_handlers_of_others_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handlers_installed_by_other_code_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[int] = []
 
     def mine(number: int, _: Any) -> None:
@@ -349,7 +349,7 @@ def test_handlers_of_others_are_left_alone(tmp_path: Path, monkeypatch: pytest.M
         signal.signal(signal.SIGTERM, before)
 
 
-# what the trials with real kills accept
+# the judgement used by the tests that kill real processes
 
 
 @pytest.mark.parametrize(
@@ -371,7 +371,7 @@ def test_handlers_of_others_are_left_alone(tmp_path: Path, monkeypatch: pytest.M
         (signal.SIGINT, 0, "epoch 1/2\n", "", True, False),
     ],
 )
-def test_the_trials_are_strict(
+def test_judgement_of_a_killed_process_is_strict(
     sent: signal.Signals, code: int, said: str, results: str, hears: bool, right: bool
 ) -> None:
     assert (what_is_wrong([sent], code, said, results, hears) is None) is right

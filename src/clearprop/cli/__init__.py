@@ -1,4 +1,4 @@
-"""The command line: one file a verb; each parses, calls and prints."""
+"""The command line: one file for each verb, which parses options, calls the library and prints."""
 
 from __future__ import annotations
 

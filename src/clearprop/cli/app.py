@@ -1,4 +1,4 @@
-"""The verbs of the command, and what each way of ending means."""
+"""The command line application: its verbs, and the exit code and message for each way a verb can end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 import clearprop
-from clearprop.cli import interrupts as signals
+from clearprop.cli import interrupts
 from clearprop.cli.commands import data
 from clearprop.cli.commands.bench import bench
 from clearprop.cli.commands.evaluate import evaluate
@@ -32,16 +32,16 @@ DEFECT = 1
 
 
 class _Interruption(Exception):
-    """Ctrl-C or SIGTERM, on its way through the parser, which would end without a word."""
+    """Carries Ctrl-C or SIGTERM through the parser, which would end without a message."""
 
 
 class _Verbs(TyperGroup):
-    """The verbs, in which a signal is raised, and from which it comes out as what it is."""
+    """The verbs; while one runs, interrupts are allowed."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb that was asked for."""
+        """Run the verb."""
         try:
-            with signals.held(False):
+            with interrupts.allow_interrupts():
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise _Interruption from error
@@ -80,7 +80,7 @@ def _options(
 
 
 def _say(message: str, context: Any) -> None:
-    """Print what the parser found wrong: the help where nothing was asked for, else one sentence."""
+    """Print the parser's error as one sentence; without a verb, print the help instead."""
     if context is not None and message == context.get_help():
         print(message, file=sys.stderr)
         return
@@ -90,7 +90,7 @@ def _say(message: str, context: Any) -> None:
 
 @contextlib.contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Print what a user should know as a sentence, without the line of code that says it."""
+    """Print the warnings of Clearprop as one sentence, without the line of code that raised them."""
 
     def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
         if issubclass(category, ClearpropWarning):
@@ -109,23 +109,26 @@ def run(arguments: Sequence[str] | None) -> int:
     """Run the command line; see ``clearprop.cli.main``."""
     command = typer.main.get_command(app)
     try:
-        with signals.quiet_when_lost(), _plain_warnings():
+        with interrupts.silence_swallowed(), _plain_warnings():
             code = command.main(args=arguments, prog_name="clearprop", standalone_mode=False)
-            # what a pipe does not take is told here, and not when Python ends
+            # a closed pipe raises here, where it is handled, and not as Python ends
             print(end="", flush=True)
-        # one that was lost on the way
-        signals.raise_waiting()
+        # a signal that a destructor swallowed
+        interrupts.raise_delayed()
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         return _end(error)
     return code if isinstance(code, int) else 0
 
 
 def _end(error: BaseException) -> int:
-    """Say what ended the command, and return its exit code."""
+    """Print why the command ended, and return its exit code."""
     interruption = error.__cause__ if isinstance(error, _Interruption) else error
-    # of an import that a signal cut in two may come any error; but one of saving what there was is to be told
-    if isinstance(interruption, KeyboardInterrupt) or (signals.came() and not signals.is_ending()):
-        word, code = signals.ending(interruption)
+    # an interrupted import may raise any error, so the signal is reported; but once the command is ending,
+    # an error means that saving the work so far has failed, which the user must know
+    if isinstance(interruption, KeyboardInterrupt) or (
+        interrupts.was_interrupted() and not interrupts.is_ending()
+    ):
+        word, code = interrupts.begin_ending(interruption)
         print(f"{word}.", file=sys.stderr)
         return code
     if isinstance(error, ClearpropError):
@@ -139,12 +142,12 @@ def _end(error: BaseException) -> int:
         )
         return USER_MISTAKE
     if isinstance(error, (BrokenPipeError, SystemExit)):
-        # rich turns the first into the second: the reader of a pipe has seen enough, and nothing more
-        # is to be said to it, not even at exit
+        # the reader closed the pipe (rich turns BrokenPipeError into SystemExit): nothing may be written to
+        # it any more, not even the flush at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return signals.ending()[1] if signals.came() else 0
-    # what the parser of the command line raises: newer releases of typer carry click inside, so its
-    # classes have no public name that holds for all of them
+        return interrupts.begin_ending()[1] if interrupts.was_interrupted() else 0
+    # an error of the parser; newer releases of typer carry their own click, so its classes have no public
+    # name that works for all releases
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         _say(error.format_message(), getattr(error, "ctx", None))
         return USER_MISTAKE

@@ -1,11 +1,11 @@
-"""Where the command begins: it hears signals before anything heavy is imported, and until it has ended."""
+"""Entry point of the command: interrupts are handled before anything heavy is imported, and to the end."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-from clearprop.cli import interrupts as signals
+from clearprop.cli import interrupts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,28 +14,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str or None
-        What follows the command's name; None takes it from ``sys.argv``, and the process ends with the
-        command: then a signal that comes too late to change anything is not heard any more.
+        The arguments after the command's name. None takes them from ``sys.argv``; the process is then to
+        end with the command, so later signals are ignored.
 
     Returns
     -------
     int
         0; 2 for a user's mistake; 1 for a defect of Clearprop; 130 after Ctrl-C, 143 after SIGTERM.
     """
-    earlier = signals.Handlers()
+    previous = interrupts.Handlers()
     try:
-        earlier = signals.listen()
-        # takes most of the time a command needs to start
+        previous = interrupts.install_handlers()
+        # imported late: it takes most of the time that a command needs to start
         from clearprop.cli.app import run
 
         return run(arguments)
     except KeyboardInterrupt as error:
-        # from somebody who did not want to wait for the imports
-        word, code = signals.ending(error)
+        # the user insisted while the imports above were still running
+        word, code = interrupts.begin_ending(error)
         print(f"{word}.", file=sys.stderr)
         return code
     finally:
         if arguments is None:
-            signals.ignore(earlier)
+            interrupts.ignore_signals(previous)
         else:
-            signals.restore(earlier)
+            interrupts.restore_handlers(previous)

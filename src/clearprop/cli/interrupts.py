@@ -1,10 +1,15 @@
-"""What a signal does to a command: Ctrl-C and a request to terminate both let it clear up and say so.
+"""Interrupts: SIGINT (Ctrl-C) and SIGTERM end a command at a safe point, with one sentence and its exit code.
 
-An exception that is raised wherever a signal happens to come is not safe everywhere: it cuts an import in
-two, and what a half-imported extension makes of it is anything from an ImportError to silence; it leaves a
-step of the training half done; it is lost in a destructor. So a signal is raised as an exception where the
-command can be left, and waits where it cannot: while anything is imported, and in a block that is ``held``
-until it asks for it at a safe point. One that comes while the command is ending changes nothing any more.
+Python can raise ``KeyboardInterrupt`` at any bytecode, and that is not safe everywhere: it can leave an
+extension module half imported, it can cut a training step in two, and a destructor swallows it. The handler
+here therefore raises a signal at once only where the command can be left, and otherwise remembers it:
+
+- during an import, it is raised as soon as the import has ended;
+- in ``with delay_interrupts():`` it is raised at the end of the block, or where ``raise_delayed()`` is called;
+- in ``with allow_interrupts():``, inside such a block, it is raised at once again;
+- once the command is ending, further signals are ignored.
+
+A second signal that comes ``PATIENCE_SECONDS`` after the first is raised at once, even if delayed.
 """
 
 from __future__ import annotations
@@ -18,119 +23,132 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-INTERRUPTED, TERMINATED = 130, 143
-#: Wrappers and terminals send a signal twice; who sends it again after so many seconds will not wait.
-PATIENCE = 1.0
-SECONDS_BETWEEN_ATTEMPTS = 0.02
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+#: Wrappers and terminals often send a signal twice at once; only a later one means that the user insists.
+PATIENCE_SECONDS = 1.0
+RETRY_SECONDS = 0.02
 
-#: What is done with each signal, as the module signal has it.
+#: Signal number -> handler, as ``signal.getsignal`` returns it.
 Handlers = dict[int, Callable[[int, FrameType | None], object] | signal.Handlers]
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end by SIGTERM; whoever handles Ctrl-C handles it as well."""
+    """SIGTERM asked the process to end; ``except KeyboardInterrupt`` catches it together with Ctrl-C."""
 
 
 class _State:
-    """What this process, which has one main thread to hear signals with, knows of them."""
+    """The signal received by this process, and whether it may be raised; only the main thread gets signals."""
 
     def __init__(self) -> None:
-        #: The signal that came, and when somebody last insisted on it.
+        #: The first signal received, and the time at which it, or the last one that insisted, was received.
         self.number: int | None = None
         self.since = 0.0
-        #: The time has not come to raise it; it was raised; nothing is to be raised any more.
-        self.held = self.raised = self.ending = False
-        #: This is not another signal but the earlier one, which came during an import.
-        self.attempt = False
+        self.delayed = False
+        self.raised = False
+        self.ending = False
+        #: The next call of the handler is our own retry of a signal that came during an import.
+        self.is_retry = False
 
 
 _state = _State()
 
 
-def listen() -> Handlers:
-    """Hear SIGINT and SIGTERM from here on, but for those that somebody else handles; begin held.
+def install_handlers() -> Handlers:
+    """Handle SIGINT and SIGTERM, unless another handler is installed; both are delayed at first.
 
     Returns
     -------
     dict
-        For ``restore`` or ``ignore``: what handled each signal before.
+        The previous handlers, for ``restore_handlers`` or ``ignore_signals``; empty outside of the main
+        thread.
     """
     global _state
     _state = _State()
-    _state.held = True
+    _state.delayed = True
     if threading.current_thread() is not threading.main_thread():
         return {}
     usual: Handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    # a shell that runs a command in the background has it ignore SIGINT, and so it shall
-    earlier = {number: usual[number] for number in usual if signal.getsignal(number) is usual[number]}
-    for number in earlier:
-        signal.signal(number, _hear)
-    return earlier
+    # a shell sets SIGINT to be ignored in a background command, which must stay so
+    previous = {number: usual[number] for number in usual if signal.getsignal(number) is usual[number]}
+    for number in previous:
+        signal.signal(number, _handle)
+    return previous
 
 
-def restore(earlier: Handlers) -> None:
-    """Let whoever handled the signals before handle them again."""
+def restore_handlers(previous: Handlers) -> None:
+    """Install the previous handlers again."""
     _state.ending = True
-    for number, handler in earlier.items():
+    for number, handler in previous.items():
         signal.signal(number, handler)
 
 
-def ignore(earlier: Handlers) -> None:
-    """Hear nothing any more: the command has done all it had to, and its exit code is known."""
+def ignore_signals(previous: Handlers) -> None:
+    """Ignore the signals from here on: the work is done, and the exit code is known."""
     _state.ending = True
-    for number in earlier:
+    for number in previous:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def held(held: bool = True) -> Iterator[None]:
-    """Let a signal wait for the end of the block, for ``raise_waiting``, or until somebody insists.
-
-    ``held=False`` is the other way round, in a block that is held: what waits is raised as it begins, what
-    comes where it comes, and what came in an import as it ends at the latest.
-    """
-    before = _state.held
-    _state.held = held
+def delay_interrupts() -> Iterator[None]:
+    """Delay signals to the end of the block, to ``raise_delayed``, or until the user insists."""
+    before = _state.delayed
+    _state.delayed = True
     try:
-        if not held:
-            raise_waiting()
         yield
     finally:
-        _state.held = before
-    if not (before and held):
-        raise_waiting()
+        _state.delayed = before
+    if not before:
+        raise_delayed()
 
 
-def raise_waiting() -> None:
-    """Raise the signal that came, if it did not end the command yet."""
+@contextlib.contextmanager
+def allow_interrupts() -> Iterator[None]:
+    """Raise signals at once, inside of a block that delays them.
+
+    A signal delayed until now is raised as the block begins; one that came during an import, at the latest
+    as the block ends.
+    """
+    before = _state.delayed
+    _state.delayed = False
+    try:
+        raise_delayed()
+        yield
+    finally:
+        _state.delayed = before
+    raise_delayed()
+
+
+def raise_delayed() -> None:
+    """Raise the signal received, if there is one and the command is not ending already."""
     if _state.number is not None and not _state.ending:
         _raise()
 
 
-def came() -> bool:
-    """Tell whether a signal came that ends the command."""
+def was_interrupted() -> bool:
+    """Tell whether a signal was received."""
     return _state.number is not None
 
 
 def is_ending() -> bool:
-    """Tell whether the command is ending because of a signal."""
+    """Tell whether the command is ending, so that further signals are ignored."""
     return _state.ending
 
 
-def ending(interruption: BaseException | None = None) -> tuple[str, int]:
-    """End the command: no further signal disturbs what it does from here on.
+def begin_ending(interruption: BaseException | None = None) -> tuple[str, int]:
+    """Ignore further signals, and return how to report the one that ends the command.
 
     Parameters
     ----------
     interruption : BaseException or None
-        What ``except KeyboardInterrupt`` caught; None asks for the signal that came.
+        The exception caught by ``except KeyboardInterrupt``; None means the signal received.
 
     Returns
     -------
     word : str
-        What happened, as the first word of a sentence.
+        "Interrupted" or "Terminated", to begin a sentence with.
     code : int
-        What the shell calls a process that the signal ended: 128 and the signal's number.
+        The exit code that shells use for it: 128 plus the number of the signal.
     """
     _state.ending = True
     terminated = (
@@ -138,41 +156,40 @@ def ending(interruption: BaseException | None = None) -> tuple[str, int]:
         if isinstance(interruption, KeyboardInterrupt)
         else _state.number == signal.SIGTERM
     )
-    return ("Terminated", TERMINATED) if terminated else ("Interrupted", INTERRUPTED)
+    return ("Terminated", EXIT_TERMINATED) if terminated else ("Interrupted", EXIT_INTERRUPTED)
 
 
 @contextlib.contextmanager
-def quiet_when_lost() -> Iterator[None]:
-    """Say nothing of a signal that was raised where nothing can be raised, such as in a destructor."""
+def silence_swallowed() -> Iterator[None]:
+    """Print nothing about a signal that a destructor swallowed: the next safe point raises it again."""
 
-    def hook(lost: sys.UnraisableHookArgs) -> None:
-        # it is not forgotten: the next safe point raises it again
-        if not (came() and issubclass(lost.exc_type, KeyboardInterrupt)):
-            elsewhere(lost)
+    def hook(swallowed: sys.UnraisableHookArgs) -> None:
+        if not (was_interrupted() and issubclass(swallowed.exc_type, KeyboardInterrupt)):
+            previous(swallowed)
 
-    elsewhere = sys.unraisablehook
+    previous = sys.unraisablehook
     sys.unraisablehook = hook
     try:
         yield
     finally:
-        sys.unraisablehook = elsewhere
+        sys.unraisablehook = previous
 
 
-def _hear(number: int, frame: FrameType | None) -> None:
+def _handle(number: int, frame: FrameType | None) -> None:
     state, now = _state, time.monotonic()
-    attempt, state.attempt = state.attempt, False
+    is_retry, state.is_retry = state.is_retry, False
     if state.ending:
         return
     if state.number is None:
         state.number, state.since = number, now
-    insisted = not attempt and now - state.since >= PATIENCE
-    if insisted:
+    insists = not is_retry and now - state.since >= PATIENCE_SECONDS
+    if insists:
         state.since = now
-    elif state.held or state.raised:
+    elif state.delayed or state.raised:
         return
-    elif _importing(frame):
-        # not by a Thread, whose locks the import may have
-        _thread.start_new_thread(_attempt_again, (state, number))
+    elif _is_importing(frame):
+        # not a threading.Thread: the interrupted import may hold the locks that starting one needs
+        _thread.start_new_thread(_retry, (state, number))
         return
     _raise()
 
@@ -182,15 +199,15 @@ def _raise() -> None:
     raise Terminated if _state.number == signal.SIGTERM else KeyboardInterrupt
 
 
-def _attempt_again(state: _State, number: int) -> None:
-    time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+def _retry(state: _State, number: int) -> None:
+    time.sleep(RETRY_SECONDS)
     if state is _state and not state.ending:
-        state.attempt = True
+        state.is_retry = True
         _thread.interrupt_main(signal.Signals(number))
 
 
-def _importing(frame: FrameType | None) -> bool:
-    """Tell whether the main thread is importing a module."""
+def _is_importing(frame: FrameType | None) -> bool:
+    """Tell whether the main thread is importing a module, below the command line's own frame."""
     while frame is not None and frame.f_globals.get("__name__") != "clearprop.cli.app":
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearprop.cli import interrupts as signals
+from clearprop.cli import interrupts
 from clearprop.cli.options import DataDir, Quiet, command_line
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def bench(
         command=command_line(),
         report=(lambda line: None) if quiet else (lambda line: print(line, file=sys.stderr, flush=True)),
     )
-    word, code = signals.ending() if results.interrupted else ("", 0)
+    word, code = interrupts.begin_ending() if results.interrupted else ("", 0)
     if results.interrupted and not results.results:
         print(f"{word} before the first work was complete; nothing was written.", file=sys.stderr)
         raise typer.Exit(code)

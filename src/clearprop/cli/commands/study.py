@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearprop.cli import interrupts as signals
+from clearprop.cli import interrupts
 from clearprop.cli.options import DataDir, Device, Quiet, command_line
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def study(
     dataset = load_data(source, data_dir=data_dir, progress=not quiet)
     folder = out or Path("results") / f"{definition.name}-{dataset.name}"
     try:
-        with signals.held():
+        with interrupts.delay_interrupts():
             results = run_study(
                 definition,
                 dataset,
@@ -79,7 +79,7 @@ def study(
             )
         path = write_report(folder)
     except KeyboardInterrupt as error:
-        word, code = signals.ending(error)
+        word, code = interrupts.begin_ending(error)
         print(
             f"{word}. What is complete is kept in {folder}, single epochs included; the same command "
             "goes on from there.",

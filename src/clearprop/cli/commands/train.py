@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearprop.cli import interrupts as signals
+from clearprop.cli import interrupts
 from clearprop.cli.options import DataDir, Device, Quiet, resume_command, terminal_columns
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.optimizers import OPTIMIZERS
@@ -130,17 +130,17 @@ def train(
     # the rows are in the parts; of MNIST 47 MB less
     name = dataset.name
     del dataset
-    with signals.held():
+    with interrupts.delay_interrupts():
         with contextlib.ExitStack() as stack:
             run_folder = _hold_run_folder(stack, out, name, overwrite, resume)
             run = _train(run_folder, parts, decided, data, origin, device, overwrite, resume, quiet)
         try:
-            with signals.held(False):
+            with interrupts.allow_interrupts():
                 if parts.test is not None:
                     print(evaluate(run.model, parts.test).report_text(terminal_columns()))
                 print(run_folder.parameters_file)
         except KeyboardInterrupt as error:
-            word, code = signals.ending(error)
+            word, code = interrupts.begin_ending(error)
             print(f"{word}. The run is complete: {run_folder.parameters_file}", file=sys.stderr)
             raise typer.Exit(code) from None
 
@@ -205,7 +205,7 @@ def _train(
         recorder.keep_diverged(decided.network, decided.recipe, error.history)
         raise
     except KeyboardInterrupt as error:
-        word, code = signals.ending(error)
+        word, code = interrupts.begin_ending(error)
         epoch = recorder.keep_unfinished()
         kept = (
             f"{run_folder.folder} keeps the first {epoch} of {decided.recipe.epochs} epochs; go on with"
