@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from killing import contents, what_is_wrong
 
-from clearprop.cli import app, main
-from clearprop.cli import interrupts
+from clearprop.cli import app, interrupts, main
 from clearprop.engines.numpy_engine import NumpyEngine
 from clearprop.training.checkpoint_files import Checkpoints
 from clearprop.training.run_folder import RunRecorder
@@ -37,7 +36,7 @@ def train(out: Path, *more: str, epochs: int = 4) -> list[str]:
 
 
 def in_step(monkeypatch: pytest.MonkeyPatch, number: int, do: Callable[[], Any]) -> list[str]:
-    """Call ``do`` before training step ``number``; return a log: "began", then "went on" if ``do`` returned."""
+    """Call ``do`` in training step ``number``; return a log: "began", and "went on" if ``do`` returned."""
     whole, notes, steps = NumpyEngine.train_step, list[str](), 0
 
     def step(self: Any, rows: Any, learning_rate: float) -> float:

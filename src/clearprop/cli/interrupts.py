@@ -5,7 +5,7 @@ extension module half imported, it can cut a training step in two, and a destruc
 here therefore raises a signal at once only where the command can be left, and otherwise remembers it:
 
 - during an import, it is raised as soon as the import has ended;
-- in ``with delay_interrupts():`` it is raised at the end of the block, or where ``raise_delayed()`` is called;
+- in ``with delay_interrupts():`` it is raised at the end of the block, or by ``raise_delayed()`` in it;
 - in ``with allow_interrupts():``, inside such a block, it is raised at once again;
 - once the command is ending, further signals are ignored.
 
@@ -37,7 +37,7 @@ class Terminated(KeyboardInterrupt):
 
 
 class _State:
-    """The signal received by this process, and whether it may be raised; only the main thread gets signals."""
+    """The signal received by this process, and whether it may be raised now."""
 
     def __init__(self) -> None:
         #: The first signal received, and the time at which it, or the last one that insisted, was received.
