@@ -14,17 +14,8 @@ from PIL import Image, ImageDraw
 import clearprop as cp
 from clearprop.data import Dataset
 from clearprop.data.formats.image_folder import read_image
-from clearprop.data.images.mnist_preparation import (
-    centre,
-    crop,
-    even_strokes,
-    find_ink,
-    fit,
-    otsu_threshold,
-    paper_levels,
-    prepare_image,
-    shrink,
-)
+from clearprop.data.images.ink import crop, find_ink, otsu_threshold, paper_levels, shrink
+from clearprop.data.images.mnist_preparation import centre, even_strokes, fit, prepare_image
 from clearprop.utils.errors import ClearpropError, DataError, InvalidArgument
 
 
