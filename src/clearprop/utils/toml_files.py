@@ -1,9 +1,10 @@
-"""TOML files that people write: read into a checked table, every mistake named with its line."""
+"""TOML files written by users (recipes, studies): parsed and validated; each mistake is named with its line."""
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from clearprop.utils.arguments import listed, nearest
 from clearprop.utils.errors import ClearpropError
-from clearprop.utils.toml_lines import line_of
 
 
 class Table(BaseModel):
@@ -21,7 +21,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-#: What is wrong and what to do, for the mistakes pydantic finds.
+#: Type of a pydantic error -> what is wrong and what to do.
 WORDS = {
     "missing": "it is missing; add it",
     "int_type": "it must be a whole number",
@@ -39,12 +39,14 @@ WORDS = {
     "too_short": "at least one is needed",
 }
 
+_HEADER = re.compile(r"^\s*(\[\[?)(.+?)\]\]?\s*(?:#.*)?$")
+
 AnyTable = TypeVar("AnyTable", bound=Table)
 Place = list[str | int]
 
 
 def built_in(folder: Traversable) -> list[str]:
-    """Return the names of the files that come with Clearprop in a folder of the package."""
+    """Return the names of the built-in files in a folder of the package, without ``.toml``."""
     return sorted(
         entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
     )
@@ -58,21 +60,21 @@ def read_table(
     error: type[ClearpropError],
     keys_at: Callable[[Place], Iterable[str]],
 ) -> AnyTable:
-    """Read a built-in file by its name, or the user's by its path.
+    """Read a built-in file by its name, or a user's file by its path.
 
     Parameters
     ----------
     name_or_path : str
     folder : Traversable
-        Where the built-in files lie.
+        The folder of the built-in files.
     table : subclass of Table
-        What the file must hold.
+        The model that the file is validated with.
     kind : str
-        What errors call it, such as "study".
+        The word for it in error messages, such as "study".
     error : subclass of ClearpropError
-        What to raise.
+        The class to raise.
     keys_at : callable
-        Gives the keys that are known at a place of the file, of which the nearest is suggested.
+        Returns the keys known at a place of the file; the nearest is suggested for an unknown key.
 
     Raises
     ------
@@ -129,3 +131,71 @@ def _parse(
             words = WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
             problem = f"{'.'.join(str(step) for step in place) or f'the {kind}'}: {words}."
         raise error(f"In the {kind} file {name}{where}: {problem}") from None
+
+
+def line_of(text: str, place: Sequence[str | int]) -> int | None:
+    """Return the line, counted from 1, that sets a key, or else of the table that should hold the key.
+
+    tomllib does not tell lines.
+
+    Parameters
+    ----------
+    text : str
+        A valid TOML document.
+    place : sequence of str and int
+        The path to the key: table names, and positions in arrays of tables.
+
+    Returns
+    -------
+    int or None
+        None if the document has neither the key nor a table on its path.
+    """
+    # the key's line is the first one for which the document cut off after its value holds the key. Parsing
+    # each such document, instead of matching text, keeps strings and comments from being mistaken for keys.
+    lines = text.splitlines(keepends=True)
+    place = _without_positions_in_values(tomllib.loads(text), place)
+    for depth in range(len(place), 0, -1):
+        wanted = place[:depth]
+        for number in range(1, len(lines) + 1):
+            if not _may_set(lines[number - 1], wanted[-1]):
+                continue
+            if _holds("".join(lines[: _end_of_value(lines, number)]), wanted):
+                return number
+    return None
+
+
+def _without_positions_in_values(value: object, place: Sequence[str | int]) -> Sequence[str | int]:
+    """Cut the path off where it goes on inside a value, such as into a list of numbers."""
+    for depth, step in enumerate(place):
+        try:
+            value = value[step]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            return place
+        if isinstance(step, int) and not isinstance(value, dict):
+            return place[:depth]
+    return place
+
+
+def _may_set(line: str, step: str | int) -> bool:
+    return bool(_HEADER.match(line)) if isinstance(step, int) else step in line
+
+
+def _end_of_value(lines: Sequence[str], number: int) -> int:
+    """Return the first line at or after this one where the document so far is complete."""
+    for end in range(number, len(lines) + 1):
+        try:
+            tomllib.loads("".join(lines[:end]))
+        except tomllib.TOMLDecodeError:
+            continue
+        return end
+    return len(lines)
+
+
+def _holds(text: str, place: Sequence[str | int]) -> bool:
+    value = tomllib.loads(text)
+    for step in place:
+        try:
+            value = value[step]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
