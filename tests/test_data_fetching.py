@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from clearprop.cli import main
-from clearprop.data import catalog, fetching
+from clearprop.data import catalog, download, fetching
 from clearprop.data.catalog import CATALOG, CatalogEntry, DataFile
 from clearprop.data.fetching import data_folder, look_up, obtain
 from clearprop.data.formats.idx import FILES
@@ -327,7 +327,7 @@ def test_a_full_disk_is_told_and_is_no_fault_of_the_mirror(entry, cache, monkeyp
     def full(self: object, chunk: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(fetching._Limited, "write", full)
+    monkeypatch.setattr(download._Limited, "write", full)
     with pytest.raises(OutputError, match=f"Cannot write .*{NAME}: No space left on device"):
         obtain(entry, None, cache, progress=False)
     assert list(cache.iterdir()) == []

@@ -153,7 +153,7 @@ def test_a_label_outside_the_classes_of_the_catalog_is_named(tmp_path, images):
     from dataclasses import replace
 
     from clearprop.data.catalog import DataFile
-    from clearprop.data.fetching import _digest_of
+    from clearprop.data.download import digest_of
     from clearprop.data.formats.idx import find_idx_files
     from clearprop.data.loading import load_entry
 
@@ -161,7 +161,7 @@ def test_a_label_outside_the_classes_of_the_catalog_is_named(tmp_path, images):
     write_idx(tmp_path, "t10k", images[:2], [0, 1])
     files = {}
     for part, path in find_idx_files(tmp_path).items():
-        digest = _digest_of(path, "sha256:")
+        digest = digest_of(path, "sha256:")
         files[part] = DataFile(f"{path.name.removesuffix('.gz')}.gz", 1, digest, digest)
     entry = replace(CATALOG["mnist"], files=files)
     with pytest.raises(DataError, match=r"Label 12 at row 9 of mnist .* outside the classes, 0 to 9"):

@@ -1,4 +1,4 @@
-"""TOML files written by users (recipes, studies): parsed and validated; each mistake is named with its line."""
+"""TOML files written by users (recipes, studies): parsed, validated, and mistakes named with their line."""
 
 from __future__ import annotations
 
