@@ -1,4 +1,4 @@
-"""Arrays of any kind -> Dataset: labels become numbers of classes, features uint8 or float32."""
+"""Arrays of any type -> Dataset: labels become class numbers, features uint8 or float32."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from clearprop.data.dataset import ROWS_AT_ONCE, Dataset, check_labels, choose_s
 from clearprop.nn.scaling import Scaling
 from clearprop.utils.errors import DataError
 
-# flat rows of fewer features are taken for a table, even if a square of them could be drawn
-SMALLEST_IMAGE = 64
+# flat rows of fewer features are a table, even if their number is a square
+MIN_IMAGE_FEATURES = 64
 TEST_SHARE = 0.2
 
 
@@ -29,7 +29,7 @@ def from_arrays(
     class_names: Sequence[str] | None = None,
     source: str = "",
 ) -> Dataset:
-    """Make a data set, with a test set, from arrays as files hold them.
+    """Make a data set, with a test set, from arrays of features and labels.
 
     Integers 0..255 stay uint8, as images, if they come as (n, height, width), or as flat rows of 64 or more
     features that fill a square, with a value above 1. All other features become float32.
@@ -41,11 +41,11 @@ def from_arrays(
     x : ndarray (n, features) or (n, height, width) of numbers
     y : ndarray (n,) of int or str
     x_test, y_test : ndarray or None
-        The source's own test set. Where there is none, ``hold_out`` draws one.
+        The source's own test set; if None, ``hold_out`` draws one.
     class_names : sequence of str or None
         The names of the classes 0, 1, ...; by default the labels in ``y``, sorted (numbers by size).
     source : str
-        Where it came from, as one phrase.
+        A short description of its origin.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def from_arrays(
     Raises
     ------
     DataError
-        Naming what does not fit, and where.
+        If the arrays do not form a data set; the text names the reason and the place.
     """
     name_of_test = f"the test set of {name}"
     x, y = _matching(name, x, y)
@@ -81,7 +81,7 @@ def from_arrays(
     largest = _largest_pixel(parts)
     side = isqrt(x[0].size)
     if image_shape is None and largest is not None:
-        if largest > 1 and side**2 == x[0].size >= SMALLEST_IMAGE:
+        if largest > 1 and side**2 == x[0].size >= MIN_IMAGE_FEATURES:
             image_shape = (side, side)
         else:
             largest = None
@@ -106,8 +106,8 @@ def from_arrays(
 def hold_out(pool: Dataset) -> Dataset:
     """Set a stratified 20% of the rows aside as the test set.
 
-    The seed of this draw is always 0: whatever seed a run uses, its test rows are the same. Where a class
-    has one row only, or the test rows would be fewer than the classes, the draw is not stratified.
+    The seed of this draw is always 0: whatever seed a run uses, its test rows are the same. If a class
+    has only one row, or the test rows would be fewer than the classes, the draw is not stratified.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ def hold_out(pool: Dataset) -> Dataset:
     """
     from sklearn.model_selection import train_test_split
 
-    members = np.unique(pool.y, return_counts=True)[1]
-    stratified = members.min() >= 2 and ceil(TEST_SHARE * len(pool)) >= len(members)
+    class_sizes = np.unique(pool.y, return_counts=True)[1]
+    stratified = class_sizes.min() >= 2 and ceil(TEST_SHARE * len(pool)) >= len(class_sizes)
     train, test = train_test_split(
         np.arange(len(pool)), test_size=TEST_SHARE, random_state=0, stratify=pool.y if stratified else None
     )
@@ -177,7 +177,7 @@ def _plain_labels(name: str, y: NDArray[Any]) -> NDArray[Any]:
             raise DataError(f"A label of {name} is not UTF-8 text.") from error
     if y.dtype.kind == "U":
         points = np.ascontiguousarray(y, y.dtype.newbyteorder("=")).view(np.uint32)
-        # a file can hold numbers that are no characters, which Python cannot print
+        # a file may contain code points that are no characters, which Python cannot print
         if ((points > 0x10FFFF) | ((points >= 0xD800) & (points < 0xE000))).any():
             raise DataError(f"A label of {name} is not valid text.")
     elif y.dtype.kind not in "iu":
@@ -188,7 +188,7 @@ def _plain_labels(name: str, y: NDArray[Any]) -> NDArray[Any]:
 def _class_names(labels: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Return the names in order, and the rank of each of the sorted labels in that order.
 
-    Text that means numbers is ordered as numbers, so that "10" does not stand before "2".
+    Text of digits is sorted as numbers, so that "2" comes before "10".
     """
     names = [str(label) for label in labels.tolist()]
     order = np.arange(len(names))
@@ -198,7 +198,7 @@ def _class_names(labels: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[np.int6
 
 
 def _positions(name: str, labels: NDArray[Any], y: NDArray[Any]) -> NDArray[np.int64]:
-    """Return where each label stands among the sorted labels of the training rows."""
+    """Return the index of each label in the sorted labels of the training rows."""
     if (labels.dtype.kind == "U") != (y.dtype.kind == "U"):
         raise DataError(f"The labels of {name} are {y.dtype}, but those of its training rows {labels.dtype}.")
     found = np.minimum(np.searchsorted(labels, y), len(labels) - 1)
@@ -212,13 +212,13 @@ def _positions(name: str, labels: NDArray[Any], y: NDArray[Any]) -> NDArray[np.i
 
 
 def _largest_pixel(parts: Sequence[NDArray[Any]]) -> int | None:
-    """Return the largest value, or None if there are any but whole numbers from 0 to 255."""
+    """Return the largest value, or None unless all values are whole numbers from 0 to 255."""
     largest = 0
     for part in parts:
         for start in range(0, len(part), ROWS_AT_ONCE):
             rows = part[start : start + ROWS_AT_ONCE]
             low, high = rows.min(), rows.max()
-            # written so that NaN is no pixel
+            # the negated comparison is also true for NaN
             if not (low >= 0 and high <= 255) or (rows.dtype.kind == "f" and (rows != np.floor(rows)).any()):
                 return None
             largest = max(largest, int(high))

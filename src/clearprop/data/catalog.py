@@ -1,4 +1,4 @@
-"""The data sets known by name: their files, digests, mirrors and classes."""
+"""Catalog of the built-in data sets: names, files, digests, mirrors and classes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DIGITS = tuple("0123456789")
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One file of a data set, and how to know that it is the genuine one.
+    """One file of a data set, with the digests that identify the genuine file.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class DataFile:
     digest : str
         ``"sha256:..."`` or ``"md5:..."``.
     unpacked_digest : str
-        The same for the file without its ``.gz``, since many have it that way.
+        The digest of the unpacked file, without ``.gz``, which many users have.
     """
 
     name: str
@@ -38,21 +38,21 @@ class CatalogEntry:
     Parameters
     ----------
     name : str
-        The name to load it by.
+        The name that ``load_data`` takes.
     title : str
-        What it is, as one phrase.
+        A short description.
     class_names : tuple of str
         The meaning of label 0, 1, ...
     n_train, n_test : int
-        Its rows.
+        Numbers of training and test rows.
     homepage : str
-        Where its makers describe it.
+        The page of its authors.
     files : dict of str to DataFile
-        By the part they play: x, y, x_test, y_test. Without files it is embedded in scikit-learn.
+        Keys x, y, x_test and y_test; empty for data that comes with scikit-learn.
     mirrors : tuple of str
         Addresses of folders with all files, in the order in which they are tried.
     preparation : str
-        How ``prepare_image`` makes another picture like those of this data set.
+        The preparation for ``prepare_image`` that makes other pictures look like this data set.
     """
 
     name: str
@@ -63,7 +63,7 @@ class CatalogEntry:
     homepage: str
     files: dict[str, DataFile]
     mirrors: tuple[str, ...] = ()
-    # most data sets have their things as large as the frame; MNIST is the one that leaves a border
+    # in most data sets the objects fill the frame; only MNIST leaves a border
     preparation: str = "fill"
 
 

@@ -1,4 +1,4 @@
-"""Dataset: rows, labels and what they mean, and how they are split."""
+"""Dataset: rows, labels and class names; its split into parts, and the choice of scaling."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from clearprop.nn.scaling import PIXELS, Scaling
 from clearprop.utils.errors import DataError, InvalidArgument
 from clearprop.utils.randomness import streams
 
-# bounds the memory of a check over all rows
+# checks over all rows go block by block, which bounds their memory
 ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Rows as they are stored, with their labels; scaling happens batch by batch, where the rows are used.
+    """Rows as stored, with their labels; engines scale the rows batch by batch.
 
     Parameters
     ----------
     name : str
-        What reports call it.
+        The name in reports and errors.
     x : ndarray (n, features) of uint8 or float32
         The rows, in C order.
     y : ndarray (n,) of int64
         The label of each row, from 0 to n_classes - 1.
     class_names : tuple of str
-        What the labels mean; at least two.
+        The name of class 0, 1, ...; at least two.
     image_shape : (int, int) or None
-        Height and width, where rows are images.
+        Height and width if the rows are images.
     scaling : Scaling
-        How stored rows become numbers for a network; ``choose_scaling`` has the rule.
+        From stored rows to the input of a network; see ``choose_scaling``.
     test : Dataset or None
-        The separate test set, which has none itself.
+        The separate test set; its own ``test`` is None.
     source : str
-        Where it came from, as one phrase.
+        A short description of its origin.
 
     Raises
     ------
@@ -91,12 +91,12 @@ class Dataset:
 
     @property
     def n_features(self) -> int:
-        """How many numbers a row has."""
+        """Number of features, or pixels, of a row."""
         return int(self.x.shape[1])
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are, whether or not each has rows here."""
+        """Number of classes, including classes without rows."""
         return len(self.class_names)
 
     def __len__(self) -> int:
@@ -120,25 +120,25 @@ class Dataset:
         return replace(self, x=np.ascontiguousarray(self.x[rows]), y=np.ascontiguousarray(self.y[rows]))
 
     def split(self, train: float | None = None, validation: float | None = None, seed: int = 0) -> Splits:
-        """Draw a training and a validation part, without overlap; the test set is passed on.
+        """Draw a training and a validation part at random, without overlap; the test set stays as it is.
 
         Parameters
         ----------
         train : int, float or None
-            Rows to train on: how many, or the share of all rows as a float below 1; None takes all that
-            validation leaves.
+            Rows to train on: a number, or as a float below 1 a share of all rows; None takes all rows that
+            are not validation rows.
         validation : int, float or None
-            Rows to measure on while training, likewise; None takes one sixth (rounded down), the proportion
-            of the published study, and 0 makes no validation part.
+            Rows for validation, likewise; None takes one sixth (rounded down), the proportion of the
+            published study, and 0 makes no validation part.
         seed : int
-            The same seed always draws the same rows, and the validation rows do not depend on ``train``. All
-            rows together stay in their order.
+            The same seed always draws the same rows, and the validation rows do not depend on ``train``. A
+            training part of all rows keeps their order.
 
         Returns
         -------
         Splits
-            Train, validation (or None) and test. Where the features are standardised, by the mean and the
-            deviation of the training part, in all three.
+            Train, validation (or None) and test. Standardised features use the mean and the deviation of the
+            training part in all three.
 
         Raises
         ------
@@ -162,7 +162,7 @@ class Dataset:
             )
         order = streams(seed).split.permutation(n)
         alone = replace(self, test=None)
-        # of all rows there is nothing to draw, and so nothing to copy
+        # all rows: no draw, and no copy
         part = alone if n_train == n else alone.subset(order[n_validation : n_validation + n_train])
         if part.y.min() == part.y.max():
             raise DataError(
@@ -183,13 +183,13 @@ class Dataset:
         scaling = self.scaling.to_dict()
         hasher.update(repr((self.x.dtype.name, self.x.shape, self.class_names, scaling)).encode())
         for array in (self.x, self.y):
-            # the same number on a machine of the other byte order
+            # the same digest on a machine of the other byte order
             hasher.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
         return hasher.hexdigest()
 
 
 class Splits(NamedTuple):
-    """The parts of a data set; validation and test are None where there is no such part."""
+    """The parts of a data set; validation and test may be None."""
 
     train: Dataset
     validation: Dataset | None
@@ -197,7 +197,7 @@ class Splits(NamedTuple):
 
 
 def one_hot(labels: NDArray[Any], n_classes: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-    """Return one column a class, 1 where the row has that label and 0 elsewhere.
+    """Return the one-hot encoding: column k is 1 in rows of label k and 0 elsewhere.
 
     Parameters
     ----------
@@ -215,14 +215,14 @@ def one_hot(labels: NDArray[Any], n_classes: int, dtype: DTypeLike = np.float32)
 
 
 def choose_scaling(x: NDArray[Any]) -> Scaling:
-    """Return how the rows shall be scaled; this is the one place with the rule.
+    """Return the scaling of a data set, by one rule for all.
 
-    - uint8, which is how images are stored: divided by 255, so that they lie in 0..1; where no value is
-      greater than 1 (black and white images stored as 0 and 1) they stay as they are.
+    - uint8 (images) is divided by 255, to 0..1; if no value is greater than 1 (black and white images stored
+      as 0 and 1), it stays as it is.
     - floats that all lie in -1..1 stay as they are.
     - other floats are standardised, feature by feature: minus the mean, divided by the standard deviation
-      (a constant feature only minus its mean). The scaling then has one number a feature, which is how
-      ``Dataset.split`` knows to measure them again on the training part.
+      (a constant feature only minus its mean). The scaling then has one number for each
+      feature, and ``Dataset.split`` measures them again on the training part.
 
     Parameters
     ----------
@@ -247,13 +247,13 @@ def standardised(x: NDArray[Any]) -> Scaling:
     for start in range(0, len(x), ROWS_AT_ONCE):
         squares += np.square(x[start : start + ROWS_AT_ONCE] - mean).sum(axis=0)
     deviation = np.sqrt(squares / len(x))
-    # below this its inverse leaves the range of float32, and the feature is a constant for all purposes
+    # the inverse of a smaller deviation overflows float32, so such a feature counts as constant
     constant = (x.min(axis=0) == x.max(axis=0)) | (deviation < 1e-30)
     return Scaling(mean, 1 / np.where(constant, 1.0, deviation))
 
 
 def check_labels(name: str, y: NDArray[Any], class_names: tuple[str, ...]) -> None:
-    """Raise DataError, naming the first label outside the classes and its row, if there is one."""
+    """Raise DataError, naming label and row, if a label is not a class number."""
     wrong = np.flatnonzero((y < 0) | (y >= len(class_names)))
     if wrong.size:
         raise DataError(

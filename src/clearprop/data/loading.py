@@ -39,10 +39,10 @@ def load_data(
         "label", "class", "target" or "y", else in the first), or of a folder of images with one subfolder a
         class.
     data_dir : path-like or None
-        A folder that is looked at before anything is downloaded; by default that of the environment variable
+        A folder searched before anything is downloaded; by default that of the environment variable
         CLEARPROP_DATA.
     progress : bool, default True
-        Show how a download gets on.
+        Show the progress of a download.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def load_data(
     DataError
         If there is no such data set, or it is damaged; the text names the place.
     FetchError
-        If it has to be downloaded and cannot be.
+        If a download is needed and fails.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def load_data(
     """
     if isinstance(name_or_path, str) and name_or_path in CATALOG:
         return load_entry(CATALOG[name_or_path], data_folder(data_dir), progress=progress)
-    # these two leave what cannot be a path alone, where those of pathlib raise; of "" Path makes "."
+    # unlike pathlib, os.path does not raise for text that cannot be a path, and does not turn "" into "."
     expanded = os.path.expanduser(name_or_path)
     path = Path(expanded)
     if not os.path.exists(expanded):
@@ -76,18 +76,18 @@ def load_data(
 
 
 def preparation_of(name_or_path: str | os.PathLike[str]) -> str:
-    """Return how another picture is made like the images of a data set, in the words of ``prepare_image``.
+    """Return the preparation, for ``prepare_image``, that makes a picture look like the images of a data set.
 
     Parameters
     ----------
     name_or_path : str or path-like
-        As ``load_data`` takes it; a path need not be there.
+        As for ``load_data``; a path need not exist.
 
     Returns
     -------
     str
-        What the catalog says; ``"stretch"`` for a folder of images, since that is how it is read;
-        ``"mnist"`` for files, whose images may have been made in any way.
+        The catalog's preparation for a built-in data set; ``"stretch"`` for a folder of images, which are
+        read that way; ``"mnist"`` for files, whose images may have been made in any way.
     """
     if isinstance(name_or_path, str) and name_or_path in CATALOG:
         return CATALOG[name_or_path].preparation
@@ -95,25 +95,25 @@ def preparation_of(name_or_path: str | os.PathLike[str]) -> str:
     try:
         return "stretch" if path.is_dir() and not find_idx_files(path) else "mnist"
     except (OSError, ValueError):
-        # a name that no file can have, as a model file may claim
+        # a model file may contain any text as the name of its data, even one that no file can have
         return "mnist"
 
 
 def origin_of(
     name_or_path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None
 ) -> dict[str, str | None]:
-    """Return where a data set lies on this machine, for the settings of a run that is to be read again.
+    """Return the location of a data set on this machine, to be kept in the settings of a run.
 
     Parameters
     ----------
     name_or_path, data_dir
-        As ``load_data`` took them.
+        As for ``load_data``.
 
     Returns
     -------
     dict
-        Absolute paths: ``"data_path"`` of the user's own data, ``"data_dir"`` that was looked at for files of
-        the catalog; None for the other, and where there was none.
+        Absolute paths or None: ``"data_path"`` of the user's own data, or ``"data_dir"``, the folder searched
+        for files of the catalog.
     """
     if isinstance(name_or_path, str) and name_or_path in CATALOG:
         folder = data_folder(data_dir) if CATALOG[name_or_path].files else None
@@ -122,20 +122,20 @@ def origin_of(
 
 
 def portable_name(name_or_path: str) -> str:
-    """Return what a model file, which travels, calls its data: of an absolute path the last part alone."""
+    """Return the name of the data for a model file: model files are shared, so no absolute path is kept."""
     path = Path(os.path.expanduser(name_or_path))
     return path.name if path.is_absolute() else name_or_path
 
 
 def remembered_folder(name: str, origin: Mapping[str, object]) -> Path | None:
-    """Return the folder where the files of a data set were found before, if it still has them.
+    """Return the data folder recorded by ``origin_of``, if it still has the files of the data set.
 
     Parameters
     ----------
     name : str
-        As ``load_data`` takes it.
+        As for ``load_data``.
     origin : mapping
-        What ``origin_of`` returned, as a file holds it: so it may hold anything, or nothing.
+        The result of ``origin_of``, read from a file: its values may be missing or of any type.
     """
     folder = origin.get("data_dir")
     if name in CATALOG and isinstance(folder, str) and holds(Path(folder), CATALOG[name]):
@@ -144,16 +144,16 @@ def remembered_folder(name: str, origin: Mapping[str, object]) -> Path | None:
 
 
 def load_again(name: str, origin: Mapping[str, object], data_dir: Path | None = None) -> Dataset:
-    """Load the data set that a model was trained on, from where it lay or where its name leads now.
+    """Load the data set that a model was trained on, from the recorded path or else by name.
 
     Parameters
     ----------
     name : str
-        What the model file calls it.
+        The name in the model file.
     origin : mapping
-        As ``remembered_folder`` has it.
+        As for ``remembered_folder``.
     data_dir : pathlib.Path or None
-        As ``load_data`` has it.
+        As for ``load_data``.
 
     Raises
     ------
@@ -177,13 +177,13 @@ def load_entry(
     *,
     progress: bool = True,
 ) -> Dataset:
-    """Load a data set of the catalog, from wherever its files are.
+    """Load a data set of the catalog, from local files or a download.
 
     Parameters
     ----------
     entry : CatalogEntry
     data_dir, cache, progress
-        As ``obtain`` has them.
+        As for ``obtain``.
     """
     if not entry.files:
         return _load_digits(entry)
@@ -196,7 +196,7 @@ def _name_of(path: Path) -> str:
 
 
 def _load_digits(entry: CatalogEntry) -> Dataset:
-    """Make the 8x8 images of 17 grey levels into what MNIST looks like: 28x28, 0..255."""
+    """Return the 8x8 images of 17 grey levels in the form of MNIST: 28x28, 0..255."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

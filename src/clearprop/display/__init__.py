@@ -1,1 +1,1 @@
-"""How values are shown: text on terminals, HTML in notebooks, pictures and plots."""
+"""Display of values: text on terminals, HTML in notebooks, small pictures and plots."""

@@ -1,4 +1,4 @@
-"""HTML from templates, with everything escaped that is not marked as HTML: the one way HTML is made."""
+"""HTML from Jinja templates with autoescape: the only way HTML is made in Clearprop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 TEMPLATES = Path(__file__).parent / "templates"
-# width and height of a sparkline, in units of its own
+# width and height of a sparkline, in SVG user units
 SPARK_BOX = (160, 32)
 
 
@@ -32,7 +32,7 @@ def environment(folder: Path) -> Environment:
 
 
 def card(name: str, **values: Any) -> str:
-    """Return a small piece of HTML for a notebook, which needs no style sheet, script or font.
+    """Return a self-contained piece of HTML for a notebook, without style sheet, script or font.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def card(name: str, **values: Any) -> str:
     Returns
     -------
     str
-        HTML that takes its colours from the page.
+        HTML with the colours of the surrounding page.
     """
     return _cards().get_template(f"{name}.html.jinja").render(values)
 

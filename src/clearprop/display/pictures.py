@@ -1,4 +1,4 @@
-"""Rows as small pictures."""
+"""Rows as small pictures: PNG for pages, characters for terminals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# from black to white, in characters every terminal has
+# from black to white, in ASCII, which every terminal has
 SHADES = " .:-=+*#%@"
 
 

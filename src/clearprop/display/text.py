@@ -1,4 +1,4 @@
-"""Text for terminals: tables and sentences that fold where it is narrow, and nothing that it would obey."""
+"""Text for terminals: tables and sentences wrapped to its width, and control characters escaped."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 
 def printable(text: str) -> str:
-    """Return text with an escape for each character that cannot be seen.
+    """Return text with every character that is not printable escaped.
 
-    The name of a file or a class can hold anything: a line break, or what makes a terminal change colour.
+    The name of a file or a class may contain a line break, or control sequences that a terminal would obey.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
@@ -25,10 +25,10 @@ def table_lines(rows: Sequence[tuple[str, str] | None], width: int | None) -> li
     Parameters
     ----------
     rows : sequence of (str, str) or None
-        Each a label and its figures, which are aligned already; None is an empty line.
+        Pairs of a label and its figures, which are already aligned; None is an empty line.
     width : int or None
-        Columns there are; None is no limit. In a table that is wider, labels stand to the left, and one that
-        has no room beside its figures on the line before them.
+        Columns of the terminal; None is no limit. If the table is wider, labels are aligned to the left, and
+        a label too long to fit beside its figures gets a line of its own before them.
     """
     filled = [row for row in rows if row is not None]
     room = max(len(label) for label, _ in filled)

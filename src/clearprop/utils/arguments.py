@@ -63,7 +63,7 @@ def _is_finite(value: Real) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:
-        # a whole number that no float holds
+        # an integer too large for a float
         return False
 
 
@@ -74,6 +74,6 @@ def listed(names: Iterable[str]) -> str:
 
 
 def nearest(value: object, names: Iterable[str]) -> str:
-    """Return a sentence that suggests the nearest names, or an empty string where none is near."""
+    """Return a sentence that suggests the nearest names, or an empty string if none is near."""
     close = difflib.get_close_matches(str(value).lower(), list(names), n=3, cutoff=0.5)
     return f" Did you mean {listed(close)}?" if close else ""

@@ -1,4 +1,4 @@
-"""Every mistake a user can make, as one sentence: what is wrong, where, what to do."""
+"""Exceptions and warnings for users; each text is one sentence: the fault, its place, and the remedy."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 class ClearpropWarning(UserWarning):
-    """What a user should know though the work goes on; its text is one sentence meant for that user."""
+    """A warning to the user, while the work goes on; its text is one sentence."""
 
 
 class ClearpropError(Exception):
-    """The base of all errors a user can cause; its text is one sentence meant for that user."""
+    """Base class of all errors that a user can cause; the text is one sentence for the user."""
 
 
 class InvalidArgument(ClearpropError, ValueError):
@@ -21,7 +21,7 @@ class InvalidArgument(ClearpropError, ValueError):
 
 
 class DataError(ClearpropError):
-    """A data file or an array does not hold what it should; the text names the place."""
+    """A data file or an array has wrong content; the text names the place."""
 
 
 class FetchError(DataError):
@@ -29,7 +29,7 @@ class FetchError(DataError):
 
 
 class OutputError(ClearpropError):
-    """A file could not be written; what was there before is untouched."""
+    """A file could not be written; an earlier file of that name is untouched."""
 
 
 class ModelFileError(ClearpropError):
@@ -41,7 +41,7 @@ class StudyError(ClearpropError):
 
 
 class CheckpointError(ClearpropError):
-    """A checkpoint does not fit what shall go on from it; the text names the setting that differs."""
+    """A checkpoint does not fit the run to resume; the text names the setting that differs."""
 
 
 class FolderInUse(ClearpropError):
@@ -62,7 +62,7 @@ class TrainingDiverged(ClearpropError):
     Attributes
     ----------
     history : History
-        What was measured before that, every finite batch loss included.
+        The history up to that batch, including every finite batch loss.
     """
 
     def __init__(self, message: str, history: History) -> None:

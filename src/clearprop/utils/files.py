@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Atomic file writes: temporary name, fsync, rename. A reader never sees half a file."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def write_atomic(
     Parameters
     ----------
     path : path-like
-        Where the file shall be; missing folders are made.
+        The file to write; missing folders are made.
     content : str or bytes
         Text is encoded as UTF-8.
     sync : bool, default True
-        Wait until the disk has it. Without, a reader still never sees half of it, and no end of the process
-        can harm it, but a loss of power may.
+        Wait until the disk has the data (fsync). Without it the file still survives the death of the process,
+        but perhaps not a loss of power.
     keep_as : path-like or None
-        Where a file that was there goes; it is at one of the two places at any moment.
+        A new name for an earlier file at ``path``; it exists under one of the two names at any moment.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def write_atomic(
     Raises
     ------
     OutputError
-        If the folder is not writable or the disk is full; a file that was there is untouched.
+        If the folder is not writable or the disk is full; an earlier file is untouched.
     """
     target = Path(path)
     data = content.encode() if isinstance(content, str) else content
@@ -71,14 +71,14 @@ def write_atomic(
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> Path:
-    """Write a value as JSON, atomically; NaN and infinity are refused, since JSON has no word for them."""
+    """Write a value as JSON, atomically; NaN and infinity, unknown to JSON, raise ValueError."""
     return write_atomic(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def remove_leftovers(folder: str | os.PathLike[str], names: Collection[str]) -> None:
-    """Remove what ``write_atomic`` left of files of these names in a process that was killed.
+    """Remove the temporary files that ``write_atomic`` left in a process that was killed.
 
-    Only for a folder that no other process is writing to.
+    No other process may be writing to the folder.
     """
     for name in names:
         for path in Path(folder).glob(f".{name}.{'?' * 8}"):
@@ -87,14 +87,14 @@ def remove_leftovers(folder: str | os.PathLike[str], names: Collection[str]) -> 
 
 
 def make_folder(path: str | os.PathLike[str], of: Collection[str] = ()) -> Path:
-    """Make a folder and prove that files can be written in it, before hours of work depend on it.
+    """Make a folder and check that files can be written in it, before hours of work depend on it.
 
     Parameters
     ----------
     path : path-like
     of : collection of str
-        Names of which at least one must be there if anything is, so that no folder of another purpose is
-        written into; empty allows any folder.
+        Expected file names: a folder that is not empty must have at least one of them, so that nothing is
+        written into a folder of another purpose. Empty allows any folder.
 
     Raises
     ------

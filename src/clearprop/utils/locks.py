@@ -1,7 +1,7 @@
-"""A lock that one process at a time can hold, and that vanishes with its holder, however that one ends.
+"""Folder lock between processes: an advisory lock of the operating system (flock) on a lock file.
 
-The operating system keeps it, so it is held by a process and not by a file: the file is where it hangs, and
-tells others who holds it. One that a killed process left behind holds nobody up.
+The operating system releases the lock when its process ends, in whatever way, so a lock file left behind by a
+killed process blocks nobody. The content of the file only names the holder for error messages.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from pathlib import Path
 
 from clearprop.utils.errors import ClearpropWarning, FolderInUse, OutputError
 
-# what flock and locking say when another process has the lock, and what they say where there are no locks
+# errors of flock and locking if another process has the lock, and if the file system has no locks
 TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
-UNKNOWN = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
+UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 @contextlib.contextmanager
 def hold(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Hold the lock that hangs on a file for as long as the block runs; the file is removed after it.
+    """Hold the lock on a file during the block; the file is removed at its end.
 
-    Where the file system has no locks, a warning says so and the block runs without.
+    On a file system without locks, a warning is issued and the block runs without a lock.
 
     Parameters
     ----------
     path : path-like
-        A file in the folder that is to be had alone; the folder is made.
+        The lock file, in the folder to lock; the folder is made.
 
     Raises
     ------
     FolderInUse
-        If another process holds it, or this one already does.
+        If another process, or this one, holds the lock already.
     OutputError
         If the file cannot be written.
     """
@@ -51,22 +51,22 @@ def hold(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     finally:
-        _give_back(place, descriptor)
+        _release(place, descriptor)
 
 
 def _take(place: Path) -> int:
-    """Return the descriptor that holds the lock."""
+    """Take the lock and return the file descriptor that holds it."""
     place.parent.mkdir(parents=True, exist_ok=True)
     while True:
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _lock(descriptor)
-            # its last holder may have removed the file between opening and locking: then the lock is worth
-            # nothing, since others would hang theirs on a new file
-            if not _is_at(place, descriptor):
+            # the previous holder may have removed the file between our open and our lock; then others would
+            # lock a new file of that name, so ours is worth nothing
+            if not _is_same_file(place, descriptor):
                 os.close(descriptor)
                 continue
-            # not atomically, for this one file must stay the same file
+            # not by write_atomic: a rename would replace the locked file
             os.ftruncate(descriptor, 0)
             os.write(descriptor, _signature())
         except OSError as error:
@@ -75,7 +75,7 @@ def _take(place: Path) -> int:
                 raise FolderInUse(
                     f"{place.parent} is in use by {_holder(place)}; wait until it ends, or choose another."
                 ) from None
-            if error.errno not in UNKNOWN:
+            if error.errno not in UNSUPPORTED:
                 os.close(descriptor)
                 raise
             warnings.warn(
@@ -90,15 +90,15 @@ def _take(place: Path) -> int:
         return descriptor
 
 
-def _give_back(place: Path, descriptor: int) -> None:
+def _release(place: Path, descriptor: int) -> None:
     with contextlib.suppress(OSError):
-        # while the lock is held, so that nobody's lock hangs on a file that is gone; Windows removes no open
-        # file, and there the next holder takes it over
+        # before the lock is released, so that nobody else can hold a lock on the removed file; Windows does
+        # not remove an open file, and there the next holder uses it again
         place.unlink()
     os.close(descriptor)
 
 
-def _is_at(place: Path, descriptor: int) -> bool:
+def _is_same_file(place: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(place))
     except FileNotFoundError:
@@ -111,12 +111,12 @@ def _signature() -> bytes:
 
 
 def _holder(place: Path) -> str:
-    """Return who holds a lock, in words."""
+    """Return a description of the process that holds a lock."""
     for _ in range(5):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            told = json.loads(place.read_bytes())
-            return f"process {told['pid']} on {told['host']} since {told['since']}"
-        # it was taken just now, and who took it is still writing
+            holder = json.loads(place.read_bytes())
+            return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+        # the holder has just taken the lock and is still writing
         time.sleep(0.02)
     return "another process"
 
@@ -125,7 +125,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int) -> None:
-        # on Windows a locked byte cannot be read, so it is one far behind the end
+        # on Windows a locked byte cannot be read, so the byte to lock is far behind the end
         os.lseek(descriptor, 2**30, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)

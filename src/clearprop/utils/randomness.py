@@ -1,4 +1,4 @@
-"""One seed, spread into independent random streams, so that no choice disturbs another."""
+"""Random streams: one seed spawns an independent generator for each purpose (numpy.random.SeedSequence)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clearprop.utils.arguments import check_whole
 
 
 class Streams(NamedTuple):
-    """Independent generators of one seed; drawing from one leaves the others as they were."""
+    """Independent generators of one seed; drawing from one does not change the others."""
 
     initialization: np.random.Generator
     split: np.random.Generator
@@ -19,7 +19,7 @@ class Streams(NamedTuple):
 
 
 def streams(seed: int) -> Streams:
-    """Spread a seed into its streams.
+    """Spawn the streams of a seed.
 
     Parameters
     ----------

@@ -1,3 +1,3 @@
-"""The version: the one place it is written; pyproject.toml reads it from here."""
+"""The version of Clearprop, stated only here; pyproject.toml reads it from this file."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""clearprop bench: Clearprop and its peers on the same work, side by side."""
+"""clearprop bench: measure Clearprop and its peers on the same work, side by side."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _print(results: BenchResults) -> None:
     from clearprop.bench.tables import bars_met, tables, where
 
     terminal = Console()
-    # a pipe has no width; a table cut to 80 columns would lose its figures
+    # a pipe has no width, and the default of 80 columns would cut figures off
     console = terminal if terminal.is_terminal else Console(width=150)
     console.print(where(results), markup=False, highlight=False, soft_wrap=not terminal.is_terminal)
     for each in tables(results):

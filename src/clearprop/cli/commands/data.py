@@ -69,7 +69,7 @@ def get(
         if data_dir is None:
             files = obtain(entry, data_folder(None), progress=not quiet)
         else:
-            # looked at first as well, so that a file of the user's is never replaced
+            # also as the folder searched first, so that a user's own file is never replaced
             files = obtain(entry, data_dir, data_dir / entry.name, progress=not quiet)
         folders = sorted({str(path.parent) for path in files.values()})
         print(f"{entry.name}: {' and '.join(folders) or 'embedded in scikit-learn, nothing to download'}")

@@ -1,4 +1,4 @@
-"""clearprop evaluate: measure a kept model on data."""
+"""clearprop evaluate: measure a trained model on data."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def evaluate(
     trained = load_model(path)
     training = trained.training
     source = training.get("data") if data is None else data
-    # what a file says of itself may be anything
+    # the training record of a model file may hold any type
     if not isinstance(source, str):
         raise InvalidArgument(f"{path} does not say what it was trained on; name the data with --data.")
     origin = settings_beside(path)

@@ -1,4 +1,4 @@
-"""clearprop export: a model for other programs, as an ONNX graph or a PyTorch state_dict."""
+"""clearprop export: write a model for other programs, as an ONNX graph or a PyTorch state_dict."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def export(
     if onnx is not None and torch is not None and onnx.absolute() == torch.absolute():
         raise InvalidArgument(f"--onnx and --torch both name {onnx}; choose two files.")
     loaded = load_model(source)
-    # both are made before one is written, so that a failure leaves nothing behind
+    # both are made before either is written, so that a failure leaves no file behind
     graph = None if onnx is None else onnx_bytes(loaded, input_type, arithmetic)
     state = None if torch is None else state_dict_bytes(loaded)
     if onnx is not None and graph is not None:

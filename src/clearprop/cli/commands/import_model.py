@@ -1,4 +1,4 @@
-"""clearprop import: a network that another library trained becomes a model file."""
+"""clearprop import: convert a network trained by PyTorch or scikit-learn to a model file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from clearprop.model.model import Model
     from clearprop.nn.scaling import Scaling
 
-# how torch.save began before it wrote zip archives; weights_only reads these too
+# first bytes of a file by torch.save before it wrote zip archives; weights_only reads these too
 _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-_WHAT_A_STATE_DICT_LACKS = ("--activation", "--output", "--class-names", "--shift", "--factor")
+_STATE_DICT_OPTIONS = ("--activation", "--output", "--class-names", "--shift", "--factor")
 
 
 def import_model(
@@ -74,7 +74,7 @@ def import_model(
     kind = _kind(source)
     if kind == "skops":
         given = (activation, output, class_names, shift, factor)
-        for name, value in zip(_WHAT_A_STATE_DICT_LACKS, given, strict=True):
+        for name, value in zip(_STATE_DICT_OPTIONS, given, strict=True):
             if value is not None:
                 raise InvalidArgument(f"{source} tells its own {name[2:]}; leave {name} out.")
         from clearprop.model.conversion.sklearn_files import from_sklearn, read_skops
@@ -84,7 +84,7 @@ def import_model(
         from clearprop.model.conversion.torch_files import from_torch, read_safetensors, read_state_dict
 
         model = from_torch(
-            # not kept, so that its numbers are gone before the file is written
+            # no name keeps the state_dict, so its memory is free before the file is written
             read_state_dict(source) if kind == "torch" else read_safetensors(source),
             activation=_one_or_several(activation),
             output=output,
@@ -97,7 +97,7 @@ def import_model(
 
 
 def _kind(source: Path) -> str:
-    """Tell what a file is by how it begins; opening it for good is left to its reader."""
+    """Return the kind of a file by its first bytes; its reader then validates the rest."""
     from clearprop.model.conversion.skops_check import RESERVE, SCHEMA
     from clearprop.model.files.json_reader import Budget, JsonError
     from clearprop.model.files.safetensors_reader import opened

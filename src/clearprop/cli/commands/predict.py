@@ -1,4 +1,4 @@
-"""clearprop predict: what a kept model sees in images."""
+"""clearprop predict: classify image files with a trained model."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def predict(
             rows.append(prepare_image(image, trained.image_shape, preparation=prepare))
             read.append(image)
         except DataError as error:
-            # in the order of the images, also where both go to one terminal
+            # printed at once, so that messages keep the order of the images
             print(f"Error: {printable(str(error))}", file=sys.stderr)
     probabilities = trained.predict_proba(np.array(rows)) if rows else np.empty((0, 0))
     if not np.isfinite(probabilities).all():
@@ -116,7 +116,7 @@ def _print(
     top: int,
     pictures: list[str] | None,
 ) -> None:
-    """Print a table on a terminal, and one plain line an image elsewhere."""
+    """Print a table on a terminal, and elsewhere one plain line for each image."""
     from rich.console import Console
     from rich.table import Table
 

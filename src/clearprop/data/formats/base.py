@@ -1,4 +1,4 @@
-"""Opening a data file: what goes wrong becomes one sentence that names the file."""
+"""Shared by the format readers: the arrays they return, and safe opening and reading of a file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from clearprop.utils.errors import DataError
 
-# what is read at once from a file whose header may promise anything
-CHUNK = 1 << 20
-# deflate, the compression of gzip and zip, cannot do better than this
-MOST_COMPRESSED = 1032
+# a header may promise any size, so memory grows chunk by chunk with the bytes that really come
+CHUNK_BYTES = 1 << 20
+# unpacked bytes per packed byte: the limit of deflate, the compression of gzip and zip
+MAX_DEFLATE_RATIO = 1032
 
 
 class Arrays(NamedTuple):
-    """What a source holds: features and labels, and those of its own test set where it has one."""
+    """Features and labels of a source, and of its own test set if it has one."""
 
     x: NDArray[Any]
     y: NDArray[Any]
@@ -28,7 +28,7 @@ class Arrays(NamedTuple):
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that must not be empty.
+    """Open a file for reading, and report failures as a DataError that names it.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     DataError
-        If it is empty, or cannot be read.
+        If the file is empty, or cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -53,9 +53,9 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def read_exactly(stream: IO[bytes], size: int) -> bytearray:
-    """Read a number of bytes, or fewer where the stream ends before.
+    """Read a number of bytes, or fewer if the stream ends earlier.
 
-    Memory grows with what is there, not with what was promised.
+    Memory grows with the bytes that the stream really has, not with ``size``.
 
     Parameters
     ----------
@@ -65,11 +65,11 @@ def read_exactly(stream: IO[bytes], size: int) -> bytearray:
     Returns
     -------
     bytearray
-        Of which an array can be a writable view, without a copy.
+        An array can be a writable view of it, without a copy.
     """
     buffer = bytearray()
     while len(buffer) < size:
-        chunk = stream.read(min(CHUNK, size - len(buffer)))
+        chunk = stream.read(min(CHUNK_BYTES, size - len(buffer)))
         if not chunk:
             break
         buffer += chunk

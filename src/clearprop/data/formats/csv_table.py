@@ -19,20 +19,20 @@ from clearprop.data.formats.base import Arrays, opened
 from clearprop.utils.errors import DataError
 
 LABEL_COLUMNS = ("label", "class", "target", "y")
-LARGEST = float(np.finfo(np.float32).max)
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class _Layout(NamedTuple):
-    """What the first lines tell about a table."""
+    """The columns of a table, read from its first lines."""
 
     n_columns: int
     label: int
     names: list[str] | None
-    # lines before the first row of data
+    # header lines before the first row of data
     n_lines: int
 
     def column(self, i: int) -> str:
-        """Return what a person would call a column."""
+        """Return the name of a column for error messages."""
         return f'column "{self.names[i]}"' if self.names else f"column {i + 1}"
 
 
@@ -40,7 +40,7 @@ def read_csv(path: str | os.PathLike[str]) -> Arrays:
     """Read features and labels from a table with commas between its cells.
 
     The first line may name the columns. The labels are the column named "label", "class", "target" or "y"
-    (in this order, capitals or not), else the first column. Blank lines are passed over.
+    (in this order, capitals or not), else the first column. Blank lines are skipped.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ def read_csv(path: str | os.PathLike[str]) -> Arrays:
     """
     path = Path(path)
     layout = _read_layout(path)
-    # whole numbers are read four times as fast as others, and take a quarter of the room
+    # NumPy reads whole numbers four times as fast, and uint8 takes a quarter of the memory
     for dtype in (np.uint8, np.float32):
-        # earlier versions of NumPy only warn where a fraction would be cut off (_read_table raises it)
+        # earlier versions of NumPy only warn if a fraction would be cut off (_read_table raises it)
         with suppress(ValueError, Warning):
             x, labels = _read_table(path, layout, dtype)
             if all(labels) and (dtype is np.uint8 or np.isfinite(x).all()):
@@ -122,7 +122,7 @@ def _read_layout(path: Path) -> _Layout:
     named = [name for name in LABEL_COLUMNS if name in lowered]
     label = lowered.index(named[0]) if named else 0
     words = [not _is_number(cell) and cell != "" for cell in first]
-    # a first line of data with a single bad cell must not pass for a header and be lost
+    # a first row of data with a single bad cell must not be mistaken for a header and be lost
     is_header = bool(named) or (
         words[0] and (sum(words[1:]) > len(words[1:]) / 2 or (bool(second) and _is_number(second[0])))
     )
@@ -134,7 +134,7 @@ def _read_layout(path: Path) -> _Layout:
 
 
 def _fault(path: Path, layout: _Layout) -> DataError:
-    """Find what is wrong with a table that could not be read, cell by cell."""
+    """Return the error for a table that could not be read, searching it cell by cell."""
     with _records(path) as records:
         for number, cells in records:
             if number <= layout.n_lines:
@@ -155,7 +155,7 @@ def _fault(path: Path, layout: _Layout) -> DataError:
                         f'The cell of {place} is "{cell[:40]}", but must be a number; the labels are taken '
                         f"from {layout.column(layout.label)}, and another column is if it is named label."
                     )
-                if not abs(float(cell)) <= LARGEST:
+                if not abs(float(cell)) <= FLOAT32_MAX:
                     return DataError(
                         f"The cell of {place} is {cell[:40]}, but features must be finite numbers of at most "
                         "3.4e38; fill it in or leave the line out."

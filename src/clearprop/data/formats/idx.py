@@ -1,4 +1,4 @@
-"""IDX: the format of MNIST, an array of numbers behind a header of a few bytes, often gzipped."""
+"""IDX reader: the format of MNIST, a header of a few bytes and then an array of numbers, often gzipped."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.data.formats.base import MOST_COMPRESSED, Arrays, opened, read_exactly
+from clearprop.data.formats.base import MAX_DEFLATE_RATIO, Arrays, opened, read_exactly
 from clearprop.utils.errors import DataError
 
-# the third byte of the file; numbers of several bytes have the highest first
+# third byte of the file -> NumPy type; big-endian
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-MOST_DIMENSIONS = 4
+MAX_DIMENSIONS = 4
 FILES = {
     "x": "train-images-idx3-ubyte",
     "y": "train-labels-idx1-ubyte",
@@ -37,19 +37,19 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     Returns
     -------
     ndarray
-        Of the shape and the kind of number that the file names, in this machine's byte order.
+        Of the shape and number type in the header, in native byte order.
 
     Raises
     ------
     DataError
-        If the file is empty, no IDX file, damaged, or shorter or longer than its header says. Memory never
-        exceeds what the file holds, whatever its header promises.
+        If the file is empty, no IDX file, damaged, or shorter or longer than its header says. A header that
+        promises more than the file can hold costs no memory.
     """
     path = Path(path)
     with opened(path) as file:
         gzipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        limit = path.stat().st_size * (MOST_COMPRESSED if gzipped else 1)
+        limit = path.stat().st_size * (MAX_DEFLATE_RATIO if gzipped else 1)
         if not gzipped:
             return _read(path, file, limit)
         try:
@@ -68,8 +68,8 @@ def _read(path: Path, stream: IO[bytes], limit: int) -> NDArray[Any]:
             f"{path} is not an IDX file: it begins with the bytes {magic.hex(' ') or '(none)'}, but must "
             "begin with 00 00, a type from 08 to 0e, and the number of dimensions."
         )
-    if not 1 <= magic[3] <= MOST_DIMENSIONS:
-        raise DataError(f"{path} has {magic[3]} dimensions, but 1 to {MOST_DIMENSIONS} can be read.")
+    if not 1 <= magic[3] <= MAX_DIMENSIONS:
+        raise DataError(f"{path} has {magic[3]} dimensions, but 1 to {MAX_DIMENSIONS} can be read.")
     sizes = read_exactly(stream, 4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise DataError(f"{path} is truncated: it ends within its header.")
@@ -93,7 +93,7 @@ def _read(path: Path, stream: IO[bytes], limit: int) -> NDArray[Any]:
 
 
 def find_idx_files(folder: Path) -> dict[str, Path]:
-    """Return the IDX files of a folder by the part they play: x, y, x_test, y_test.
+    """Return the IDX files of a folder, under the keys x, y, x_test and y_test, as far as they exist.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def find_idx_files(folder: Path) -> dict[str, Path]:
 
 
 def read_idx_files(files: dict[str, Path]) -> Arrays:
-    """Read images and labels, and check that there are as many of the one as of the other.
+    """Read images and labels, and check that their numbers are equal.
 
     Parameters
     ----------
@@ -126,14 +126,14 @@ def read_idx_files(files: dict[str, Path]) -> Arrays:
     Raises
     ------
     DataError
-        Also if one of the files is missing.
+        If a file is missing or cannot be read, or images and labels differ in number.
     """
     wanted = FILES if {"x_test", "y_test"} & files.keys() else ("x", "y")
     missing = [FILES[part] for part in wanted if part not in files]
     if missing:
         folder = next(iter(files.values())).parent
         raise DataError(f"{folder} has no {' and no '.join(missing)} (with or without .gz).")
-    # unpacking lets other threads run, and the training images take six times as long as all the rest
+    # zlib releases the GIL, and the training images take six times as long as all other files together
     with ThreadPoolExecutor() as threads:
         arrays = dict(zip(wanted, threads.map(read_idx, (files[part] for part in wanted)), strict=True))
     for images, labels in (("x", "y"), ("x_test", "y_test")):

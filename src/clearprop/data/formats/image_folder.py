@@ -1,4 +1,4 @@
-"""A folder of images, with one subfolder a class, whose name is the name of the class."""
+"""Image folder reader: one subfolder for each class, named as the class."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ WHITE = 255
 def read_image_folder(folder: str | os.PathLike[str]) -> Arrays:
     """Read the images of a folder as grey rows of 28x28 pixels.
 
-    Images are turned upright as their EXIF orientation says, made grey, stretched to 28x28, and keep their
-    sense of light: white is 255. What is transparent becomes white, as paper is. Hidden files and files that
-    are no images by their names are passed over.
+    Images are turned upright by their EXIF orientation, converted to grey (white is 255) and stretched to
+    28x28. Transparent pixels become white, like paper. Hidden files, and files without the ending of an
+    image, are skipped.
 
     Parameters
     ----------
@@ -73,6 +73,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises
     ------
     DataError
-        If it is no image, damaged, animated, larger than 50 million pixels, or has more than 8 bits a pixel.
+        If the file is no image, damaged, animated, larger than 50 million pixels, or has more than 8 bits a
+        pixel.
     """
     return resize_grey(read_grey(path, paper=WHITE, deep=False), SIZE)

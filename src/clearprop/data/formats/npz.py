@@ -1,4 +1,4 @@
-"""NPZ: NumPy's archive of named arrays, read without ever unpickling."""
+"""NPZ reader: NumPy's zip archive of named arrays, read without ever unpickling."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.data.formats.base import MOST_COMPRESSED, Arrays, opened, read_exactly
+from clearprop.data.formats.base import MAX_DEFLATE_RATIO, Arrays, opened, read_exactly
 from clearprop.utils.errors import DataError
 
-LONGEST_HEADER = 10_000
+MAX_HEADER_BYTES = 10_000
 # numbers and text, as numpy.dtype.str writes them
 PLAIN_TYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248]|[SU][0-9]{1,6})")
 PARTS = ("x_train", "y_train", "x_test", "y_test")
@@ -30,18 +30,18 @@ def read_npz(path: str | os.PathLike[str]) -> Arrays:
     Parameters
     ----------
     path : path-like
-        With arrays named x and y, or x_train and y_train, and perhaps x_test and y_test.
+        A file with arrays named x and y, or x_train and y_train, and perhaps x_test and y_test.
 
     Returns
     -------
     Arrays
-        Of whatever shapes and types the file has.
+        Of the shapes and types in the file.
 
     Raises
     ------
     DataError
-        If the file is empty, no NPZ file, damaged, has other arrays, or arrays of Python objects. Memory
-        never exceeds what the file holds, whatever its headers promise.
+        If the file is empty, no NPZ file, damaged, has other arrays, or arrays of Python objects. A header
+        that promises more than the file can hold costs no memory.
     """
     path = Path(path)
     with opened(path) as file:
@@ -51,7 +51,7 @@ def read_npz(path: str | os.PathLike[str]) -> Arrays:
         except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError) as error:
             raise DataError(f"{path} is no NPZ file, or a damaged one: {error}.") from error
         except RuntimeError as error:
-            # encrypted, or of a later version of the format
+            # zipfile raises it for encrypted files and for later versions of the format
             raise DataError(f"{path} cannot be unpacked: {error}.") from error
 
 
@@ -79,9 +79,9 @@ def _read_array(where: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -
         promised = math.prod(shape) * dtype.itemsize
         if promised == 0:
             raise DataError(f"{where} holds zero items (its shape is {shape}).")
-        limit = member.compress_size * MOST_COMPRESSED
+        limit = member.compress_size * MAX_DEFLATE_RATIO
         content = read_exactly(stream, promised) if promised <= limit else bytearray()
-        # the end of the member is where zipfile compares its checksum
+        # zipfile compares the checksum only when it reads to the end of the member
         if len(content) < promised or stream.read(1):
             raise DataError(f"{where} does not hold the {promised:,} bytes that its header promises.")
     array = np.frombuffer(content, dtype)
@@ -90,14 +90,14 @@ def _read_array(where: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -
 
 
 def _read_header(where: str, stream: IO[bytes]) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
-    """Read what comes before the numbers (numpy.lib.format describes it), trusting nothing."""
+    """Read and validate the header of an array (numpy.lib.format describes it)."""
     no_array = DataError(f"{where} is not an array of numbers or text as NumPy saves it.")
     start = bytes(read_exactly(stream, 8))
     if start[:6] != b"\x93NUMPY" or start[6:] not in (b"\1\0", b"\2\0", b"\3\0"):
         raise no_array
     length_format = "<H" if start[6] == 1 else "<I"
     (length,) = struct.unpack(length_format, read_exactly(stream, struct.calcsize(length_format)))
-    if length > LONGEST_HEADER:
+    if length > MAX_HEADER_BYTES:
         raise no_array
     try:
         header = ast.literal_eval(read_exactly(stream, length).decode("latin1").strip())

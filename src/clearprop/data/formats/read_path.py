@@ -1,4 +1,4 @@
-"""Bytes on disk -> arrays: which reader a path needs."""
+"""A path -> arrays: chooses the format reader by the kind of the file or folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READERS = {".npz": read_npz, ".csv": read_csv}
 
 
 def read_path(path: Path) -> Arrays:
-    """Read a file or folder that is there.
+    """Read an existing file or folder.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def read_path(path: Path) -> Arrays:
     Raises
     ------
     DataError
-        If it is of no kind that can be read, or its reader says so.
+        If no reader takes this kind of path, or the reader finds the data wrong.
     """
     try:
         if path.is_dir():

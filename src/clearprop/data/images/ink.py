@@ -17,14 +17,14 @@ Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 # pixels; enough that a digit of a twentieth of the picture's side keeps as much detail as in MNIST
-LONGEST_SIDE = 400
+MAX_SIDE = 400
 # ink differs from the paper by at least so many standard deviations of the paper's noise, and so many levels
 NOISE_DEVIATIONS = 6.0
-LEAST_CONTRAST = 6.0
+MIN_CONTRAST = 6.0
 # the faintest ink, beside the darkest, that still belongs to a stroke
-FAINTEST = 0.05
+MIN_STROKE_SHARE = 0.05
 # a blot of less than this share of the largest part is dust, and no part of the digit
-SMALLEST_PART = 0.03
+MIN_PART_SHARE = 0.03
 
 
 def shrink(grey: Grey) -> Floats:
@@ -41,7 +41,7 @@ def shrink(grey: Grey) -> Floats:
     """
     from PIL import Image
 
-    k = -(-max(grey.shape) // LONGEST_SIDE)
+    k = -(-max(grey.shape) // MAX_SIDE)
     return np.asarray(Image.fromarray(grey).reduce(k), np.float32)
 
 
@@ -112,7 +112,7 @@ def find_ink(grey: Floats) -> Floats:
     # the mean of a small neighbourhood decides, so that a single noisy pixel does not count as ink
     side = max(1, round(max(grey.shape) / 100))
     calm = ndimage.uniform_filter(ink, side) if side > 1 else ink
-    least = max(NOISE_DEVIATIONS * _deviation(calm[margin(grey.shape)]), LEAST_CONTRAST)
+    least = max(NOISE_DEVIATIONS * _deviation(calm[margin(grey.shape)]), MIN_CONTRAST)
     found = np.zeros_like(grey)
     seen = np.abs(calm) > least
     if not seen.any():
@@ -125,11 +125,11 @@ def find_ink(grey: Floats) -> Floats:
     strong = calm > otsu_threshold(calm[calm > least])
     full = float(np.percentile(ink[strong], 90))
     # the faint edge of a stroke may reach one pixel beyond this rectangle; losing that pixel does no harm
-    parts, _ = ndimage.label(calm > max(0.75 * least, FAINTEST * full), np.ones((3, 3)))
+    parts, _ = ndimage.label(calm > max(0.75 * least, MIN_STROKE_SHARE * full), np.ones((3, 3)))
     amounts = np.bincount(parts.ravel(), np.where(strong, calm, 0).ravel())
     # number 0 is the paper
     amounts[0] = 0
-    kept = amounts > SMALLEST_PART * amounts.max()
+    kept = amounts > MIN_PART_SHARE * amounts.max()
     found[where] = np.where(kept[parts], np.clip(ink / full, 0, 1), 0)
     return found
 

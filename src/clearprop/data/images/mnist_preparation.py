@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: in a folder are.
 PREPARATIONS = ("mnist", "fill", "stretch")
 # ratio of the sides; a more elongated picture is a line and no digit
-MOST_ELONGATED = 20
+MAX_ASPECT_RATIO = 20
 # the cropped digit is scaled to this many pixels for each pixel of its box before its strokes are measured
 PIXELS_PER_BOX_PIXEL = 5
 # quartiles of the stroke width in MNIST, in pixels
@@ -81,7 +81,7 @@ def prepare_image(
     grey = _grey(image, paper=255 if preparation == "stretch" else None)
     if preparation == "stretch":
         return resize_grey(grey, (height, width)).flatten()
-    if max(grey.shape) > MOST_ELONGATED * min(grey.shape):
+    if max(grey.shape) > MAX_ASPECT_RATIO * min(grey.shape):
         raise DataError(
             f"{name} is {grey.shape[1]:,} pixels wide and {grey.shape[0]:,} high, which is too narrow for a "
             "digit; crop it to the digit."

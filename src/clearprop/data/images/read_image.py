@@ -1,4 +1,4 @@
-"""An image file -> grey levels: what is refused, and how every kind of pixel becomes grey."""
+"""An image file -> grey levels: safe decoding, and conversion of every pixel mode to grey."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from clearprop.utils.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: What may be decoded. Pillow knows more kinds, but some of those run other programs (EPS).
+#: The formats that may be decoded. Pillow decodes more, but some of them run other programs (EPS).
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
-# far more than any photograph of a thing to classify; a file of some bytes can claim billions
-MOST_PIXELS = 50_000_000
-# some readers take the whole file into memory before they look at it; this is MOST_PIXELS of RGBA
-MOST_BYTES = 200_000_000
+# more than any photograph to classify has; a header of a few bytes can claim billions
+MAX_PIXELS = 50_000_000
+# some decoders load the whole file into memory first; this is MAX_PIXELS of RGBA
+MAX_BYTES = 200_000_000
 
 
 def read_grey(path: Path, *, paper: int | None = None, deep: bool = True) -> NDArray[np.uint8]:
@@ -31,9 +31,9 @@ def read_grey(path: Path, *, paper: int | None = None, deep: bool = True) -> NDA
     path : pathlib.Path
         A PNG, JPEG, BMP, GIF, TIFF, WebP or PPM file.
     paper : int or None, default None
-        The grey level that stands behind what is transparent; None has ``grey_levels`` choose it.
+        The grey level behind transparent pixels; by default ``grey_levels`` chooses it.
     deep : bool, default True
-        Take images of more than 8 bits a pixel, whose range is stretched to 0..255; else refuse them.
+        Accept images of more than 8 bits a pixel, and stretch their range to 0..255.
 
     Returns
     -------
@@ -43,9 +43,9 @@ def read_grey(path: Path, *, paper: int | None = None, deep: bool = True) -> NDA
     ------
     DataError
         If there is no such file, or it is no image, damaged, animated, larger than 50 million pixels, or
-        deeper than allowed. The number of pixels is looked up before any of them is unpacked.
+        deeper than allowed. The number of pixels is checked before any is decoded.
     """
-    # an image is never waited for, nor read without an end, as from a pipe or a device
+    # a pipe or a device could block, or never end
     if not os.path.isfile(path):
         if not os.path.exists(path):
             raise DataError(f"There is no image {path}; check the path.")
@@ -53,9 +53,9 @@ def read_grey(path: Path, *, paper: int | None = None, deep: bool = True) -> NDA
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        if path.stat().st_size > MOST_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path} has {path.stat().st_size:,} bytes; make it smaller.")
-        # what Pillow warns of is either checked here or does no harm to the pixels
+        # Pillow's warnings concern things that are checked here or do not change the pixels
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as image:
@@ -76,7 +76,7 @@ def read_grey(path: Path, *, paper: int | None = None, deep: bool = True) -> NDA
     except Exception as error:
         if isinstance(error, OSError) and error.strerror is not None:
             raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-        # the readers of Pillow raise whatever a damaged file leads them into
+        # on a damaged file, Pillow's decoders may raise any exception
         raise DataError(f"{path} is damaged, or no image: {str(error).rstrip('.')}.") from error
 
 
@@ -91,10 +91,10 @@ def grey_levels(image: Image, paper: int | None = None, name: str = "The image")
     image : PIL.Image.Image
         Of any mode: 1, L, LA, P, RGB, RGBA, CMYK, YCbCr, LAB, HSV, I, I;16, F.
     paper : int or None, default None
-        The grey level that stands behind what is transparent. None takes what is easiest to see the rest
-        on: white behind dark pixels, black behind light ones.
+        The grey level behind transparent pixels. None chooses the one with more contrast: white behind dark
+        pixels, black behind light ones.
     name : str
-        What an error calls it.
+        The name of the image in error messages.
 
     Returns
     -------
@@ -117,14 +117,14 @@ def grey_levels(image: Image, paper: int | None = None, name: str = "The image")
 
 
 def on_paper(image: Image, paper: int | None = None) -> Image:
-    """Lay an image on paper that shows where the image is not opaque.
+    """Composite an image over a background of one grey level.
 
     Parameters
     ----------
     image : PIL.Image.Image
         Of mode RGBA.
     paper : int or None, default None
-        Its grey level; None takes black where what is opaque is light on the whole, else white.
+        The grey level; None means black if the opaque part is light on average, else white.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def stretched(values: NDArray[Any], name: str = "The image") -> NDArray[np.uint8
     ----------
     values : ndarray (height, width) of bool, int or float
     name : str
-        What an error calls it.
+        The name of the image in error messages.
 
     Returns
     -------
@@ -170,11 +170,11 @@ def stretched(values: NDArray[Any], name: str = "The image") -> NDArray[np.uint8
 
 
 def _problem(image: Image, deep: bool) -> str | None:
-    """Say what keeps an image from being used, before its pixels are unpacked."""
-    if image.width * image.height > MOST_PIXELS:
+    """Return why an image cannot be used, or None; its pixels are not decoded for this."""
+    if image.width * image.height > MAX_PIXELS:
         return f"has {image.width:,} by {image.height:,} pixels; make it smaller"
     frames = getattr(image, "n_frames", 1)
-    # the second picture in the file of a phone is a preview, or how bright the first shall be shown
+    # MPO, from phones: the second picture is a preview or a brightness map of the first
     if frames > 1 and image.format != "MPO":
         return f"holds {frames} pictures, but must hold one; save a single one of them"
     if not deep and image.mode[0] in "IF":

@@ -1,6 +1,6 @@
-"""The figures: the same ones for a notebook and for the report, each a function that returns one.
+"""Figures with matplotlib, for notebooks and for the report: one function for each figure.
 
-Importing this package imports matplotlib, so it is imported only where something is drawn.
+Importing this package imports matplotlib, so other modules import it only to draw.
 """
 
 from clearprop.display.plots.counts import plot_accuracies, plot_class_counts, plot_confusion

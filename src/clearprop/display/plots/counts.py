@@ -29,12 +29,12 @@ from clearprop.display.plots.style import (
 )
 
 MOST_LETTERS = 44
-#: Beyond this many classes the numbers in the cells could not be read.
+#: With more classes the numbers in the cells would be too small to read.
 MOST_NUMBERED_CLASSES = 20
 
 
 def plot_class_counts(counts: Mapping[str, Sequence[int]], class_names: Sequence[str]) -> Drawing:
-    """Draw how the rows of each part are spread over the classes.
+    """Draw the class balance of each part of the data.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def plot_class_counts(counts: Mapping[str, Sequence[int]], class_names: Sequence
     Returns
     -------
     matplotlib.figure.Figure
-        Shares in percent, so that parts of different size compare, with a line where all classes would be
-        equal.
+        Shares in percent, so that parts of different size compare, with a line at the share of balanced
+        classes.
     """
     positions = np.arange(len(class_names))
     width = 0.8 / len(counts)
@@ -104,7 +104,7 @@ def plot_confusion(confusion: ArrayLike, class_names: Sequence[str]) -> Drawing:
 
 
 def _shades(strength: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return ``(n, n, 4)`` colours whose opacity is the strength, so that they suit any background."""
+    """Return ``(n, n, 4)`` colours with the strength as opacity, so that they suit any background."""
     colors = np.where(right[..., np.newaxis], to_rgba(RIGHT), to_rgba(WRONG))
     colors[..., 3] = strength
     return colors
@@ -134,7 +134,7 @@ def _write_counts(axes: Axes, matrix: NDArray[Any], strength: NDArray[np.float64
 
 
 def _label_classes(axes: Axes, class_names: Sequence[str], which: str) -> None:
-    """Write the class names along an axis, as many as there is room for."""
+    """Write as many class names along an axis as fit."""
     step = -(-len(class_names) // 40)
     shown = [shortened(name) for name in class_names[::step]]
     upright = which == "y" or sum(len(name) + 1 for name in shown) <= 60
@@ -154,14 +154,14 @@ def plot_accuracies(
     intervals: Mapping[str, tuple[float, float]] | None = None,
     published: Mapping[str, float] | None = None,
 ) -> Drawing:
-    """Draw the accuracy of each experiment: a dot a seed, a bar for the interval, a ring where published.
+    """Draw the accuracy of each experiment: a dot for each seed, a bar for the interval, a ring if published.
 
     Parameters
     ----------
     accuracies : mapping of str to sequence of float
-        For each name one accuracy a seed, at least one.
+        Name -> the accuracies of its seeds, at least one.
     intervals : mapping of str to (float, float), optional
-        Where the mean over seeds lies, for the names that have more than one seed.
+        Name -> interval of the mean over seeds, for names with more than one seed.
     published : mapping of str to float, optional
 
     Returns

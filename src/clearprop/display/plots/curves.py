@@ -1,4 +1,4 @@
-"""Figures of a training: losses by iteration and by epoch, and of several trainings together."""
+"""Training curves: losses by iteration and by epoch, of one run or of several runs together."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOST_LETTERS = 50
 
 
 def readable_group(n_iterations: int) -> int:
-    """Return how many batch losses to average into one point.
+    """Return the number of batch losses to average into one point.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def plot_batch_losses(batch_losses: Sequence[float], group: int) -> Drawing:
     batch_losses : sequence of float (iterations,)
         At least one.
     group : int
-        How many iterations share a point; the last may hold fewer.
+        Iterations averaged into one point; the last point may have fewer.
 
     Returns
     -------
@@ -178,7 +178,7 @@ def plot_loss_curves(histories: Mapping[str, Sequence[History]]) -> Drawing:
             axes.set_title(title)
             scale_losses(axes, shown)
         _label_epochs(grid[-1], max(len(seed.epochs) for seeds in histories.values() for seed in seeds))
-        # the first panel has a line for every name, in their order
+        # the first panel has one line for each name, in this order
         lines = grid[0].get_lines()
         numbers = [str(number) for number in range(len(lines))]
         legend = figure.legend(lines, numbers, loc="outside lower left", ncols=1, handlelength=3.2)
@@ -208,7 +208,7 @@ def _plot_band(axes: Axes, number: int, values: np.ndarray) -> None:
         DASHES[number % len(DASHES)],
         color=color,
         marker=MARKERS[number % len(MARKERS)],
-        # a marker here and there is enough to tell lines apart
+        # a few markers are enough to tell lines apart
         markevery=max(1, len(epochs) // 8),
     )
 

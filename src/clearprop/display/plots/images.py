@@ -1,4 +1,4 @@
-"""Figures made of small images: samples, mistakes, and what the first layer looks for."""
+"""Figures made of small images: samples, mistakes, and the weights of the first layer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from clearprop.display.plots.style import SERIES, SMALL, WIDTH, Drawing, drawing
 
 MOST_UNITS = 32
 MOST_LINES = 40
-#: The share of black pixels from which pictures are taken for strokes on a black ground.
-LEAST_BLACK = 0.25
+#: With at least this share of black pixels, images count as strokes on a black ground.
+MIN_BLACK_SHARE = 0.25
 
 
 def plot_mistakes(images: Sequence[NDArray[Any]], captions: Sequence[tuple[str, str, float]]) -> Drawing:
-    """Draw rows that were taken for another class.
+    """Draw misclassified rows.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def plot_mistakes(images: Sequence[NDArray[Any]], captions: Sequence[tuple[str, 
     rows = max(1, -(-len(images) // columns))
     ink = on_black(images)
     with drawing():
-        # one plot for all: as many plots as images would take ten times as long to draw
+        # one axes for all images: one for each image would take ten times as long to draw
         figure, axes = _sheet(1.15 * columns, 1.62 * rows)
         axes.set_xlim(0, columns)
         axes.set_ylim(rows, 0)
@@ -46,7 +46,7 @@ def plot_mistakes(images: Sequence[NDArray[Any]], captions: Sequence[tuple[str, 
             row, column = divmod(number, columns)
             picture = np.asarray(image)
             height, width = (side / max(picture.shape) for side in picture.shape)
-            # in inches the cell is wider than high by what the caption takes
+            # the caption takes part of the height of a cell
             left, top, across, down = column + 0.5 - 0.44 * width, row + 0.3, 0.88 * width, 0.625 * height
             _show(axes, picture, ink, extent=(left, left + across, top + down, top))
             truth, prediction, confidence = caption
@@ -66,7 +66,7 @@ def plot_mistakes(images: Sequence[NDArray[Any]], captions: Sequence[tuple[str, 
 
 
 def percent(confidence: float) -> str:
-    """Return a probability in percent; only certainty itself is 100 %."""
+    """Return a probability in percent; only exactly 1 is shown as 100 %."""
     return f"{min(100 * confidence, 99.9):.1f} %" if confidence < 1 else "100 %"
 
 
@@ -76,13 +76,13 @@ def plot_samples(images: Sequence[Sequence[NDArray[Any]]], class_names: Sequence
     Parameters
     ----------
     images : sequence of sequences of ndarray (height, width)
-        For each class its images, all of one size.
+        The images of each class, all of one size.
     class_names : sequence of str
 
     Returns
     -------
     matplotlib.figure.Figure
-        One line a class, at most 40 of them.
+        One line for each class, at most 40.
     """
     images, class_names = images[:MOST_LINES], class_names[:MOST_LINES]
     height, width = next(np.shape(image) for row in images for image in row)
@@ -92,7 +92,7 @@ def plot_samples(images: Sequence[Sequence[NDArray[Any]]], class_names: Sequence
         for place, image in enumerate(row):
             tiles[line, place] = image
     picture = mosaic(tiles[..., np.newaxis], longest)[..., 0]
-    # names stand left of the images, on a fifth of the width
+    # a fifth of the width, left of the images, is for the names
     margin = 0.25 * picture.shape[1]
     with drawing():
         figure, axes = _sheet(WIDTH, WIDTH * picture.shape[0] / (picture.shape[1] + margin))
@@ -107,7 +107,7 @@ def plot_samples(images: Sequence[Sequence[NDArray[Any]]], class_names: Sequence
 def plot_first_layer(
     weight: NDArray[np.floating[Any]], image_shape: tuple[int, int], count: int = MOST_UNITS
 ) -> Drawing:
-    """Draw the weights of the first layer as images: what each unit looks for.
+    """Draw the weights of the first layer as images, one for each unit.
 
     Parameters
     ----------
@@ -116,12 +116,12 @@ def plot_first_layer(
     image_shape : (int, int)
         Height and width.
     count : int, default 32
-        The most units to draw; those with the strongest weights are chosen.
+        The maximum number of units; those with the largest weights are drawn.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Blue where ink excites a unit, orange where it holds it back, each unit on its own scale.
+        Blue for positive weights, orange for negative, each unit on its own scale.
     """
     units = strongest_units(weight, count)
     tiles = weight_images(weight, image_shape, units)
@@ -160,8 +160,8 @@ def weight_images(
     Returns
     -------
     ndarray (n, height, width, 4) of uint8
-        Red, green, blue and opacity: blue for positive, orange for negative, the more opaque the larger,
-        so that zero shows whatever lies behind.
+        Red, green, blue and opacity: blue for positive, orange for negative, more opaque for larger
+        weights; zero is transparent.
     """
     chosen = weight[:, units].T.astype(np.float64)
     share = chosen / np.maximum(np.abs(chosen).max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
@@ -177,7 +177,7 @@ def mosaic(tiles: NDArray[Any], columns: int) -> NDArray[Any]:
     Parameters
     ----------
     tiles : ndarray (..., height, width, channels)
-        In the order of reading.
+        From left to right, then downwards.
     columns : int
         Images a line.
 
@@ -198,19 +198,19 @@ def mosaic(tiles: NDArray[Any], columns: int) -> NDArray[Any]:
 
 
 def on_black(images: Sequence[NDArray[Any]]) -> bool:
-    """Tell whether images are bright strokes on black, to be drawn as ink on paper, or plain pictures.
+    """Tell whether images are bright strokes on black, to be drawn as ink on paper, rather than pictures.
 
     Parameters
     ----------
     images : sequence of ndarray
-        Gray levels, in which black is 0; NaN is no pixel.
+        Gray levels; black is 0, and NaN is ignored.
     """
     pixels = [np.asarray(image)[~np.isnan(image)] for image in images]
-    return bool(images) and float(np.mean(np.concatenate(pixels) == 0)) >= LEAST_BLACK
+    return bool(images) and float(np.mean(np.concatenate(pixels) == 0)) >= MIN_BLACK_SHARE
 
 
 def _sheet(width: float, height: float) -> tuple[Drawing, Axes]:
-    """Return a figure of some inches that is one plot without axes."""
+    """Return a figure, its size in inches, with one plot that fills it and shows no axes."""
     figure = Drawing(figsize=(width, height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()

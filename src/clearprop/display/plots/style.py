@@ -1,4 +1,4 @@
-"""What every figure shares: its colours, its type, and how it shows itself in a notebook."""
+"""Style of all figures: colours, fonts and sizes, and the figure class that notebooks display."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 
-#: Each colour has one meaning and stands nowhere else, so that a page can put its own in its place.
+#: Each colour has one meaning only, so that a page can replace it with its own.
 INK = "#1c2026"
 MUTED = "#5a616c"
 GRID = "#dcdbd6"
 PAPER = "#ffffff"
-#: Told apart with any colour vision (after Okabe and Ito, darkened to 3:1 on white); lines also differ in
-#: dashes and markers, so that colour is never the only sign.
+#: Distinct for every kind of colour vision (after Okabe and Ito, darkened to a contrast of 3:1 on white);
+#: lines also differ in dashes and markers, so that colour is never the only sign.
 SERIES = ("#0067a5", "#c8501e", "#00875f", "#a8518a", "#9a6c00", "#3f97d1", "#68707c")
 RIGHT, WRONG = SERIES[0], SERIES[1]
 DASHES = ("-", "--", "-.", ":")
@@ -32,7 +32,7 @@ SMALL = 8.5
 NOTEBOOK_DPI = 110
 
 SETTINGS: dict[Any, Any] = {
-    # a name is a name: dollar signs in it are no formula
+    # a dollar sign in a class name is not the start of a formula
     "text.parse_math": False,
     "text.usetex": False,
     "text.color": INK,
@@ -79,15 +79,15 @@ SETTINGS: dict[Any, Any] = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Use the settings of this file; matplotlib's own come back at the end."""
+    """Use the settings of this file inside the block, and the user's own again after it."""
     with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
-        # a class name in a script that the font lacks is drawn as a box, which is no reason to stop
+        # a character that the font lacks is drawn as a box, which deserves no warning
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
 class Drawing(Figure):
-    """A matplotlib figure that shows itself in a notebook, whatever backend is chosen there.
+    """A matplotlib figure that notebooks display, with any backend.
 
     IPython looks for a printer registered for ``Figure`` first, and asks ``_repr_png_`` only where the
     inline backend has registered none, so the figure is shown exactly once.
@@ -99,7 +99,7 @@ class Drawing(Figure):
             super().draw(renderer)
 
     def settle(self) -> None:
-        """Lay the figure out once and for all, since each new layout costs more than the drawing."""
+        """Fix the layout of the figure, since computing it again costs more than drawing."""
         if self.get_layout_engine() is not None:
             with drawing():
                 self.draw_without_rendering()
@@ -117,20 +117,20 @@ class Drawing(Figure):
 
 
 def new_figure(height: float, *, width: float = WIDTH) -> Drawing:
-    """Return an empty figure of some inches, laid out so that no label is cut off."""
+    """Return an empty figure, its size in inches, with a layout that cuts no label off."""
     return Drawing(figsize=(width, height), layout="constrained")
 
 
 def scale_losses(axes: Axes, losses: list[float]) -> None:
-    """Scale an axis of losses: from zero, or by powers of ten where a training ran away.
+    """Scale an axis of losses: linear from zero, or logarithmic if a training diverged.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
     losses : list of float
-        All that are drawn on it.
+        All losses drawn on the axis.
     """
-    # below a factor of ten a scale of powers would have no tick
+    # over less than a factor of ten, a logarithmic axis might have no tick
     if max(losses) > 100 and 0 < 10 * min(losses) <= max(losses):
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
@@ -140,12 +140,12 @@ def scale_losses(axes: Axes, losses: list[float]) -> None:
 
 
 def mark_points(n_points: int) -> str:
-    """Return the marker of a line: a dot each while few, so that a single point is seen too."""
+    """Return the marker of a line: dots if there are few points, so that a single point is visible."""
     return "o" if n_points <= 20 else ""
 
 
 def shortened(name: str, most: int = 14) -> str:
-    """Return a name that fits beside others and can be drawn, whatever characters it has."""
+    """Return a name cut to a length, with characters that cannot be drawn replaced."""
     drawable = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name
     )
