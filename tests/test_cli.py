@@ -1,4 +1,4 @@
-"""The command line as a user meets it: what it prints, where, and the exit code."""
+"""The command line: output, streams and exit codes of every verb."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == f"clearprop {version('clearprop')}\n"
 
 
-def test_a_defect_exits_1_and_asks_for_a_report(
+def test_internal_error_exits_1_and_asks_for_a_bug_report(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clearprop.report.write_report", lambda folder: 1 / 0)
@@ -164,7 +164,7 @@ def test_a_trained_run_is_kept_and_can_be_evaluated(
         assert sum(map(sum, measured["confusion"])) == rows
 
 
-def test_a_narrow_terminal_gets_what_fits_it_and_a_pipe_what_it_always_got(tmp_path: Path) -> None:
+def test_report_text_is_wrapped_on_a_narrow_terminal_and_not_in_a_pipe(tmp_path: Path) -> None:
     narrow = on_a_terminal(
         "train", "--out", str(tmp_path), "--hidden", "8", "--epochs", "1", "--quiet", columns=40
     )
@@ -178,7 +178,7 @@ def test_a_narrow_terminal_gets_what_fits_it_and_a_pipe_what_it_always_got(tmp_p
     assert "              precision  recall     f1  support" in piped
 
 
-def test_a_study_on_a_narrow_terminal_loses_no_figure(tmp_path: Path) -> None:
+def test_study_table_on_a_narrow_terminal_keeps_every_number(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(
         'name = "small"\ntitle = "Small"\n[defaults]\nhidden = [8]\nepochs = 1\n'
         '[[experiments]]\nname = "a-name-that-needs-room"\n'
@@ -325,7 +325,7 @@ def test_a_kept_run_is_not_overwritten_by_accident(
         ["--data", "nowhere.csv"],
     ],
 )
-def test_a_run_to_be_replaced_stays_until_there_is_something_to_replace_it(
+def test_overwrite_keeps_the_old_run_until_the_new_one_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     good = ["train", "--out", str(tmp_path), "--hidden", "8", "--epochs", "1", "--quiet"]
@@ -337,7 +337,7 @@ def test_a_run_to_be_replaced_stays_until_there_is_something_to_replace_it(
 
 
 @pytest.mark.parametrize("verb", [["train"], ["study"]])
-def test_a_folder_of_another_purpose_is_not_written_into(
+def test_folder_with_other_files_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: list[str]
 ) -> None:
     (tmp_path / "holiday.jpg").touch()
@@ -346,7 +346,7 @@ def test_a_folder_of_another_purpose_is_not_written_into(
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
 
 
-def test_too_little_memory_is_one_sentence(
+def test_memory_error_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none_left(*_: object, **__: object) -> None:
@@ -357,7 +357,7 @@ def test_too_little_memory_is_one_sentence(
     assert "Not enough memory (Unable to allocate 5.70 TiB); choose smaller layers" in message
 
 
-def test_a_run_that_diverges_says_so_and_keeps_its_history(
+def test_diverged_run_reports_it_and_keeps_its_history(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = refused(
@@ -397,14 +397,14 @@ def test_a_run_that_diverges_says_so_and_keeps_its_history(
         (["--activation", "tanh,relu", "--hidden", "8"], "activation names 2 functions"),
     ],
 )
-def test_a_mistake_in_train_is_one_sentence(
+def test_invalid_train_options_give_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     assert message in refused(capsys, "train", "--out", str(tmp_path / "run"), *arguments)
     assert not (tmp_path / "run" / "config.json").exists()
 
 
-def test_data_that_does_not_fit_a_model_is_one_sentence(
+def test_data_that_does_not_match_the_model_gives_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["train", "--out", str(tmp_path / "run"), "--hidden", "", "--epochs", "1", "--quiet"])
@@ -432,7 +432,7 @@ def test_data_that_does_not_fit_a_model_is_one_sentence(
         (["data", "info", "mnits"], 'Did you mean "mnist"'),
     ],
 )
-def test_a_mistake_in_another_verb_is_one_sentence(
+def test_invalid_arguments_of_other_verbs_give_one_sentence(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -451,7 +451,7 @@ def test_an_unknown_key_of_a_study_file_is_named_with_its_line(
     assert "line 7: unknown key 'epoch'" in refused(capsys, "study", str(study_file))
 
 
-def test_an_output_folder_that_cannot_be_written_is_one_sentence(
+def test_unwritable_output_folder_gives_one_sentence(
     study_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
@@ -459,7 +459,7 @@ def test_an_output_folder_that_cannot_be_written_is_one_sentence(
     assert "a file stands where a folder is needed" in message
 
 
-def test_a_disk_that_fills_up_leaves_the_results_as_they_were(
+def test_full_disk_keeps_the_earlier_results(
     study_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
@@ -514,7 +514,7 @@ def test_ctrl_c_keeps_what_is_complete_and_exits_130(verb: str, study_file: Path
         assert main(["evaluate", str(out)]) == 0
 
 
-def test_a_killed_study_is_redone_where_it_was_and_never_counted(study_file: Path, tmp_path: Path) -> None:
+def test_run_cut_off_by_a_kill_is_repeated_and_never_counted(study_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     study_file.write_text(STUDY.replace("epochs = 2", "epochs = 1000000"))
     process = subprocess.Popen(
@@ -533,7 +533,7 @@ def test_a_killed_study_is_redone_where_it_was_and_never_counted(study_file: Pat
     assert len(result.stderr.splitlines()) == 2
 
 
-def test_output_into_a_closed_pipe_is_no_defect() -> None:
+def test_closed_output_pipe_is_not_an_internal_error() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "data", "list"],
         stdout=subprocess.PIPE,

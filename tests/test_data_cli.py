@@ -1,4 +1,4 @@
-"""clearprop data: what each verb prints, and how it ends."""
+"""clearprop data: output and exit code of list, get, verify and info."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def my_mnist(mnist_folder, tmp_path):
     return tmp_path / "data"
 
 
-def test_list_names_every_data_set_and_what_is_here(capsys):
+def test_list_names_every_data_set_and_whether_it_is_present(capsys):
     assert main(["data", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["digits", "mnist", "fashion-mnist", "kmnist"]
@@ -36,7 +36,7 @@ def test_list_names_every_data_set_and_what_is_here(capsys):
     assert lines[2].split()[1:] == ["60,000", "10,000", "10", "11.6", "MB", "no"]
 
 
-def test_list_finds_what_is_in_the_data_folder_whole_or_in_part(my_mnist, capsys):
+def test_list_shows_complete_and_incomplete_data_sets_in_the_data_folder(my_mnist, capsys):
     main(["data", "list", "--data-dir", str(my_mnist)])
     assert capsys.readouterr().out.splitlines()[2].rstrip().endswith("yes")
     (my_mnist / "mnist" / IMAGES).unlink()
@@ -44,7 +44,7 @@ def test_list_finds_what_is_in_the_data_folder_whole_or_in_part(my_mnist, capsys
     assert capsys.readouterr().out.splitlines()[2].rstrip().endswith("in part")
 
 
-def test_info_describes_a_data_set_that_is_here(mnist_folder, capsys):
+def test_info_describes_a_present_data_set(mnist_folder, capsys):
     assert main(["data", "info", "mnist", "--data-dir", str(mnist_folder)]) == 0
     out = capsys.readouterr().out
     assert "rows      60,000 training, 10,000 test" in out
@@ -53,7 +53,7 @@ def test_info_describes_a_data_set_that_is_here(mnist_folder, capsys):
     assert f"{IMAGES}: genuine, {mnist_folder / IMAGES}" in out
 
 
-def test_info_of_what_is_not_here_says_how_to_fetch_it_and_downloads_nothing(capsys, tmp_path):
+def test_info_of_a_missing_data_set_says_how_to_fetch_it_and_downloads_nothing(capsys, tmp_path):
     assert main(["data", "info", "kmnist"]) == 0
     out = capsys.readouterr().out
     assert "classes   10: o, ki, su, tsu, na, ha, ma, ya, re, wo" in out
@@ -62,7 +62,7 @@ def test_info_of_what_is_not_here_says_how_to_fetch_it_and_downloads_nothing(cap
     assert list(tmp_path.iterdir()) == []
 
 
-def test_info_describes_a_file_of_the_users(tmp_path, capsys):
+def test_info_describes_a_user_file(tmp_path, capsys):
     path = tmp_path / "flowers.csv"
     path.write_text("".join(f"{'[red]' if i % 2 else 'blue'},{i * 3}\n" for i in range(10)))
     assert main(["data", "info", str(path)]) == 0
@@ -93,12 +93,12 @@ def test_verify_ends_with_2_and_names_the_damaged_file_which_stays(my_mnist, cap
 
 
 @pytest.mark.parametrize(("names", "code"), [([], 0), (["mnist"], 2), (["digits"], 0)])
-def test_verify_insists_only_on_what_was_named(names, code, capsys):
+def test_verify_requires_only_named_data_sets_to_be_complete(names, code, capsys):
     assert main(["data", "verify", *names]) == code
     assert ("clearprop data get mnist" in capsys.readouterr().err) == (code == 2)
 
 
-def test_get_says_where_the_files_lie(my_mnist, capsys):
+def test_get_prints_the_folder_of_the_files(my_mnist, capsys):
     assert main(["data", "get", "mnist", "digits", "--data-dir", str(my_mnist)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"mnist: {my_mnist / 'mnist'}",
@@ -106,7 +106,7 @@ def test_get_says_where_the_files_lie(my_mnist, capsys):
     ]
 
 
-def test_get_never_replaces_a_file_in_a_folder_of_the_users(my_mnist, capsys):
+def test_get_never_replaces_a_file_in_the_users_folder(my_mnist, capsys):
     path = my_mnist / "mnist" / IMAGES
     path.write_bytes(b"my own work")
     assert main(["data", "get", "mnist", "--data-dir", str(my_mnist)]) == 2

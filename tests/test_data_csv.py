@@ -1,4 +1,4 @@
-"""CSV: where the labels are, what is a header, and which cell is to blame."""
+"""CSV reader: label column, header, and the cell named in an error."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def test_whole_numbers_up_to_255_take_one_byte(table, cell, dtype):
         (b"", "is empty"),
     ],
 )
-def test_the_cell_to_blame_is_named(table, text, sentence):
+def test_error_names_the_bad_cell(table, text, sentence):
     with pytest.raises(DataError, match=sentence):
         read_csv(table(text))
 
 
-def test_a_cell_longer_than_any_number_is_told_in_a_short_sentence(table):
+def test_error_quotes_only_the_start_of_a_long_cell(table):
     with pytest.raises(DataError) as caught:
         read_csv(table("0,1\n1," + "9" * 1000 + "x\n"))
     assert len(str(caught.value)) < 300
@@ -101,7 +101,7 @@ def test_a_cell_longer_than_any_number_is_told_in_a_short_sentence(table):
     ),
     header=st.booleans(),
 )
-def test_what_is_written_is_read(fuzz_file, rows, header):
+def test_csv_round_trip(fuzz_file, rows, header):
     lines = [",".join(map(repr, [label, *features])) for label, features in rows]
     fuzz_file.write_text("\n".join(["label,a,b,c"] * header + lines))
     arrays = read_csv(fuzz_file)
@@ -117,7 +117,7 @@ def test_what_is_written_is_read(fuzz_file, rows, header):
 @example(b"0,1\n0,\0")
 @example(b"label,label\n1,2")
 @example("٣,٤\n٥,٦\n".encode())
-def test_reader_meets_any_bytes_with_arrays_or_a_data_error(fuzz_file, content):
+def test_any_bytes_give_arrays_or_a_data_error(fuzz_file, content):
     fuzz_file.write_bytes(content)
     try:
         arrays = read_csv(fuzz_file)

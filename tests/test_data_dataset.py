@@ -1,4 +1,4 @@
-"""Dataset: what it refuses, how it splits, how its rows are scaled."""
+"""Dataset: validation, splits and scaling."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rows_of(dataset: Dataset) -> list[int]:
 # ---- What a Dataset is -------------------------------------------------------------------------------
 
 
-def test_repr_tells_the_essentials():
+def test_repr_shows_size_type_and_classes():
     dataset = make_dataset(1200, test=make_dataset(30))
     assert repr(dataset) == ("Dataset(numbers: 1,200 rows of 1 features (float32), 3 classes, test 30 rows)")
     images = make_dataset(2, x=np.zeros((2, 6), np.uint8), image_shape=(2, 3))
@@ -58,13 +58,13 @@ def test_repr_tells_the_essentials():
         ({"test": make_dataset(test=make_dataset())}, "has a test set itself"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_a_sentence(changes, sentence):
+def test_inconsistent_fields_are_refused(changes, sentence):
     with pytest.raises(DataError, match=sentence):
         make_dataset(**changes)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_number_that_is_not_finite_is_named_by_row_and_column(bad):
+def test_error_names_row_and_column_of_a_non_finite_number(bad):
     x = np.zeros((5000, 3), np.float32)
     x[4500, 2] = bad
     with pytest.raises(DataError, match=rf"Row 4500, column 2 of numbers .* is {bad}"):
@@ -85,7 +85,7 @@ def test_subset_takes_rows_by_number_by_mask_and_by_slice():
     assert dataset.subset(slice(0, 2)).test is dataset.test
 
 
-def test_digest_changes_with_every_number_that_matters_and_with_nothing_else():
+def test_digest_depends_on_the_data_and_on_nothing_else():
     dataset = make_dataset()
     x = dataset.x.copy()
     x[7, 0] = 0.5
@@ -108,7 +108,7 @@ def test_digest_changes_with_every_number_that_matters_and_with_nothing_else():
 # ---- Splits ------------------------------------------------------------------------------------------
 
 
-def test_validation_is_one_sixth_unless_told_otherwise():
+def test_validation_is_one_sixth_by_default():
     train, validation, test = make_dataset(60, test=make_dataset(9)).split()
     assert (len(train), len(validation), len(test)) == (50, 10, 9)
     assert train.test is None
@@ -146,7 +146,7 @@ def test_shares_are_rounded_to_rows():
 
 
 @pytest.mark.parametrize("nothing", [0, 0.0])
-def test_no_validation_part_is_none(nothing):
+def test_empty_validation_part_is_none(nothing):
     train, validation, test = make_dataset().split(validation=nothing)
     assert (len(train), validation, test) == (60, None, None)
 
@@ -168,7 +168,7 @@ def test_no_validation_part_is_none(nothing):
         ({"seed": -1}, "seed is -1"),
     ],
 )
-def test_a_split_that_cannot_be_is_refused_with_a_sentence(arguments, sentence):
+def test_impossible_split_is_refused(arguments, sentence):
     with pytest.raises(InvalidArgument, match=sentence):
         make_dataset().split(**arguments)
 
@@ -197,7 +197,7 @@ def test_images_stay_uint8_in_every_part(rng):
         ([-1, 1], np.float32, 1),
     ],
 )
-def test_pixels_are_divided_by_255_and_what_lies_in_range_stays(values, dtype, factor):
+def test_pixels_are_divided_by_255_and_values_in_range_stay(values, dtype, factor):
     scaling = choose_scaling(np.array([values], dtype))
     assert (scaling.shift, scaling.factor) == (0, factor)
 
@@ -210,7 +210,7 @@ def test_other_floats_are_standardised_and_constant_ones_only_shifted(rng):
     np.testing.assert_allclose(scaled.std(axis=0), [1, 1, 0, 0], atol=1e-9)
 
 
-def test_all_parts_are_scaled_by_what_was_measured_on_the_training_part(rng):
+def test_all_parts_are_scaled_by_statistics_of_the_training_part(rng):
     x = (rng.normal(size=(100, 3)) * 50).astype(np.float32)
     pool = from_arrays("measured", x, np.arange(100) % 2)
     splits = pool.split(seed=1)
@@ -265,7 +265,7 @@ def test_labels_of_any_kind_become_sorted_classes():
         (np.array([[0, 1], [1e300, 0]]), [0, 1], "Row 1, column 0 of bad .* is inf"),
     ],
 )
-def test_arrays_that_make_no_data_set_are_refused_with_a_sentence(x, y, sentence):
+def test_invalid_arrays_are_refused(x, y, sentence):
     with pytest.raises(DataError, match=sentence):
         from_arrays("bad", x, np.asarray(y))
 
@@ -313,7 +313,7 @@ def test_test_rows_of_another_width_are_refused():
         (np.full((9, 49), 200, np.uint8), np.float32, None),
     ],
 )
-def test_what_looks_like_images_is_kept_as_images(x, dtype, image_shape):
+def test_image_like_arrays_are_kept_as_images(x, dtype, image_shape):
     dataset = from_arrays("pictures", x, np.arange(9) % 2)
     assert dataset.x.dtype == dataset.test.x.dtype == dtype
     assert dataset.image_shape == dataset.test.image_shape == image_shape

@@ -1,4 +1,4 @@
-"""Downloads, against mirrors on this machine that behave and misbehave."""
+"""Downloads, from local mirrors that work, fail or send wrong files."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_a_damaged_answer_is_fetched_once_more_from_the_same_mirror(entry, cache
     assert not mirrors[1].requests
 
 
-def test_when_all_mirrors_fail_the_error_says_what_was_tried_and_how_to_help_oneself(entry, cache, mirrors):
+def test_error_after_all_mirrors_failed_names_them_and_the_manual_way(entry, cache, mirrors):
     mirrors[0].answers[NAME] = ["404"]
     mirrors[1].answers[NAME] = ["wrong"]
     with pytest.raises(FetchError) as caught:
@@ -227,14 +227,14 @@ def test_when_all_mirrors_fail_the_error_says_what_was_tried_and_how_to_help_one
         ("hang", "no answer in time"),
     ],
 )
-def test_every_kind_of_failure_has_its_words_and_leaves_nothing_behind(mirrors, cache, answer, reason):
+def test_every_kind_of_failure_has_its_message_and_leaves_no_file(mirrors, cache, answer, reason):
     mirrors[0].answers[NAME] = [answer]
     with pytest.raises(FetchError, match=reason):
         obtain(make_entry(mirrors[0].url), None, cache, progress=False, timeout=PATIENCE)
     assert list(cache.iterdir()) == []
 
 
-def test_a_mirror_that_is_down_is_no_connection(cache, nobody):
+def test_mirror_that_is_down_is_reported_as_no_connection(cache, nobody):
     with pytest.raises(FetchError, match=rf"{nobody}{NAME} \(no connection\)"):
         obtain(make_entry(nobody), None, cache, progress=False, timeout=PATIENCE)
 
@@ -271,7 +271,7 @@ def test_files_in_the_data_folder_are_used_and_nothing_is_downloaded(tmp_path, f
     assert not (tmp_path / "cache").exists()
 
 
-def test_what_the_data_folder_lacks_is_downloaded_into_the_cache(entry, tmp_path, cache, mirrors):
+def test_files_missing_from_the_data_folder_are_downloaded_into_the_cache(entry, tmp_path, cache, mirrors):
     data = tmp_path / "data"
     write_files(data, {NAME: CONTENT[NAME]})
     paths = obtain(entry, data, cache, progress=False)
@@ -300,7 +300,7 @@ def test_looking_up_changes_nothing(entry, cache):
     assert (cache / NAME).read_bytes() == b"damaged"
 
 
-def test_the_data_folder_is_the_argument_else_the_variable_else_none(tmp_path, monkeypatch):
+def test_data_folder_comes_from_the_argument_or_the_variable_or_is_none(tmp_path, monkeypatch):
     assert data_folder(None) is None
     monkeypatch.setenv("CLEARPROP_DATA", str(tmp_path))
     assert data_folder(None) == tmp_path
@@ -309,7 +309,7 @@ def test_the_data_folder_is_the_argument_else_the_variable_else_none(tmp_path, m
 
 
 @pytest.mark.parametrize("by_variable", [True, False])
-def test_a_data_folder_that_is_not_there_is_told(tmp_path, monkeypatch, by_variable):
+def test_missing_data_folder_is_reported(tmp_path, monkeypatch, by_variable):
     missing = tmp_path / "missing"
     if by_variable:
         monkeypatch.setenv("CLEARPROP_DATA", str(missing))
@@ -317,13 +317,13 @@ def test_a_data_folder_that_is_not_there_is_told(tmp_path, monkeypatch, by_varia
         data_folder(None if by_variable else missing)
 
 
-def test_a_cache_that_cannot_be_written_is_told(entry, tmp_path):
+def test_unwritable_cache_is_reported(entry, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="a file stands where a folder is needed"):
         obtain(entry, None, tmp_path / "file" / "tiny", progress=False)
 
 
-def test_a_full_disk_is_told_and_is_no_fault_of_the_mirror(entry, cache, monkeypatch):
+def test_full_disk_is_reported_and_not_blamed_on_the_mirror(entry, cache, monkeypatch):
     def full(self: object, chunk: bytes) -> None:
         raise OSError(28, "No space left on device")
 
@@ -385,7 +385,7 @@ def test_get_downloads_into_the_folder_that_was_named_where_load_data_finds_them
     assert not (tmp_path / "unused").exists()
 
 
-def test_get_that_cannot_be_ends_with_2_and_a_sentence(get, mirrors, capsys):
+def test_failed_get_exits_2_with_one_sentence(get, mirrors, capsys):
     for mirror in mirrors:
         mirror.answers[NAME] = ["404"]
     assert get() == 2

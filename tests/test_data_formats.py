@@ -1,4 +1,4 @@
-"""IDX and NPZ: what the readers give, and what they say of files that are not what they should be."""
+"""IDX and NPZ readers: arrays of valid files, and errors for damaged or hostile ones."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_idx_arrays_can_be_written_to_as_pytorch_wants_it(tmp_path, images):
     ],
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_idx_that_is_no_idx_is_told_in_a_sentence_that_names_the_file(tmp_path, content, sentence, pack):
+def test_invalid_idx_file_gives_an_error_that_names_it(tmp_path, content, sentence, pack):
     path = tmp_path / "train-images"
     path.write_bytes(pack(content) if content else b"")
     with pytest.raises(DataError, match=sentence) as caught:
@@ -122,7 +122,7 @@ def test_idx_is_not_unpacked_beyond_what_its_header_promises(tmp_path):
 
 
 @given(content=st.binary(max_size=200))
-def test_idx_reader_meets_any_bytes_with_an_array_or_a_data_error(fuzz_file, content):
+def test_any_bytes_as_idx_give_an_array_or_a_data_error(fuzz_file, content):
     fuzz_file.write_bytes(content)
     with contextlib.suppress(DataError):
         assert read_idx(fuzz_file).size
@@ -134,9 +134,7 @@ def test_idx_reader_meets_any_bytes_with_an_array_or_a_data_error(fuzz_file, con
     length=st.integers(1, 76),
     packed=st.booleans(),
 )
-def test_idx_reader_meets_a_damaged_file_with_an_array_or_a_data_error(
-    fuzz_file, position, value, length, packed
-):
+def test_damaged_idx_file_gives_an_array_or_a_data_error(fuzz_file, position, value, length, packed):
     content = idx_bytes(np.arange(60, dtype=np.uint8).reshape(5, 4, 3))
     content = bytearray(gzip.compress(content) if packed else content)
     content[position % len(content)] = value
@@ -177,7 +175,7 @@ def test_idx_counts_that_differ_are_named_with_both_files(tmp_path):
         read_idx_files(find_idx_files(tmp_path))
 
 
-def test_idx_images_in_place_of_labels_are_told_by_their_shape(tmp_path):
+def test_idx_images_in_place_of_labels_are_refused_by_shape(tmp_path):
     write_idx_folder(tmp_path)
     images = tmp_path / "train-images-idx3-ubyte"
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(images.read_bytes())
@@ -256,7 +254,7 @@ def test_npz_of_python_objects_is_refused_and_not_unpickled(tmp_path):
         read_npz(tmp_path / "a.npz")
 
 
-def test_npz_that_is_empty_is_told_so(tmp_path):
+def test_empty_npz_file_is_reported(tmp_path):
     (tmp_path / "a.npz").touch()
     with pytest.raises(DataError, match="is empty"):
         read_npz(tmp_path / "a.npz")
@@ -299,7 +297,7 @@ def test_npz_compressed_by_other_methods_is_refused(tmp_path):
 
 
 @given(content=st.binary(max_size=200))
-def test_npz_reader_meets_any_bytes_with_a_data_error(fuzz_file, content):
+def test_any_bytes_as_npz_give_a_data_error(fuzz_file, content):
     fuzz_file.write_bytes(content)
     with pytest.raises(DataError):
         read_npz(fuzz_file)
@@ -311,9 +309,7 @@ def test_npz_reader_meets_any_bytes_with_a_data_error(fuzz_file, content):
     deflated=st.booleans(),
     cut=st.integers(0, 600) | st.none(),
 )
-def test_npz_reader_meets_a_damaged_file_with_arrays_or_a_data_error(
-    fuzz_file, position, value, deflated, cut
-):
+def test_damaged_npz_file_gives_arrays_or_a_data_error(fuzz_file, position, value, deflated, cut):
     member = npy_bytes(np.arange(6, dtype=np.float32).reshape(3, 2))
     method = zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
     content = bytearray(npz_bytes(member, compression=method))

@@ -1,4 +1,4 @@
-"""A folder of images: classes by subfolder, and files that are no good."""
+"""Image folder reader: classes by subfolder, and errors for bad files."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def test_colours_become_grey(tmp_path):
     assert np.unique(read_image(tmp_path / "a.png")) == [76]
 
 
-def test_what_is_transparent_becomes_white(tmp_path):
+def test_transparent_pixels_become_white(tmp_path):
     Image.new("RGBA", (28, 28), (0, 0, 0, 0)).save(tmp_path / "a.png")
     assert np.unique(read_image(tmp_path / "a.png")) == [255]
 
 
-def test_hidden_files_and_other_kinds_of_files_are_passed_over(folder):
+def test_hidden_files_and_other_kinds_of_files_are_skipped(folder):
     (folder / "2" / ".DS_Store").write_bytes(b"x")
     (folder / "2" / "notes.txt").write_text("x")
     (folder / "2" / "._0.png").write_bytes(b"x")
@@ -70,7 +70,7 @@ def test_a_class_without_images_is_named(folder):
 
 
 @pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n"])
-def test_a_file_that_is_no_image_is_named(folder, content):
+def test_error_names_a_file_that_is_not_an_image(folder, content):
     (folder / "2" / "bad.png").write_bytes(content)
     with pytest.raises(DataError, match=r"2/bad.png is damaged, or no image"):
         read_image_folder(folder)

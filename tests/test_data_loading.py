@@ -1,4 +1,4 @@
-"""load_data: every name and every kind of path, and names and paths that are none."""
+"""load_data: every built-in name, every kind of path, and errors for unknown ones."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_mnist_is_not_taken_for_fashion_mnist(mnist_folder):
         ("", "or a path.$"),
     ],
 )
-def test_an_unknown_name_is_met_with_the_nearest_names_and_the_hint_at_paths(name, suggestion):
+def test_error_for_an_unknown_name_suggests_near_names_and_paths(name, suggestion):
     with pytest.raises(DataError, match=suggestion) as caught:
         load_data(name)
     assert 'give "digits", "mnist", "fashion-mnist" or "kmnist", or a path.' in str(caught.value)
@@ -193,23 +193,23 @@ def test_a_file_of_one_class_is_refused(tmp_path, text):
 
 
 @pytest.mark.parametrize("name", ["data.txt", "data", "data.npy"])
-def test_a_file_of_another_kind_is_refused_with_the_kinds_there_are(tmp_path, name):
+def test_unknown_kind_of_file_is_refused_with_the_known_kinds(tmp_path, name):
     (tmp_path / name).write_text("1,2\n")
     with pytest.raises(DataError, match=r"is of no kind that can be read; give a .npz or .csv file"):
         load_data(tmp_path / name)
 
 
-def test_an_empty_folder_is_refused_with_what_a_folder_may_hold(tmp_path):
+def test_empty_folder_is_refused_with_the_possible_contents(tmp_path):
     with pytest.raises(DataError, match="neither the IDX files of MNIST, nor one subfolder of images"):
         load_data(tmp_path)
 
 
-def test_a_missing_path_is_told(tmp_path):
+def test_missing_path_is_reported(tmp_path):
     with pytest.raises(DataError, match="no file or folder of that name"):
         load_data(tmp_path / "missing.csv")
 
 
-def test_importing_the_data_room_imports_nothing_heavy():
+def test_importing_clearprop_data_imports_nothing_heavy():
     code = (
         "import sys, clearprop.data\n"
         "heavy = {'sklearn', 'pooch', 'PIL', 'typer', 'rich', 'scipy', 'torch', 'requests', 'matplotlib'}\n"

@@ -1,4 +1,4 @@
-"""What a notebook shows: HTML that stands by itself, with numbers that are those of the objects."""
+"""HTML for notebooks: self-contained, and with the objects' own numbers."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_run_shows_its_last_epoch_and_its_losses_as_lines() -> None:
     assert "sgd, learning rate 0.1, batches of 8, seed 4" in shown.text
 
 
-def test_a_run_without_validation_speaks_of_none() -> None:
+def test_run_without_validation_shows_no_validation() -> None:
     shown = Shown(trained(1, validation=False)._repr_html_())
     assert "alidation" not in shown.text
     assert shown.tags.count("polyline") == 1
@@ -118,13 +118,13 @@ def test_an_evaluation_shows_accuracy_and_a_row_a_class() -> None:
     assert "collapsed" not in shown.text
 
 
-def test_a_collapse_is_pointed_out() -> None:
+def test_collapse_is_reported() -> None:
     assert "Every row is predicted as rose : the network has collapsed to one class." in (
         Shown(constant_evaluation()._repr_html_()).text
     )
 
 
-def test_hostile_names_are_only_names() -> None:
+def test_hostile_class_names_are_escaped() -> None:
     hostile = "<script>alert(1)</script>"
     shown = Shown(constant_evaluation(name=hostile, classes=(hostile, "other"))._repr_html_())
     assert shown.text.count(hostile) == 3

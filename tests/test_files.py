@@ -1,4 +1,4 @@
-"""Writing files: a reader never sees half of one, and a failure leaves what was there."""
+"""Atomic writes: no reader sees half a file, and a failure keeps the earlier one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
 
 
-def test_a_really_full_disk_is_told_apart_from_other_failures() -> None:
+def test_real_full_disk_is_distinguished_from_other_failures() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
@@ -70,9 +70,7 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
         write_atomic(tmp_path / "file" / "x", "y")
 
 
-def test_a_folder_that_must_not_be_written_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unwritable_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # root may write anywhere, so the refusal is the system call's own
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -82,7 +80,7 @@ def test_a_folder_that_must_not_be_written_is_refused(
         make_folder(tmp_path)
 
 
-def test_json_has_no_word_for_nan(tmp_path: Path) -> None:
+def test_json_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "x.json", {"loss": float("nan")})
     assert not list(tmp_path.iterdir())

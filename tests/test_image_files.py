@@ -1,4 +1,4 @@
-"""Image files: every kind of pixel becomes the same grey, and a bad file is one sentence."""
+"""Image files: every pixel mode becomes grey, and a bad file gives one error."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_numbers_that_are_all_the_same_are_black() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_pixel_that_is_no_number_is_refused(tmp_path: Path, bad: float) -> None:
+def test_non_finite_pixel_is_refused(tmp_path: Path, bad: float) -> None:
     pixels = np.zeros((9, 9), np.float32)
     pixels[3, 4] = bad
     with pytest.raises(DataError, match=r"image.tif holds NaN or infinite pixels"):
@@ -80,7 +80,7 @@ def test_a_pixel_that_is_no_number_is_refused(tmp_path: Path, bad: float) -> Non
 
 
 @pytest.mark.parametrize(("ink", "paper"), [((10, 20, 90), 255), ((250, 250, 200), 0)])
-def test_what_is_transparent_becomes_the_paper_the_rest_is_seen_on(ink: tuple[int, ...], paper: int) -> None:
+def test_transparent_pixels_become_the_paper_with_more_contrast(ink: tuple[int, ...], paper: int) -> None:
     image = Image.new("RGBA", (30, 40), (*ink, 0))
     image.putalpha(Image.fromarray(255 - SHAPE))
     grey = grey_levels(image)
@@ -202,7 +202,7 @@ def test_a_decompression_bomb_is_refused_in_little_memory(tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "gif", "tif", "webp"])
-def test_a_file_cut_off_anywhere_is_refused_or_read_but_nothing_else(
+def test_file_cut_off_anywhere_is_read_or_refused(
     tmp_path: Path, ending: str, rng: np.random.Generator
 ) -> None:
     whole = saved(
@@ -220,7 +220,7 @@ def test_a_file_cut_off_anywhere_is_refused_or_read_but_nothing_else(
     assert all(f"cut.{ending} " in sentence and "\n" not in sentence for sentence in refused)
 
 
-def test_what_is_no_image_file_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_an_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no image at all")
     (tmp_path / "empty.png").touch()
     (tmp_path / "figure.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
@@ -234,7 +234,7 @@ def test_what_is_no_image_file_is_refused(tmp_path: Path) -> None:
             read_grey(tmp_path / name)
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_pipe_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(DataError, match=r"pipe.png is no file"):
         read_grey(tmp_path / "pipe.png")
@@ -247,7 +247,7 @@ def test_a_file_larger_than_any_photograph_is_not_even_opened(tmp_path: Path) ->
         read_grey(tmp_path / "huge.webp")
 
 
-def test_bytes_at_random_in_a_real_file_never_lead_to_anything_but_a_sentence(
+def test_random_bytes_in_a_real_file_give_an_image_or_a_data_error(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     image = Image.fromarray(SHAPE)

@@ -1,4 +1,4 @@
-"""The lock on a folder: one holder at a time, named to the others, gone with it however it ends."""
+"""Folder lock: one holder at a time, named in errors, released however the holder ends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate(timeout=60)
 
 
-def test_a_second_process_is_told_who_holds_the_folder(tmp_path: Path) -> None:
+def test_second_process_gets_an_error_that_names_the_holder(tmp_path: Path) -> None:
     process = start_holder(tmp_path / "run.lock")
     try:
         with pytest.raises(FolderInUse) as caught, hold(tmp_path / "run.lock"):
@@ -54,7 +54,7 @@ def test_a_second_process_is_told_who_holds_the_folder(tmp_path: Path) -> None:
     )
 
 
-def test_the_lock_of_a_killed_process_is_gone_and_its_file_holds_nobody_up(tmp_path: Path) -> None:
+def test_lock_of_a_killed_process_is_released_and_its_file_blocks_nobody(tmp_path: Path) -> None:
     end(start_holder(tmp_path / "run.lock"))
     assert (tmp_path / "run.lock").exists()
     with hold(tmp_path / "run.lock"):
@@ -63,14 +63,14 @@ def test_the_lock_of_a_killed_process_is_gone_and_its_file_holds_nobody_up(tmp_p
 
 
 @pytest.mark.parametrize("stale", [b"", b"{", b"\xff\xfe", b"[1]", b'{"pid": 1}', b"x" * 10_000])
-def test_what_stands_in_a_stale_file_does_not_matter(tmp_path: Path, stale: bytes) -> None:
+def test_content_of_a_stale_lock_file_is_ignored(tmp_path: Path, stale: bytes) -> None:
     path = tmp_path / "run.lock"
     path.write_bytes(stale)
     with hold(path), pytest.raises(FolderInUse, match=f"process {os.getpid()} on "), hold(path):
         pass
 
 
-def test_a_holder_that_said_nothing_yet_is_another_process(tmp_path: Path) -> None:
+def test_holder_that_has_not_written_its_name_is_called_another_process(tmp_path: Path) -> None:
     with hold(tmp_path / "run.lock"):
         (tmp_path / "run.lock").write_text("")
         with (
@@ -87,13 +87,13 @@ def test_a_process_does_not_share_a_folder_with_itself(tmp_path: Path) -> None:
         pass
 
 
-def test_a_failure_in_the_block_gives_the_folder_back(tmp_path: Path) -> None:
+def test_exception_in_the_block_releases_the_lock(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), hold(tmp_path / "run.lock"):
         raise RuntimeError
     assert not list(tmp_path.iterdir())
 
 
-def test_a_lock_on_a_file_that_its_holder_removed_is_worth_nothing(
+def test_lock_on_a_file_removed_by_its_holder_is_taken_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # between our opening the file and our locking it, its last holder ends and removes it
@@ -114,9 +114,7 @@ def test_a_lock_on_a_file_that_its_holder_removed_is_worth_nothing(
             pass
 
 
-def test_without_locks_in_the_file_system_a_warning_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_system_without_locks_gives_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(descriptor: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -125,7 +123,7 @@ def test_without_locks_in_the_file_system_a_warning_says_so(
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_unwritable_folder_gives_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"Cannot write .*run\.lock"), hold(tmp_path / "file" / "run.lock"):
         pass

@@ -1,4 +1,4 @@
-"""The package as a whole: what an import costs, what is public, what the design forbids."""
+"""The package as a whole: cost of the import, public names, the version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures: what they draw is what was measured, and they look the same wherever they are drawn."""
+"""Figures: they show the measured values, and look the same in every environment."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_single_epoch_is_drawn_as_a_point_that_can_be_seen() -> None:
     assert losses.lines[0].get_marker() != ""
 
 
-def test_a_loss_that_ran_away_is_drawn_on_a_scale_of_powers() -> None:
+def test_diverging_loss_has_a_logarithmic_axis() -> None:
     (axes,) = plots.plot_batch_losses([2.3, 40.0, 1e30], 1).axes
     assert axes.get_yscale() == "log"
 
@@ -145,7 +145,7 @@ def test_mistakes_show_each_image_with_truth_prediction_and_probability() -> Non
     ]
 
 
-def test_no_mistakes_are_said_in_words() -> None:
+def test_figure_without_mistakes_says_so() -> None:
     assert texts(plots.plot_mistakes([], [])) == ["No mistakes."]
 
 

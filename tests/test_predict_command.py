@@ -1,4 +1,4 @@
-"""clearprop predict: what it prints on a terminal, in a pipe and as JSON, and what it says of bad files."""
+"""clearprop predict: output on a terminal, in a pipe and as JSON, and errors for bad files."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_terminal_gets_a_table(run: Path, pictures: list[str]) -> None:
     assert lines[1].startswith("one.png")
 
 
-def test_names_of_files_cannot_speak_to_the_terminal(
+def test_control_characters_in_file_names_are_escaped(
     run: Path, pictures: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     hostile = "[red]x:smile:\x1b[31m\n.png"
@@ -90,7 +90,7 @@ def test_names_of_files_cannot_speak_to_the_terminal(
     assert "\x1b[31m" not in shown
 
 
-def test_a_name_that_is_no_text_is_no_obstacle(
+def test_file_name_that_is_not_valid_text_is_accepted(
     run: Path, pictures: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = os.fsdecode(b"\xff\xfe.png")
@@ -102,7 +102,7 @@ def test_a_name_that_is_no_text_is_no_obstacle(
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_good_images_are_printed_and_each_bad_one_has_its_sentence(
+def test_good_images_are_printed_and_each_bad_one_gives_an_error(
     run: Path, pictures: list[str], capsys: pytest.CaptureFixture[str], as_json: bool
 ) -> None:
     Image.new("L", (50, 50), 200).save("blank.png")
@@ -124,7 +124,7 @@ def test_good_images_are_printed_and_each_bad_one_has_its_sentence(
     assert all(path in sentence for path, sentence in zip(bad, sentences, strict=True))
 
 
-def test_no_good_image_at_all_is_an_empty_list(
+def test_json_without_any_good_image_is_an_empty_list(
     run: Path, pictures: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["predict", str(run), "nowhere.png", "--json"]) == 2
@@ -171,7 +171,7 @@ def test_the_preparation_is_that_of_the_data_it_was_trained_on(
         assert printed(str(model), pictures[0], "--json") == given[prepared]
 
 
-def test_a_model_of_a_table_cannot_look_at_images(
+def test_model_trained_on_a_table_refuses_images(
     pictures: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = [(np.zeros((4, 2), np.float32), np.zeros(2, np.float32))]
@@ -183,7 +183,7 @@ def test_a_model_of_a_table_cannot_look_at_images(
     assert err.count("\n") == 1
 
 
-def test_a_model_file_that_says_nothing_of_its_data_is_used_as_one_of_mnist(
+def test_model_file_without_its_data_name_prepares_as_for_mnist(
     run: Path, pictures: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     replace(cp.load(run / PARAMETERS_FILE), training={}).save("bare.safetensors")
@@ -201,7 +201,7 @@ def test_a_model_file_that_says_nothing_of_its_data_is_used_as_one_of_mnist(
         (["--nonsense"], "No such option"),
     ],
 )
-def test_a_wrong_option_is_one_sentence(
+def test_invalid_option_gives_one_sentence(
     run: Path,
     pictures: list[str],
     capsys: pytest.CaptureFixture[str],

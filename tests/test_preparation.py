@@ -1,4 +1,4 @@
-"""Preparation: each step from a picture to a row, and what holds for any picture."""
+"""Image preparation: each step from a picture to a row, and properties that hold for any picture."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_large_picture_is_averaged_down() -> None:
     assert set(np.unique(small[:, :-1])) <= {66, 67, 133}
 
 
-def test_uneven_light_is_taken_for_paper_and_ink_at_the_margin_is_not() -> None:
+def test_uneven_light_counts_as_paper_and_ink_at_the_margin_does_not() -> None:
     y, x = np.mgrid[-1:1:200j, -1:1:150j]
     light = (150 + 40 * x - 30 * y + 12 * x * y - 20 * x**2).astype(np.float32)
     grey = light.copy()
@@ -147,7 +147,7 @@ def test_parts_that_are_not_connected_are_kept() -> None:
     assert np.count_nonzero(find_ink(grey)) == 40 * 4 + 4 * 15
 
 
-def test_otsu_parts_two_heaps() -> None:
+def test_otsu_separates_two_clusters() -> None:
     values = np.r_[np.linspace(10, 20, 50), np.linspace(90, 99, 20)].astype(np.float32)
     assert 20 <= otsu_threshold(values) <= 90
     assert otsu_threshold(np.full(5, 3, np.float32)) < 3
@@ -212,20 +212,20 @@ def test_centre_moves_by_whole_pixels_and_never_out_of_the_frame() -> None:
         Image.new("RGBA", (40, 40), (0, 0, 0, 0)),
     ],
 )
-def test_a_picture_without_anything_on_it_is_one_sentence(image: object) -> None:
+def test_blank_picture_is_refused(image: object) -> None:
     with pytest.raises(DataError, match="The image shows nothing: no ink on it differs from the paper"):
         prepare_image(image)
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_noise_alone_is_no_digit(seed: int) -> None:
+def test_noise_without_a_digit_is_refused(seed: int) -> None:
     rng = np.random.default_rng(seed)
     with pytest.raises(DataError, match="shows nothing"):
         prepare_image(np.clip(rng.normal(128, 25, (300, 300)), 0, 255).astype(np.uint8))
 
 
 @pytest.mark.parametrize("shape", [(1, 10_000), (10_000, 1), (10, 201)])
-def test_a_picture_too_narrow_for_a_digit_is_one_sentence(shape: tuple[int, int]) -> None:
+def test_picture_too_narrow_for_a_digit_is_refused(shape: tuple[int, int]) -> None:
     pixels = np.zeros(shape, np.uint8)
     pixels[: shape[0] // 2] = 255
     with pytest.raises(DataError, match=r"pixels wide and .* which is too narrow for a digit; crop it"):
