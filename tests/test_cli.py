@@ -325,7 +325,7 @@ def test_a_kept_run_is_not_overwritten_by_accident(
         ["--data", "nowhere.csv"],
     ],
 )
-def test_overwrite_keeps_the_old_run_until_the_new_one_is_written(
+def test_refused_overwrite_keeps_the_old_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     good = ["train", "--out", str(tmp_path), "--hidden", "8", "--epochs", "1", "--quiet"]
