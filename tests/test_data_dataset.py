@@ -32,7 +32,7 @@ def rows_of(dataset: Dataset) -> list[int]:
     return np.rint(dataset.x[:, 0] * 1000).astype(int).tolist()
 
 
-# ---- What a Dataset is -------------------------------------------------------------------------------
+# ---- Dataset ---------------------------------------------------------------------------------------
 
 
 def test_repr_shows_size_type_and_classes():

@@ -244,7 +244,7 @@ def test_a_mirror_that_is_down_is_followed_by_the_next(cache, mirrors, nobody):
     assert len(mirrors[0].requests) == 4
 
 
-# ---- What is here already ----------------------------------------------------------------------------
+# ---- Files on this machine --------------------------------------------------------------------------
 
 
 def test_a_damaged_file_in_the_cache_is_deleted_and_fetched_again(entry, cache, mirrors):

@@ -230,7 +230,7 @@ def test_names_the_font_cannot_draw_are_no_error() -> None:
 def test_a_notebook_shows_a_figure_exactly_once(inline_backend: bool) -> None:
     formatter = DisplayFormatter()
     if inline_backend:
-        # what the inline backend registers
+        # the printer that the inline backend registers
         formatter.formatters["image/png"].for_type(Figure, lambda figure: b"registered")
     shown, _ = formatter.format(plots.plot_history(some_history()))
     assert sorted(shown) == ["image/png", "text/plain"]
