@@ -7,13 +7,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # what an installation is made of
 MADE_OF := pyproject.toml constraints.txt hatch_build.py src/clearprop/engines/kernels/compiled_update.c
 
-.PHONY: help study mnist bench test soak soak-runs soak-estimator fuzz check format wheel clean
+.PHONY: help study mnist bench test test-bare bare soak soak-runs soak-estimator fuzz check format wheel clean
 
 help:
 	@echo "make study   run the study on the embedded digits; ends with the path of its report"
 	@echo "make mnist   run the published study on MNIST (downloads 11 MB, or set CLEARPROP_DATA)"
 	@echo "make bench   measure speed side by side with JAX, PyTorch and scikit-learn (long, best left alone)"
 	@echo "make test    run the whole test suite"
+	@echo "make test-bare PYTHON=python3.13"
+	@echo "             run it on that Python, without PyTorch and the other extras"
 	@echo "make soak    kill processes, fill disks, damage a million model files (about an hour)"
 	@echo "make check   run the linters, the type checker and the import contracts"
 	@echo "make format  format the code"
@@ -31,6 +33,13 @@ bench: $(VENV)/.bench
 	$(BIN)/clearprop bench
 
 test: $(VENV)/.developer
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# without any extra, on a Python that may be another one: what needs an extra is skipped with the reason
+test-bare:
+	$(MAKE) bare VENV=.venv-bare-$$($(PYTHON) -c 'import platform; print(platform.python_version())')
+
+bare: $(VENV)/.bare
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # what takes too long for the test suite; each part is a prerequisite of its own
@@ -78,11 +87,16 @@ $(VENV)/.developer: $(MADE_OF) | $(VENV)/bin/python
 	$(PIP) install --constraint constraints.txt --editable ".[torch,dev]"
 	@touch $@ $(VENV)/.user
 
+$(VENV)/.bare: $(MADE_OF) | $(VENV)/bin/python
+	@echo "Installing Clearprop and what its suite needs into $(VENV) ..."
+	$(PIP) install --constraint constraints.txt --editable ".[test]"
+	@touch $@
+
 $(VENV)/.fuzz: $(MADE_OF) | $(VENV)/bin/python
 	@echo "Installing Clearprop, its development tools and atheris into $(VENV) ..."
 	$(PIP) install --constraint constraints.txt --editable ".[torch,dev,fuzz]"
 	@touch $@ $(VENV)/.developer $(VENV)/.user
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-bare-* dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -f src/clearprop/engines/kernels/compiled_update-*.so

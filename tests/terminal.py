@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import os
 import pty
-import subprocess
 import sys
+import threading
 
-PROGRAM = "import sys; from clearprop.cli import main; sys.exit(main())"
+import pytest
+
+from clearprop.cli import main
 
 
 def on_a_terminal(*arguments: str, columns: int = 80) -> str:
-    """Run the command on a terminal, and return all that it shows."""
+    """Run the command with a terminal as its output, and return all that it shows."""
     master, slave = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color"}
-    environment.pop("NO_COLOR", None)
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments], stdout=slave, stderr=slave, env=environment
-    ) as process:
-        os.close(slave)
-        shown = b""
-        while True:
-            try:
-                part = os.read(master, 65536)
-            except OSError:
-                break
-            if not part:
-                break
-            shown += part
+    shown: list[bytes] = []
+
+    def read() -> None:
+        # at the end some systems give nothing, others an error
+        try:
+            while part := os.read(master, 65536):
+                shown.append(part)
+        except OSError:
+            return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with pytest.MonkeyPatch.context() as patch, open(slave, "w", encoding="utf-8") as terminal:
+        patch.setenv("COLUMNS", str(columns))
+        patch.setenv("TERM", "xterm-256color")
+        patch.delenv("NO_COLOR", raising=False)
+        patch.setattr(sys, "stdout", terminal)
+        patch.setattr(sys, "stderr", terminal)
+        code = main(list(arguments))
+    reader.join(timeout=60)
     os.close(master)
-    assert process.returncode == 0
-    return shown.decode()
+    text = b"".join(shown).decode()
+    assert code == 0, text
+    return text

@@ -336,7 +336,7 @@ def test_refused_overwrite_keeps_the_old_run(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("verb", [["train"], ["study"]])
+@pytest.mark.parametrize("verb", [["train"], ["study", "--engine", "numpy"]], ids=["train", "study"])
 def test_folder_with_other_files_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: list[str]
 ) -> None:

@@ -377,6 +377,8 @@ def test_ctrl_c_keeps_what_was_learned() -> None:
 def test_ctrl_c_in_the_middle_of_a_step_keeps_the_finished_epochs_only(
     engine: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if engine == "torch":
+        pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
     few = {**QUICK, "max_iter": 2, "engine": engine}
     two = MLPClassifier(**few).fit(IRIS, SPECIES)
     kind = getattr(importlib.import_module(f"clearprop.engines.{engine}_engine"), name)

@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
-import torch
 
 import clearprop as cp
 from clearprop.cli import main
@@ -22,6 +19,12 @@ from clearprop.model.conversion.torch_files import state_dict_bytes, torch_usage
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.parameters import copy_parameters
 from clearprop.utils.errors import InvalidArgument, MissingExtra
+
+torch = pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
+onnx = pytest.importorskip("onnx", reason="onnx is an extra and is not installed here")
+onnxruntime = pytest.importorskip(
+    "onnxruntime", reason="onnxruntime, which runs ONNX files, is not installed"
+)
 
 OUTPUTS = ["softmax", "sigmoid", "identity", "exponential"]
 

@@ -77,6 +77,9 @@ def test_every_verb_ends_well_or_with_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if verb == "export":
+        for library in ("onnx", "torch"):
+            pytest.importorskip(library, reason=f"{library} is an extra and is not installed here")
     monkeypatch.chdir(tmp_path)
     MODELS[name].save("model.safetensors")
     picture = np.zeros((28, 28), np.uint8)

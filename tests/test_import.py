@@ -11,20 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-import skops.io
-import torch
-from safetensors.torch import save_file
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
-from torch import nn
 
 import clearprop as cp
 from clearprop.cli import main
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.utils.errors import InvalidArgument, ModelFileError
+
+torch = pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
+skops = pytest.importorskip("skops.io", reason="skops is an extra and is not installed here")
+from safetensors.torch import save_file  # noqa: E402
+from torch import nn  # noqa: E402
 
 MODULES = {name: getattr(nn, each.torch) for name, each in ACTIVATIONS.items()}
 
@@ -391,7 +392,7 @@ def test_a_fitted_mlp_in_a_skops_file_becomes_a_model_file(tmp_path: Path, solve
     names = np.array(["setosa", "versicolor", "virginica"])[y]
     mlp = MLPClassifier((7,), solver=solver, max_iter=30, random_state=0)
     pipeline = fitted(make_pipeline(StandardScaler(), mlp), x, names)
-    skops.io.dump(pipeline, tmp_path / "mlp.skops")
+    skops.dump(pipeline, tmp_path / "mlp.skops")
     out = tmp_path / "model.safetensors"
     assert main(["import", str(tmp_path / "mlp.skops"), "--out", str(out)]) == 0
     model = cp.load(out)
@@ -423,7 +424,7 @@ def test_a_skops_file_with_another_type_is_not_trusted(
     mlp.extra_ = Bomb()
     path = tmp_path / "mlp.skops"
     try:
-        skops.io.dump(mlp, path)
+        skops.dump(mlp, path)
     except Executed:
         pytest.skip("this skops calls what it writes")
     assert "holds types that are not trusted" in refused(capsys, path, "--out", tmp_path / "model")
@@ -441,7 +442,7 @@ def test_a_compressed_archive_is_not_unpacked(
 
 
 def test_a_skops_file_tells_its_own_activation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    skops.io.dump(fitted(MLPClassifier((3,), max_iter=2), X, np.arange(40) % 2), tmp_path / "mlp.skops")
+    skops.dump(fitted(MLPClassifier((3,), max_iter=2), X, np.arange(40) % 2), tmp_path / "mlp.skops")
     message = refused(capsys, tmp_path / "mlp.skops", "--out", tmp_path / "m", "--activation", "relu")
     assert "tells its own activation; leave --activation out" in message
 
@@ -458,7 +459,7 @@ def test_an_estimator_of_clearprop_in_a_skops_file_is_told_how_it_becomes_a_mode
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mlp = cp.MLPClassifier((3,), max_iter=2)
-    skops.io.dump(fitted(mlp, X, np.arange(40) % 2), tmp_path / "mlp.skops")
+    skops.dump(fitted(mlp, X, np.arange(40) % 2), tmp_path / "mlp.skops")
     sentence = refused(capsys, tmp_path / "mlp.skops", "--out", tmp_path / "m")
     assert "clearprop.from_sklearn(estimator).save(path) makes a model file" in sentence
 
@@ -496,7 +497,7 @@ def test_a_damaged_file_is_imported_or_one_sentence(
 ) -> None:
     network, path = plain(6, 8, 3), tmp_path / "network"
     if kind == "skops":
-        skops.io.dump(fitted(MLPClassifier((3,), max_iter=2), X, np.arange(40) % 2), path)
+        skops.dump(fitted(MLPClassifier((3,), max_iter=2), X, np.arange(40) % 2), path)
     elif kind == "safetensors":
         save_file(network.state_dict(), path)
     else:

@@ -10,14 +10,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from jupyter_client import AsyncKernelManager
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from nbclient import NotebookClient
-from nbformat import NotebookNode
 
 from clearprop.utils.files import write_atomic
+
+for _package in ("nbformat", "nbclient", "jupyter_client", "ipykernel"):
+    pytest.importorskip(_package, reason=f"{_package}, which the notebook needs, is not installed")
+import nbformat  # noqa: E402
+from jupyter_client import AsyncKernelManager  # noqa: E402
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager  # noqa: E402
+from nbclient import NotebookClient  # noqa: E402
+from nbformat import NotebookNode  # noqa: E402
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "examples" / "activation_study.ipynb"
 LONGEST_SECONDS = 240

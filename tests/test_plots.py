@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from IPython.core.formatters import DisplayFormatter
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from report_fixtures import DIGITS, confusion, history
@@ -228,7 +227,8 @@ def test_names_the_font_cannot_draw_are_no_error() -> None:
 
 @pytest.mark.parametrize("inline_backend", [False, True])
 def test_a_notebook_shows_a_figure_exactly_once(inline_backend: bool) -> None:
-    formatter = DisplayFormatter()
+    formatters = pytest.importorskip("IPython.core.formatters", reason="IPython is not installed")
+    formatter = formatters.DisplayFormatter()
     if inline_backend:
         # the printer that the inline backend registers
         formatter.formatters["image/png"].for_type(Figure, lambda figure: b"registered")

@@ -129,6 +129,8 @@ def test_the_example_of_model_files_runs_as_it_stands(
     import clearprop as cp
     from clearprop.cli import main
 
+    for library in ("onnx", "torch"):
+        pytest.importorskip(library, reason=f"{library} is an extra and is not installed here")
     section = README.split("## Model files")[1].split("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
     (commands,) = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)

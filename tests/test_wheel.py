@@ -24,8 +24,12 @@ engine = "torch"
 """
 
 
+# PYTHONPATH would lead past the wheel; modules are compiled once, when they are first imported
+LEFT_OUT = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+
+
 def call(*command: object, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
     result = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -45,10 +49,11 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     call(sys.executable, "-m", "build", "--wheel", "--outdir", folder, PROJECT, cwd=folder)
     (wheel,) = folder.glob("*.whl")
-    call(sys.executable, "-m", "venv", folder / "venv", cwd=folder)
+    call(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
     python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    pip = (sys.executable, "-m", "pip", "--python", python)
     constraints = PROJECT / "constraints.txt"
-    call(python, "-m", "pip", "install", "--quiet", "--constraint", constraints, wheel, cwd=folder)
+    call(*pip, "install", "--quiet", "--no-compile", "--constraint", constraints, wheel, cwd=folder)
     return python
 
 
