@@ -12,9 +12,9 @@ from clearprop import cli
 
 pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
 pytest.importorskip("skops", reason="skops is an extra and is not installed here")
-import torch  # noqa: E402
-from hostile_imports import KINDS, MARKER, Imported, good_files, importing  # noqa: E402
-from torch import nn  # noqa: E402
+import torch
+from hostile_imports import KINDS, MARKER, Imported, good_files, importing
+from torch import nn
 
 # as docs/reliability.md says
 BESIDE = {"pt": 12 * 2**20, "safetensors": 2**20, "skops": 64 * 2**20}
