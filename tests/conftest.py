@@ -37,6 +37,16 @@ def _find_mnist() -> Path | None:
     return None
 
 
+# each begins with a process of many seconds that its other tests wait for: run first, and so by one worker
+# of pytest-xdist, it delays nobody at the end
+LONG_FILES = ("test_wheel.py", "test_notebook.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files that take longest first."""
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+
+
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """Return the folder with the genuine MNIST files, or skip."""

@@ -1,4 +1,4 @@
-"""The numeric tests under other kernels of OpenBLAS: each sums in an order of its own, so each rounds differently."""
+"""The numeric tests under OpenBLAS's kernels of other processors: each sums in its own order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ import sys
 import numpy
 import pytest
 from threadpoolctl import threadpool_info
-print("kernels:", *{each.get("architecture") for each in threadpool_info() if each["internal_api"] == "openblas"})
+libraries = [each for each in threadpool_info() if each["internal_api"] == "openblas"]
+print("kernels:", *{each["architecture"] for each in libraries})
 sys.exit(pytest.main(sys.argv[1:]))
 """
 # the instructions without which a kernel ends with an illegal instruction

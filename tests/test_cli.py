@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -54,6 +56,14 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
     return err
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_figures() -> Iterator[None]:
+    """Draw small: what is tested here is the command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("clearprop.report.figures.gallery.PNG_DPI", 20)
+        yield
 
 
 @pytest.fixture
@@ -106,7 +116,7 @@ def test_internal_error_exits_1_and_asks_for_a_bug_report(
 
 
 def test_a_study_shows_progress_prints_a_table_and_ends_with_the_report(
-    study_file: Path, tmp_path: Path
+    study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = run("study", str(study_file), "--out", str(tmp_path / "out"))
     assert result.returncode == 0
@@ -117,30 +127,41 @@ def test_a_study_shows_progress_prints_a_table_and_ends_with_the_report(
     progress = result.stderr.splitlines()
     assert [line.split("epoch ")[1][:3] for line in progress] == ["1/2", "2/2"]
     assert all(line.startswith("[1/1] only, seed 0") for line in progress)
-    again = run("study", str(study_file), "--out", str(tmp_path / "out"))
-    assert again.stderr == ""
-    assert again.stdout == result.stdout
+    # the second time everything is there already
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(["study", str(study_file), "--out", str(tmp_path / "out")]) == 0
+    assert tuple(capsys.readouterr()) == (result.stdout, "")
 
 
-def test_quiet_shows_no_progress(study_file: Path, tmp_path: Path) -> None:
-    result = run("study", str(study_file), "--out", str(tmp_path / "out"), "--quiet")
-    assert result.returncode == 0
-    assert result.stderr == ""
+@pytest.fixture(scope="module")
+def quiet_study(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Return the folder of a finished study, its arguments, and what it wrote to stderr."""
+    folder = tmp_path_factory.mktemp("quiet")
+    (folder / "tiny.toml").write_text(STUDY)
+    arguments = ["study", str(folder / "tiny.toml"), "--out", str(folder / "out"), "--quiet"]
+    errors = StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["clearprop", *arguments])
+        patch.setattr(sys, "stderr", errors)
+        assert main(arguments) == 0
+    return SimpleNamespace(out=folder / "out", arguments=arguments, err=errors.getvalue())
 
 
-def test_a_report_is_rendered_again_from_results(study_file: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert main(["study", str(study_file), "--out", str(out), "--quiet"]) == 0
-    first = (out / "report.html").read_bytes()
-    (out / "report.html").unlink()
-    assert main(["report", str(out)]) == 0
-    assert (out / "report.html").read_bytes() == first
+def test_quiet_shows_no_progress(quiet_study: SimpleNamespace) -> None:
+    assert quiet_study.err == ""
 
 
-def test_the_report_says_how_to_make_the_study_again(study_file: Path, tmp_path: Path) -> None:
-    run("study", str(study_file), "--out", str(tmp_path / "out"), "--quiet")
-    results = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert results["command"].endswith(f"{study_file} --out {tmp_path / 'out'} --quiet")
+def test_results_hold_the_command_that_repeats_the_study(quiet_study: SimpleNamespace) -> None:
+    results = json.loads((quiet_study.out / "results.json").read_text())
+    assert results["command"] == f"clearprop {' '.join(quiet_study.arguments)}"
+
+
+def test_report_is_rendered_again_from_results(quiet_study: SimpleNamespace) -> None:
+    report = quiet_study.out / "report.html"
+    first = report.read_bytes()
+    report.unlink()
+    assert main(["report", str(quiet_study.out)]) == 0
+    assert report.read_bytes() == first
 
 
 def test_a_trained_run_is_kept_and_can_be_evaluated(
@@ -164,18 +185,20 @@ def test_a_trained_run_is_kept_and_can_be_evaluated(
         assert sum(map(sum, measured["confusion"])) == rows
 
 
-def test_report_text_is_wrapped_on_a_narrow_terminal_and_not_in_a_pipe(tmp_path: Path) -> None:
+def test_narrow_terminal_gets_narrow_text_and_a_pipe_the_full_width(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     narrow = on_a_terminal(
         "train", "--out", str(tmp_path), "--hidden", "8", "--epochs", "1", "--quiet", columns=40
     )
     shown = on_a_terminal("evaluate", str(tmp_path), columns=40)
     # the path that train ends with is for a program to read
     assert max(map(len, [*narrow.splitlines()[:-1], *shown.splitlines()])) <= 40
-    assert on_a_terminal("evaluate", str(tmp_path)) == run("evaluate", str(tmp_path)).stdout.replace(
-        "\n", "\r\n"
-    )
     piped = run("evaluate", str(tmp_path), COLUMNS="40").stdout
     assert "              precision  recall     f1  support" in piped
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(["evaluate", str(tmp_path)]) == 0
+    assert on_a_terminal("evaluate", str(tmp_path)) == capsys.readouterr().out.replace("\n", "\r\n")
 
 
 def test_study_table_on_a_narrow_terminal_keeps_every_number(tmp_path: Path) -> None:
@@ -476,45 +499,9 @@ def test_full_disk_keeps_the_earlier_results(
     assert (out / "results.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("verb", ["study", "train"])
-def test_ctrl_c_keeps_what_is_complete_and_exits_130(verb: str, study_file: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    study_file.write_text(
-        STUDY.replace("epochs = 2", "epochs = 1") + '\n[[experiments]]\nname = "endless"\nepochs = 1000000\n'
-    )
-    arguments = (
-        ["study", str(study_file), "--out", str(out)]
-        if verb == "study"
-        else ["train", "--out", str(out), "--hidden", "8", "--epochs", "1000000"]
-    )
-    # a shell that runs in the background hands down a SIGINT that is ignored; a terminal does not
-    program = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from clearprop.cli import main; sys.exit(main())"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "epoch" in line and ("endless" in line or verb == "train"):
-            break
-    process.send_signal(signal.SIGINT)
-    out_text, err_text = process.communicate(timeout=60)
-    assert process.returncode == 130, err_text
-    assert "Interrupted." in err_text
-    assert str(out) in err_text
-    assert "Traceback" not in err_text
-    assert out_text == ""
-    if verb == "study":
-        results = json.loads((out / "results.json").read_text())
-        assert [experiment["name"] for experiment in results["experiments"]] == ["only"]
-    else:
-        assert json.loads((out / "history.json").read_text())["epochs"]
-        assert main(["evaluate", str(out)]) == 0
-
-
-def test_run_cut_off_by_a_kill_is_repeated_and_never_counted(study_file: Path, tmp_path: Path) -> None:
+def test_a_killed_study_is_redone_where_it_was_and_never_counted(
+    study_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     study_file.write_text(STUDY.replace("epochs = 2", "epochs = 1000000"))
     process = subprocess.Popen(
@@ -528,9 +515,8 @@ def test_run_cut_off_by_a_kill_is_repeated_and_never_counted(study_file: Path, t
     process.communicate(timeout=60)
     assert not (out / "results.json").exists()
     study_file.write_text(STUDY)
-    result = run("study", str(study_file), "--out", str(out))
-    assert result.returncode == 0
-    assert len(result.stderr.splitlines()) == 2
+    assert main(["study", str(study_file), "--out", str(out)]) == 0
+    assert len(capsys.readouterr().err.splitlines()) == 2
 
 
 def test_closed_output_pipe_is_not_an_internal_error() -> None:

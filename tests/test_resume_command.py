@@ -56,9 +56,9 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log.txt"
 
 
-def wait_for_epoch(process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for_epoch(process: subprocess.Popen[bytes], log: Path, of: str = "") -> None:
     """Wait until the second epoch is told: by then the first is kept for certain."""
-    while len(epochs_in(log)) < 2:
+    while sum(of in line for line in epochs_in(log)) < 2:
         assert process.poll() is None, log_text(log)
         time.sleep(0.02)
 
@@ -125,6 +125,7 @@ def test_a_signal_says_where_the_epochs_are_and_how_to_go_on(
         f"clearprop train --out '{out}' --hidden 8 --epochs 1000000 --resume"
     )
     assert "Traceback" not in log_text(log)
+    assert log.with_suffix(".out").read_text() == ""
     assert not (out / "run.lock").exists()
     # what is kept can be used at once
     assert len(json.loads((out / "history.json").read_text())["epochs"]) == kept.epoch
@@ -141,15 +142,21 @@ def test_a_signal_to_a_study_keeps_the_epochs_of_the_run_in_progress(
     tmp_path: Path, log: Path, sent: signal.Signals, code: int
 ) -> None:
     study = tmp_path / "tiny.toml"
-    study.write_text(STUDY.replace("epochs = 40", "epochs = 1000000"))
+    study.write_text(
+        STUDY.replace("epochs = 40", "epochs = 1").replace("early_stopping = 30", "epochs = 1000000")
+    )
     out = tmp_path / "out"
     process = start(["study", str(study), "--out", str(out)], log)
-    wait_for_epoch(process, log)
+    wait_for_epoch(process, log, of="second")
     process.send_signal(sent)
     assert process.wait(timeout=60) == code
+    assert log.with_suffix(".out").read_text() == ""
+    assert "Traceback" not in log_text(log)
     said = f"What is complete is kept in {out}, single epochs included; the same command goes on from there."
     assert said in log_text(log)
-    kept = Checkpoints(out / "runs" / "first" / "0").latest()
+    results = json.loads((out / "results.json").read_text())
+    assert [experiment["name"] for experiment in results["experiments"]] == ["first"]
+    kept = Checkpoints(out / "runs" / "second" / "0").latest()
     assert kept is not None
     assert kept.epoch >= 1
 
