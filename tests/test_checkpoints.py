@@ -115,7 +115,7 @@ def test_anything_else_is_not_a_checkpoint(content: bytes) -> None:
         decode(content)
 
 
-def test_where_nothing_was_kept_there_is_none(tmp_path: Path) -> None:
+def test_folder_without_checkpoints_has_no_latest(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path / "run")
     assert not kept.present()
     assert kept.latest() is None

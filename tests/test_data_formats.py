@@ -59,7 +59,7 @@ def test_idx_keeps_shape_and_numbers_of_every_type(tmp_path, rng, code):
     assert read.dtype.isnative
 
 
-def test_idx_may_be_gzipped_whatever_its_name(tmp_path, images):
+def test_gzipped_idx_is_recognized_by_content_not_name(tmp_path, images):
     (tmp_path / "a").write_bytes(gzip.compress(idx_bytes(images)))
     np.testing.assert_array_equal(read_idx(tmp_path / "a"), images)
 

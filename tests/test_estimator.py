@@ -361,7 +361,7 @@ def test_a_training_that_diverges_goes_back_to_the_best_and_warns() -> None:
     assert np.isfinite(weights(estimator)).all()
 
 
-def test_ctrl_c_keeps_what_was_learned() -> None:
+def test_ctrl_c_keeps_the_learned_parameters() -> None:
     class Interrupt(Callback):
         def on_epoch_end(self, state: TrainingState) -> None:
             if state.epoch == 3:
@@ -448,7 +448,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_in_one_sentence(mistake: str) -> None:
+def test_mistake_gives_one_sentence(mistake: str) -> None:
     options, words = MISTAKES[mistake]
     with pytest.raises(ValueError, match=words):
         MLPClassifier(**options).fit(IRIS, SPECIES)

@@ -14,6 +14,6 @@ def test_with_the_same_random_state_the_scores_are_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["wine", "breast cancer", "diabetes"])
-def test_with_another_random_state_they_lie_within_the_spread(name: str) -> None:
+def test_scores_of_another_random_state_are_within_the_spread(name: str) -> None:
     scores = compare(name, range(4), max_iter=300 if name == "diabetes" else 100, shift=1000)
     assert scores.difference <= scores.spread

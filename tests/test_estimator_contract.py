@@ -55,7 +55,7 @@ def test_every_check_of_the_contract_passes(estimator: Any) -> None:
     assert sum(each["status"] == "passed" for each in results) > 50
 
 
-def test_what_they_are() -> None:
+def test_classifier_and_regressor_declare_their_kind() -> None:
     assert is_classifier(MLPClassifier())
     assert is_regressor(MLPRegressor())
 
@@ -284,7 +284,7 @@ class OneCallback(cp.Callback):
 
 
 @pytest.mark.parametrize("callbacks", [[7], [print], [OneCallback]])
-def test_what_is_no_callback_is_refused_before_the_training(callbacks: list[object]) -> None:
+def test_invalid_callbacks_are_refused_before_training(callbacks: list[object]) -> None:
     with pytest.raises(InvalidArgument, match=r"callbacks\[0\] is .*, but must be an object of a subclass"):
         cp.MLPClassifier(callbacks=callbacks).fit(np.eye(4), [0, 1, 0, 1])
     train, _, _ = cp.load_data("digits").split(validation=0, seed=0)

@@ -174,7 +174,7 @@ def test_the_batch_may_have_any_size(digits: tuple[cp.Model, np.ndarray], n_rows
     assert run_onnx(model, images).shape == (n_rows, 10)
 
 
-def test_the_graph_is_checked_and_says_what_its_classes_are() -> None:
+def test_graph_is_valid_and_names_its_classes() -> None:
     graph = onnx.load_from_string(onnx_bytes(make_model()))
     onnx.checker.check_model(graph, full_check=True)
     assert graph.producer_version == cp.__version__

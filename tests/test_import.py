@@ -105,7 +105,7 @@ def test_a_module_tells_its_own_activations(activation: str) -> None:
     same_as_torch(model, network, X)
 
 
-def test_a_module_may_be_nested_and_have_what_does_nothing_in_a_prediction() -> None:
+def test_nested_modules_and_layers_without_effect_in_prediction_are_accepted() -> None:
     inner = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Dropout(0.5))
     network = nn.Sequential(nn.Flatten(), inner, nn.Identity(), nn.Linear(8, 4, bias=False), nn.Linear(4, 3))
     model = cp.from_torch(network)
@@ -181,7 +181,7 @@ def test_the_numbers_are_copied() -> None:
 
 
 @pytest.mark.parametrize("output", ["sigmoid", "identity", "exponential"])
-def test_a_single_output_must_say_what_it_is(output: str) -> None:
+def test_single_output_needs_a_named_output_function(output: str) -> None:
     state = plain(6, 5, 1).state_dict()
     with pytest.raises(InvalidArgument, match="The last layer has 1 output, which may be a probability or a"):
         cp.from_torch(state)
@@ -226,7 +226,9 @@ class Custom(nn.Module):
         (7, {}, "source is a int"),
     ],
 )
-def test_what_is_no_stack_of_linears_is_refused(source: Any, options: dict[str, Any], message: str) -> None:
+def test_modules_that_are_not_stacks_of_linears_are_refused(
+    source: Any, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InvalidArgument, match=message):
         cp.from_torch(source, **options)
 
@@ -306,7 +308,7 @@ def test_a_scaler_before_it_becomes_the_scaling(scaler: Any) -> None:
     np.testing.assert_allclose(model.predict_proba(x), pipeline.predict_proba(x), rtol=0, atol=1e-6)
 
 
-def test_what_is_no_fitted_mlp_is_refused() -> None:
+def test_objects_that_are_not_fitted_mlps_are_refused() -> None:
     x, y = load_iris(return_X_y=True)
     mlp = MLPClassifier((3,), max_iter=2)
     with pytest.raises(InvalidArgument, match="estimator is MLPClassifier, which is not fitted"):
@@ -354,7 +356,7 @@ def test_a_state_dict_file_becomes_a_model_file(tmp_path: Path, capsys: pytest.C
     np.testing.assert_allclose(model.predict_proba(X), expected, rtol=0, atol=1e-6)
 
 
-def test_what_a_state_dict_does_not_tell_is_assumed_and_said(
+def test_assumptions_about_a_state_dict_are_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = plain(6, 8, 5, 3)
@@ -455,7 +457,7 @@ def test_a_model_file_of_clearprop_needs_no_import(
     assert "is a model file of Clearprop already; use it as it is." in sentence
 
 
-def test_an_estimator_of_clearprop_in_a_skops_file_is_told_how_it_becomes_a_model(
+def test_error_for_a_clearprop_estimator_in_skops_names_the_way_to_a_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mlp = cp.MLPClassifier((3,), max_iter=2)

@@ -77,7 +77,7 @@ def test_a_saved_model_comes_back_as_it_was(tmp_path: Path, dtype: type, output:
     assert (again.logits(x) == model.logits(x)).all()
 
 
-def test_the_file_says_what_was_measured_how_it_was_trained_and_who_wrote_it(tmp_path: Path) -> None:
+def test_file_holds_measurements_training_settings_and_version(tmp_path: Path) -> None:
     train, validation, _ = cp.load_data("digits").split(validation=240, seed=0)
     recipe = cp.Recipe(epochs=2, learning_rate=0.1)
     run = cp.train(cp.Network((784, 8, 10)), recipe, train, validation, progress=False)
@@ -156,7 +156,9 @@ def test_a_model_of_500_layers_comes_back_and_one_of_501_is_not_saved(tmp_path: 
         ({"image_shape": (3, 3)}, "its image shape"),
     ],
 )
-def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+def test_model_that_could_not_be_loaded_is_not_saved(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
     path = make_model().save(tmp_path / "model.safetensors")
     before = path.read_bytes()
     good = make_model()
@@ -222,7 +224,7 @@ def test_a_newer_file_says_which_version_reads_it(
         load_model(path)
 
 
-def test_what_a_newer_release_adds_beside_the_network_is_no_obstacle(tmp_path: Path) -> None:
+def test_unknown_keys_of_a_newer_release_are_ignored(tmp_path: Path) -> None:
     tensors, described = parts(tmp_path)
     path = write_file(tmp_path / "new.safetensors", tensors, {**described, "licence": {"name": "MIT"}})
     assert load_model(path).network.layer_sizes == (6, 4, 3)
@@ -259,7 +261,7 @@ def test_a_pipe_a_socket_and_a_device_are_no_model_files_and_are_not_waited_for(
     assert "is a device, not a model file" in refused("/dev/zero")
 
 
-def test_a_path_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+def test_invalid_path_gives_one_sentence(tmp_path: Path) -> None:
     assert "is no path" in refused("a\0b")
     assert "cannot be read" in refused(tmp_path / ("long" * 1000))
     loop = tmp_path / "loop"
@@ -300,7 +302,7 @@ def test_bytes_that_are_no_safetensors_give_one_sentence(
         load_model(path)
 
 
-def test_a_file_of_another_program_is_told_apart(tmp_path: Path) -> None:
+def test_file_of_another_program_is_recognized(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     path.write_bytes(save({"w": np.zeros(3)}))
     with pytest.raises(ModelFileError, match="was not written by Clearprop"):
@@ -400,13 +402,13 @@ def tensor(shape: list[int], begin: int, end: int, dtype: str = "F32") -> dict[s
         (b'{"a\x00":1', "a control character"),
     ],
 )
-def test_a_header_that_lies_is_refused(tmp_path: Path, header: bytes | dict[str, Any], message: str) -> None:
+def test_false_header_is_refused(tmp_path: Path, header: bytes | dict[str, Any], message: str) -> None:
     path = raw_file(tmp_path / "liar.safetensors", header, bytes(16))
     with pytest.raises(ModelFileError, match=rf"is not a readable safetensors file \(.*{message}"):
         load_model(path)
 
 
-def test_tensors_may_stand_in_any_order_of_the_header(tmp_path: Path) -> None:
+def test_header_may_name_tensors_in_any_order(tmp_path: Path) -> None:
     content = make_model().save(tmp_path / "model.safetensors").read_bytes()
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
@@ -535,7 +537,7 @@ def test_a_description_with_any_value_in_any_place_loads_or_gives_one_sentence(
 
 @settings(max_examples=300, deadline=None)
 @given(shape=st.lists(st.integers(0, 9), max_size=3), begin=st.integers(0, 40), end=st.integers(0, 40))
-def test_what_is_accepted_safetensors_accepts_too(shape: list[int], begin: int, end: int) -> None:
+def test_accepted_files_are_valid_safetensors(shape: list[int], begin: int, end: int) -> None:
     from io import BytesIO
 
     from clearprop.model.files.safetensors_reader import read_header

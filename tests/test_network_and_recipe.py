@@ -105,7 +105,7 @@ def test_a_network_without_dropout_of_its_inputs_reads_as_earlier_versions_wrote
     assert "input_dropout" not in Network((4, 2)).to_dict()
 
 
-def test_what_an_earlier_version_wrote_is_still_a_recipe() -> None:
+def test_recipe_of_an_earlier_version_is_read() -> None:
     newer = ("l2_penalty", "momentum", "beta_1", "beta_2", "epsilon", "adversarial_epsilon")
     older = {name: value for name, value in Recipe(seed=3).to_dict().items() if name not in newer}
     assert Recipe(**older) == Recipe(seed=3)

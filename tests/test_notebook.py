@@ -201,7 +201,7 @@ def test_it_needs_no_pytorch(facts: dict[str, Any]) -> None:
     assert facts["torch"] is False
 
 
-def test_backprop_agrees_with_what_is_measured(executed: NotebookNode) -> None:
+def test_backprop_agrees_with_finite_differences(executed: NotebookNode) -> None:
     (cell,) = (cell for cell in code_cells(executed) if "relative difference" in cell.source)
     difference = re.search(r"relative difference: (\S+)", printed(cell))
     assert difference is not None

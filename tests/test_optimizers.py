@@ -28,7 +28,7 @@ def run(name: str, dtype: str, *, forgetting: bool, steps: int) -> tuple[np.ndar
 
 @pytest.mark.parametrize("name", REMEMBER)
 @pytest.mark.parametrize(("dtype", "steps"), [("float32", 3_000), ("float64", 20_000)])
-def test_forgetting_what_has_faded_changes_no_parameter(name: str, dtype: str, steps: int) -> None:
+def test_dropping_faded_moments_changes_no_parameter(name: str, dtype: str, steps: int) -> None:
     plain, remembered = run(name, dtype, forgetting=False, steps=steps)
     forgetful, left = run(name, dtype, forgetting=True, steps=steps)
     assert (plain == forgetful).all()
@@ -48,7 +48,7 @@ def test_nothing_that_fades_is_ever_subnormal(name: str) -> None:
             assert ((slot == 0) | (np.abs(slot) >= tiny)).all()
 
 
-def test_what_is_divided_by_is_kept_as_long_as_the_mean_is() -> None:
+def test_second_moment_is_kept_as_long_as_the_first() -> None:
     mean, square = np.array([1e-20, 1e-31, 0.0, -1e-31], "float32"), np.full(4, 1e-40, "float32")
     before = square.copy()
     forget_faded([mean, square])

@@ -156,7 +156,7 @@ def test_strokes_on_black_are_drawn_as_ink_and_pictures_as_they_are() -> None:
         assert axes.images[0].get_cmap().name == colors
 
 
-def test_samples_stand_in_one_line_a_class_even_where_classes_have_fewer() -> None:
+def test_samples_are_one_row_a_class_even_if_classes_have_fewer() -> None:
     tile = np.ones((3, 2))
     (axes,) = plots.plot_samples([[tile, tile], [tile]], ["one", "two"]).axes
     assert axes.images[0].get_array().shape == (3 + 1 + 3, 2 + 1 + 2)
@@ -263,6 +263,6 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_text_and_lines_stand_out_from_the_paper() -> None:
+def test_text_and_lines_contrast_with_the_background() -> None:
     assert min(contrast(color, PAPER) for color in (INK, MUTED)) >= 4.5
     assert min(contrast(color, PAPER) for color in SERIES) >= 3

@@ -43,7 +43,7 @@ def test_a_digit_made_harder_to_see_is_mostly_known(
     assert rerendered.accuracy(mnist_model, variant, x, y, tmp_path) > 0.92
 
 
-def test_an_image_of_mnist_stays_nearly_what_it_is(some_digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_preparation_changes_an_mnist_image_little(some_digits: tuple[np.ndarray, np.ndarray]) -> None:
     x = some_digits[0][:300]
     prepared = np.array([prepare_image(row.reshape(28, 28)) for row in x])
     # of 255 grey levels, over all pixels; a shift by one pixel would be about 12

@@ -153,7 +153,7 @@ def test_without_a_validation_set_no_line_speaks_of_validation(capsys: pytest.Ca
     assert all(re.fullmatch(r"epoch \d/3  loss [\d.]+  rows/s +[\d,]+  left 0:00", line) for line in lines)
 
 
-def test_a_title_stands_before_each_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_line_starts_with_the_title(capsys: pytest.CaptureFixture[str]) -> None:
     train(LineProgress(TITLE))
     assert all(line.startswith(f"{TITLE}  epoch ") for line in lines_of(capsys))
 
@@ -175,7 +175,7 @@ def test_a_training_that_stops_early_leaves_no_time(
     assert line.endswith("left 0:00")
 
 
-def test_train_shows_progress_unless_told_not_to(capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_shows_progress_unless_disabled(capsys: pytest.CaptureFixture[str]) -> None:
     cp.train(NETWORK, cp.Recipe(epochs=2), noise(100))
     assert len(lines_of(capsys)) == 2
     cp.train(NETWORK, cp.Recipe(epochs=2), noise(100), progress=False)
@@ -218,7 +218,7 @@ def test_a_bar_is_for_terminals_that_can_move_it(
         (None, BarProgress),
     ],
 )
-def test_a_notebook_is_told_by_its_kernel(
+def test_notebook_is_recognized_by_its_kernel(
     monkeypatch: pytest.MonkeyPatch, shell: object, display: type[Callback]
 ) -> None:
     ipython = types.ModuleType("IPython")

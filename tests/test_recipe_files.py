@@ -15,7 +15,7 @@ from clearprop.utils.errors import InvalidArgument
 
 
 @pytest.mark.parametrize("name", built_in_recipes())
-def test_every_built_in_recipe_is_valid_and_says_what_it_is_for(name: str) -> None:
+def test_every_built_in_recipe_is_valid_and_has_a_description(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.description
     decided = decide(recipe.given(), 784, 10, seed=3)

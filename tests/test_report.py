@@ -149,7 +149,7 @@ def test_headings_are_in_order_with_one_title(page: Page) -> None:
     assert all(deeper <= level + 1 for level, deeper in pairwise(levels))
 
 
-def test_pictures_have_words_for_those_who_cannot_see_them(page: Page) -> None:
+def test_pictures_have_alternative_text(page: Page) -> None:
     assert all("alt" in attributes for attributes in page.every("img"))
     charts = page.every("svg")
     assert charts
@@ -182,7 +182,7 @@ def test_the_same_results_give_the_same_bytes(folder: Path, tmp_path: Path) -> N
 # ---- What it says ------------------------------------------------------------------------------------
 
 
-def test_what_failed_is_not_overlooked(page: Page) -> None:
+def test_failures_are_prominent(page: Page) -> None:
     assert "The study is not complete. Planned, but not in these results: never-run." in page.text
     assert "Seed 0 diverged. The loss became NaN or infinite in epoch 2, batch 3 of 10." in page.text
     assert "Every test row is predicted as 3: the network tells no classes apart." in page.text
@@ -193,7 +193,7 @@ def test_the_group_of_the_averaged_losses_is_stated(page: Page) -> None:
     assert "Training loss by iteration, not averaged: of 40 iterations" in page.text
 
 
-def test_the_paragraphs_of_the_study_file_stand_as_paragraphs(page: Page) -> None:
+def test_paragraphs_of_the_study_file_stay_paragraphs(page: Page) -> None:
     for words in (
         "First paragraph of two lines.",
         "Second paragraph.",
@@ -286,7 +286,7 @@ def test_markdown_signs_in_names_mean_nothing(tmp_path: Path) -> None:
     assert r"**a\|b \[c\](http://d) \`e\` \*f\* &lt;g&gt; &#39;h&#39;.**" in text
 
 
-def test_data_without_images_is_told_in_tables(tmp_path: Path) -> None:
+def test_data_without_images_is_shown_in_tables(tmp_path: Path) -> None:
     found = written(tmp_path, study(experiment("a", [run("a", images=False)]), images=False))
     assert not found.every("img")
     assert "are not images, so there are no samples to show" in found.text
@@ -301,7 +301,7 @@ def test_a_study_without_published_figures_has_no_section_on_them(tmp_path: Path
     ]
 
 
-def test_on_mnist_published_accuracies_stand_at_a_glance(tmp_path: Path) -> None:
+def test_on_mnist_published_accuracies_are_in_the_overview(tmp_path: Path) -> None:
     results = on_mnist(study(experiment("numpy-tanh"), published=published()))
     found = written(tmp_path, results)
     assert "Other data." not in found.text
@@ -309,7 +309,7 @@ def test_on_mnist_published_accuracies_stand_at_a_glance(tmp_path: Path) -> None
     assert "Published Time numpy-tanh 0.9000 0.95 2.5 s" in found.text
 
 
-def test_without_validation_and_test_counts_the_report_stands(tmp_path: Path) -> None:
+def test_report_is_complete_without_validation_and_test_counts(tmp_path: Path) -> None:
     results = study(experiment("a", [run("a", validation=None)]))
     data = results.data.model_copy(update={"counts": {"train": [5] * 10}})
     found = written(tmp_path, results.model_copy(update={"data": data}))

@@ -75,7 +75,7 @@ def test_one_seed_ranks_nothing() -> None:
     assert "better than" not in text
 
 
-def test_seeds_that_agree_rank_what_lies_apart() -> None:
+def test_seeds_that_agree_rank_separated_experiments() -> None:
     results = study(
         experiment("good", seeds("good", 0.95, 0.95, 0.975)), experiment("bad", seeds("bad", 0.5, 0.525, 0.5))
     )
@@ -121,7 +121,7 @@ def test_no_setting_of_a_recipe_but_the_seed_is_left_out_of_the_comparison() -> 
     assert set(Recipe().to_dict()) - {"seed"} <= set(WORDS)
 
 
-def test_adam_and_adamw_differ_in_decay_alone_where_one_has_none() -> None:
+def test_adam_and_adamw_differ_in_decay_alone() -> None:
     results = study(experiment("a", optimizer="adam"), experiment("b", optimizer="adamw", weight_decay=0.001))
     change = "Weight decay, 0 to 0.001 (a to b; Adam and AdamW are one algorithm without decay)"
     assert change in said(results, "one thing")
@@ -142,7 +142,7 @@ def test_a_difference_of_one_training_is_called_uncertain() -> None:
     assert "cannot be told from chance" in text
 
 
-def test_no_difference_is_called_none() -> None:
+def test_absence_of_a_difference_is_stated() -> None:
     results = study(experiment("a", seeds("a", 0.9, 0.8)), experiment("b", seeds("b", 0.8, 0.9), dropout=0.5))
     assert "no difference." in said(results, "one thing")
 
@@ -150,12 +150,12 @@ def test_no_difference_is_called_none() -> None:
 # ---- What did not work -------------------------------------------------------------------------------
 
 
-def test_a_collapse_is_told_with_its_seeds() -> None:
+def test_conclusion_names_the_seeds_that_collapsed() -> None:
     results = study(experiment("a", [run("a"), run("a", seed=1, only=3)]))
     assert "a collapsed with 1 of 2 seeds" in said(results, "did not work")
 
 
-def test_a_divergence_is_told() -> None:
+def test_conclusion_names_a_divergence() -> None:
     results = study(experiment("a", [diverged("a")]))
     assert "a diverged: its loss became NaN or infinite." in said(results, "did not work")
     assert "0 of 1 trainings reached their last epoch" in said(results)

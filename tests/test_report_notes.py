@@ -94,7 +94,7 @@ def with_decay(*seeds) -> ExperimentResult:
     return doubled("torch-sigmoid-adam-l2", seeds=list(seeds), weight_decay=0.001)
 
 
-def test_a_collapse_names_the_class_and_what_the_published_table_shows() -> None:
+def test_collapse_note_names_the_class_and_the_published_table() -> None:
     l2 = with_decay(run("torch-sigmoid-adam-l2", only=7, end=2.3))
     text = note(study(doubled(), l2, published=published()), "L2")
     assert "predicts one class for every test row: 7; its test accuracy, 0.1000, is the share" in text
@@ -102,7 +102,7 @@ def test_a_collapse_names_the_class_and_what_the_published_table_shows() -> None
     assert "all 10,000 predictions are 0" in text
 
 
-def test_seeds_that_collapse_into_different_classes_are_told_apart() -> None:
+def test_seeds_that_collapse_into_different_classes_are_distinguished() -> None:
     runs = [run("torch-sigmoid-adam-l2", seed=seed, only=only, end=2.3) for seed, only in enumerate((3, 5))]
     text = note(study(with_decay(*runs), published=published()), "L2")
     assert "3 (seed 0) and 5 (seed 1)" in text
@@ -113,7 +113,7 @@ def test_a_collapse_of_some_seeds_is_counted() -> None:
     assert "with 1 of 2 seeds: 5." in note(study(with_decay(*runs), published=published()), "L2")
 
 
-def test_no_collapse_is_said_to_be_none() -> None:
+def test_note_without_a_collapse_says_so() -> None:
     text = note(study(with_decay(run("torch-sigmoid-adam-l2", end=1.6)), published=published()), "L2")
     assert (
         "did not fall into one class in this run: it predicts 10 of 10 classes, at test accuracy 0.9000"
@@ -231,7 +231,7 @@ def test_without_the_sigmoid_experiment_its_accuracy_is_not_placed() -> None:
         assert "cannot be placed" in note(on_mnist(results), "sigmoid")
 
 
-def test_a_sigmoid_without_validation_is_told_without_it() -> None:
+def test_note_on_sigmoid_works_without_validation() -> None:
     sigmoid = experiment("numpy-sigmoid", [run("numpy-sigmoid", validation=None)], activation="sigmoid")
     found = note(on_mnist(study(sigmoid, published=published())), "sigmoid")
     assert "(not measured)" in found

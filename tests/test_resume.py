@@ -241,7 +241,7 @@ def test_another_engine_is_refused_by_name(tmp_path: Path) -> None:
         train(engine="torch", checkpoint=tmp_path, resume=True)
 
 
-def test_another_version_of_numpy_is_told_and_goes_on(
+def test_another_version_of_numpy_gives_a_warning_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(np, "__version__", "1.0")
@@ -263,7 +263,7 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before_and_the_end_is_the_same(
     assert_equal_runs(resumed, train())
 
 
-def test_callbacks_remember_by_class_whatever_others_come_and_go(tmp_path: Path) -> None:
+def test_callback_state_is_kept_by_class_when_other_callbacks_change(tmp_path: Path) -> None:
     class Counting(Callback):
         def __init__(self) -> None:
             self.batches = 0
@@ -330,7 +330,7 @@ def test_resume_needs_a_folder() -> None:
         train(resume=True)
 
 
-def test_what_a_killed_process_was_about_to_write_is_cleared_away(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     (tmp_path / f".{CHECKPOINT_FILE}.ab12cd_9").write_bytes(b"half")
     train(checkpoint=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} <= set(CHECKPOINT_FILES)
@@ -381,7 +381,7 @@ def test_a_checkpoint_that_cannot_be_written_stops_the_training_and_harms_nothin
     assert_equal_runs(train(checkpoint=tmp_path, resume=True), train())
 
 
-def test_a_first_checkpoint_that_cannot_be_written_is_told(
+def test_unwritable_first_checkpoint_gives_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:

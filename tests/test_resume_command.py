@@ -161,7 +161,7 @@ def test_a_signal_to_a_study_keeps_the_epochs_of_the_run_in_progress(
     assert kept.epoch >= 1
 
 
-def test_a_second_process_is_told_who_holds_the_folder(
+def test_error_of_a_second_process_names_the_holder_of_the_folder(
     tmp_path: Path, log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study, out = tmp_path / "tiny.toml", tmp_path / "out"
@@ -254,7 +254,7 @@ def test_resume_must_say_which_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "name its folder with --out" in sentence(capsys, "train", "--resume")
 
 
-def test_a_torn_checkpoint_is_told_and_the_end_is_the_same(
+def test_torn_checkpoint_gives_a_warning_and_the_same_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clearprop.training.checkpoint_files.SECONDS_BETWEEN_SYNCS", 0)
@@ -335,7 +335,7 @@ def test_a_signal_is_heard_before_the_training_too(
 @pytest.mark.parametrize(
     ("verb", "more"), [("evaluate", []), ("predict", ["seven.png"]), ("export", ["--onnx", "a.onnx"])]
 )
-def test_a_run_without_a_model_says_why_and_what_to_do(
+def test_run_without_a_model_gives_the_reason_and_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, more: list[str]
 ) -> None:
     unfinished, diverged, begun = (tmp_path / name for name in ("my run", "diverged", "begun"))

@@ -70,7 +70,7 @@ class Recorder(Callback):
         state.engine = Watched()  # type: ignore[assignment]
 
 
-def test_a_regression_learns_what_it_is_given() -> None:
+def test_regression_learns_its_targets() -> None:
     task = regression(optimizer="adam", learning_rate=0.01, epochs=300, batch_size=20)
     state = begin(task)
     rng = np.random.default_rng(1)
@@ -107,7 +107,7 @@ def test_it_is_the_loop_of_train() -> None:
     assert state.history.batch_losses == run.history.batch_losses
 
 
-def test_what_is_measured_after_an_epoch_is_in_its_record() -> None:
+def test_epoch_record_holds_the_measurements_after_it() -> None:
     class Reader(Callback):
         def on_epoch_end(self, state: TrainingState) -> None:
             seen.append(state.history.epochs[-1]["r2"])

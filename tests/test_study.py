@@ -125,7 +125,7 @@ def test_the_digits_have_settings_of_their_own_and_a_note_that_says_so() -> None
     assert "40 epochs" in study.on["digits"].note
 
 
-def test_what_the_user_asks_for_goes_before_the_file(tmp_path: Path) -> None:
+def test_options_take_precedence_over_the_study_file(tmp_path: Path) -> None:
     for each in plan(small(tmp_path), "digits", 784, 10, engine="torch", epochs=7):
         assert (each.engine, each.recipe.epochs) == ("torch", 7)
 
@@ -203,7 +203,7 @@ def test_a_study_leaves_results_and_a_folder_for_each_run(tmp_path: Path, digits
             assert accuracy == result.evaluations["test"].accuracy
 
 
-def test_what_is_complete_and_unchanged_is_not_trained_again(tmp_path: Path, digits: Dataset) -> None:
+def test_complete_and_unchanged_runs_are_not_trained_again(tmp_path: Path, digits: Dataset) -> None:
     first = run_study(small(tmp_path), digits, tmp_path / "out")
     trained: list[str] = []
     second = run_study(small(tmp_path), digits, tmp_path / "out", progress_for=ran(trained))
@@ -211,7 +211,7 @@ def test_what_is_complete_and_unchanged_is_not_trained_again(tmp_path: Path, dig
     assert second.experiments == first.experiments
 
 
-def test_only_what_changed_is_trained_again(tmp_path: Path, digits: Dataset) -> None:
+def test_only_changed_experiments_are_trained_again(tmp_path: Path, digits: Dataset) -> None:
     run_study(small(tmp_path), digits, tmp_path / "out")
     trained: list[str] = []
     changed = small(tmp_path, SMALL.replace("0.003", "0.004"))
@@ -235,7 +235,7 @@ def test_more_seeds_train_only_the_new_ones(tmp_path: Path, digits: Dataset) -> 
     assert len(results.experiments[0].seeds) == 3
 
 
-def test_fresh_repeats_what_is_complete_with_the_same_numbers(tmp_path: Path, digits: Dataset) -> None:
+def test_fresh_repeats_complete_runs_with_the_same_numbers(tmp_path: Path, digits: Dataset) -> None:
     first = run_study(small(tmp_path), digits, tmp_path / "out")
     trained: list[str] = []
     again = run_study(small(tmp_path), digits, tmp_path / "out", fresh=True, progress_for=ran(trained))
@@ -261,7 +261,7 @@ def test_a_run_that_is_not_whole_is_redone_and_never_counted(
     assert without_time(again) == without_time(first)
 
 
-def test_an_interruption_keeps_what_is_complete(tmp_path: Path, digits: Dataset) -> None:
+def test_interruption_keeps_complete_runs(tmp_path: Path, digits: Dataset) -> None:
     out = tmp_path / "out"
 
     def interrupt_the_second(name: str, seed: int, number: int, total: int) -> list[Callback]:
@@ -288,7 +288,7 @@ def test_an_interruption_before_anything_is_complete_leaves_earlier_results(
     assert (out / "results.json").read_bytes() == before
 
 
-def test_a_run_that_diverges_is_told_and_the_others_go_on(tmp_path: Path, digits: Dataset) -> None:
+def test_diverged_run_is_reported_and_the_others_go_on(tmp_path: Path, digits: Dataset) -> None:
     text = SMALL.replace('activation = "tanh"', 'activation = "identity"\nlearning_rate = 1e9')
     results = run_study(small(tmp_path, text), digits, tmp_path / "out", seeds=1)
     first, second = results.experiments

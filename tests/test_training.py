@@ -88,7 +88,7 @@ def test_the_epoch_loss_is_the_mean_over_its_rows() -> None:
     assert run.history.epochs[0]["train_loss"] == pytest.approx((64 * first + 36 * last) / 100)
 
 
-def test_without_a_validation_set_its_figures_are_none() -> None:
+def test_without_a_validation_set_its_figures_are_missing() -> None:
     run = quiet_train(cp.Network((6, 3)), cp.Recipe(epochs=1), noise())
     assert run.history.epochs[0]["validation_loss"] is None
     assert run.history.epochs[0]["validation_accuracy"] is None
@@ -115,7 +115,7 @@ def test_a_schedule_moves_the_learning_rate_of_every_step() -> None:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_measured(engine: str) -> None:
+def test_non_finite_loss_stops_the_run_and_keeps_its_history(engine: str) -> None:
     if engine == "torch":
         pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
     recipe = cp.Recipe(learning_rate=1e6, epochs=50, batch_size=32)
