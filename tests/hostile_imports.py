@@ -29,7 +29,7 @@ MARKER = "executed"
 # --- measuring ---
 
 _MEASURE = """
-import contextlib, io, json, os, sys, warnings
+import contextlib, gc, io, json, os, sys, warnings
 import skops.io, torch, sklearn.neural_network
 from clearprop.cli import main
 
@@ -47,6 +47,8 @@ def most():
 for path in json.loads(sys.stdin.readline()):
     # what is imported only when it is needed
     assert imported(path)[0] == 0, imported(path)
+# a collection in a child would copy every page that its parent has
+gc.freeze()
 for line in sys.stdin:
     path = json.loads(line)
     read, write = os.pipe()

@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent
 FILES = ("test_engines.py", "test_estimator.py", "test_refinement.py")
 # An optimizer multiplies no matrices: tests of every optimizer run with SGD alone. Without MNIST, which would
 # be trained on once a kernel.
-SELECTED = "not mnist and (sgd or not (same_path or memory_order or path_stays or fused))"
+SELECTED = "not mnist and (sgd or not (same_path or memory_order or path_stays or fused or leaving_out))"
 # says which kernel NumPy's OpenBLAS took, then runs pytest in the same process
 PROGRAM = """
 import sys
@@ -39,8 +39,11 @@ def instructions() -> set[str]:
 
 @pytest.mark.parametrize("kernel", sorted(NEEDS))
 def test_engines_estimators_and_precision_hold_under_another_kernel(kernel: str) -> None:
-    if "openblas" not in {each["internal_api"] for each in threadpool_info()}:
+    own = {each["architecture"] for each in threadpool_info() if each["internal_api"] == "openblas"}
+    if not own:
         pytest.skip("NumPy computes with another BLAS than OpenBLAS here")
+    if own == {kernel}:
+        pytest.skip(f"the whole suite runs under the {kernel} kernel here")
     missing = NEEDS[kernel] - instructions()
     if missing:
         pytest.skip(f"this processor has no {', '.join(sorted(missing))}, which the {kernel} kernel needs")
@@ -59,4 +62,5 @@ def test_engines_estimators_and_precision_hold_under_another_kernel(kernel: str)
     assert result.stdout.splitlines()[0] == f"kernels: {kernel}"
     passed = re.search(r"(\d+) passed", result.stdout)
     assert passed is not None
-    assert int(passed[1]) > 100
+    # without PyTorch, whose tests are skipped, fewer
+    assert int(passed[1]) > 80

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from clearprop import scratch
+from clearprop import engines, scratch
 from clearprop.data import Dataset
-from clearprop.engines import create_engine, numpy_inputs, numpy_step
+from clearprop.engines import numpy_inputs, numpy_step
 from clearprop.engines.base import Engine, FloatArray, Task, dropout_masks
 from clearprop.engines.kernels.blas import _is_right, gemm_for
 from clearprop.engines.kernels.zero_columns import Block, cuts_of
@@ -31,9 +31,16 @@ from clearprop.nn.scaling import PIXELS, Scaling
 from clearprop.training.trainer import batches
 from clearprop.utils.errors import EngineUnavailable, InvalidArgument
 
-pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
-
 SIZES = (784, 64, 32, 10)
+
+
+def create_engine(name: str, *arguments: Any, **more: Any) -> Engine:
+    """Return an engine; the test is skipped where the engine's library is not installed."""
+    if name == "torch":
+        pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
+    return engines.create_engine(name, *arguments, **more)
+
+
 LEARNING_RATE = 0.003
 SCRATCH = {
     "sigmoid": (scratch.sigmoid, scratch.dsigmoid),
@@ -444,7 +451,7 @@ def test_the_numpy_engine_refuses_a_device_it_does_not_have(digits: Dataset) -> 
 
 
 def test_missing_device_is_refused_in_one_sentence(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
+    torch = pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     task = make_task(digits, Network((784, 8, 10)), recipe_of())
@@ -454,7 +461,7 @@ def test_missing_device_is_refused_in_one_sentence(digits: Dataset, monkeypatch:
 
 @pytest.mark.parametrize("loss", LOSSES_OF_OUTPUT["softmax"])
 def test_the_module_is_the_published_one_with_its_output_function(digits: Dataset, loss: str) -> None:
-    import torch
+    torch = pytest.importorskip("torch", reason="the PyTorch engine is an extra and is not installed here")
 
     from clearprop.engines.torch_engine import TorchEngine
 
