@@ -1,1 +1,1 @@
-"""The benchmark: peers side by side on the same work, each in a process of its own."""
+"""The benchmark: Clearprop and other libraries on the same work, each run in a fresh process."""

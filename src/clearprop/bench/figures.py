@@ -1,4 +1,4 @@
-"""The pictures: a bar with its spread for every contestant, and how cost grows."""
+"""Figures of the benchmark: bars with their range for each contestant, and time against size."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ BARS_KEY = "bar: median · line: the runs, least to most · number: Clearprop's 
 
 
 def bars_figure(results: Sequence[Result]) -> Drawing:
-    """Draw the workloads that stand alone: a bar to the median of each contestant, a line over its runs.
+    """Draw workloads without a group: a bar for each contestant's median, a line for the range of its runs.
 
     Parameters
     ----------
     results : sequence of Result
-        At least one, none of a group.
+        At least one; none belongs to a group.
     """
     with drawing():
         heights = [INCHES_A_BAR * len(_measured(result)) + 0.75 for result in results]
@@ -50,7 +50,7 @@ def bars_figure(results: Sequence[Result]) -> Drawing:
 
 
 def growth_figure(groups: Sequence[Sequence[Result]]) -> Drawing:
-    """Draw how the time grows, on logarithmic axes, one panel for each group of workloads.
+    """Draw time against size on logarithmic axes, one panel for each group of workloads.
 
     Parameters
     ----------
@@ -71,9 +71,9 @@ def growth_figure(groups: Sequence[Sequence[Result]]) -> Drawing:
 
 
 def grouped(results: Sequence[Result]) -> list[list[Result]]:
-    """Return the results of each group that can be drawn as a line: those whose workloads are numbers."""
+    """Return the results of each group whose workloads are numbers, which can be drawn as a line."""
     groups = [
-        list(members) for name, members in groupby(results, lambda result: result.workload.group) if name
+        list(in_group) for name, in_group in groupby(results, lambda result: result.workload.group) if name
     ]
     return [group for group in groups if all(_number(result) for result in group)]
 
@@ -81,24 +81,24 @@ def grouped(results: Sequence[Result]) -> list[list[Result]]:
 def _bars(axes: Axes, result: Result) -> None:
     outcomes = _measured(result)
     longest = max((max(outcome.seconds) for outcome in outcomes), default=1.0)
-    for place, outcome in enumerate(outcomes):
-        sound = not outcome.problem
+    for row, outcome in enumerate(outcomes):
+        compared = not outcome.problem
         color = SERIES[0] if outcome.peer == CLEARPROP else MUTED
         axes.barh(
-            place,
+            row,
             outcome.median,
             height=0.62,
-            color=color if sound and outcome.peer != FLOOR else "none",
+            color=color if compared and outcome.peer != FLOOR else "none",
             edgecolor=color,
-            hatch="////" if outcome.peer == FLOOR else "xxxx" if not sound else None,
+            hatch="////" if outcome.peer == FLOOR else "xxxx" if not compared else None,
             linewidth=0.8,
             alpha=1.0 if outcome.peer == CLEARPROP else 0.75,
         )
         spread = [min(outcome.seconds), max(outcome.seconds)]
-        axes.plot(spread, [place, place], color=INK, linewidth=1.4, marker="|")
+        axes.plot(spread, [row, row], color=INK, linewidth=1.4, marker="|")
         axes.text(
             max(outcome.seconds) + 0.015 * longest,
-            place,
+            row,
             duration(outcome.median) + _ratio_words(result, outcome),
             va="center",
             fontsize=SMALL,
@@ -158,7 +158,7 @@ def _growth(axes: Axes, group: Sequence[Result]) -> None:
 
 
 def _tick(seconds: float, position: int) -> str:
-    """Return a round duration without digits that say nothing."""
+    """Return a tick's duration without trailing zeros."""
     number, _, unit = duration(seconds).partition(" ")
     return f"{float(number.replace(',', '')):g} {unit}" if seconds else "0"
 
@@ -168,6 +168,6 @@ def _measured(result: Result) -> list[Outcome]:
 
 
 def _number(result: Result) -> int:
-    """Return where on its axis a workload stands; 0 where its name is no number."""
+    """Return a workload's position on its axis; 0 if its name is not a number."""
     text = result.workload.at.replace(",", "")
     return int(text) if text.isdigit() else 0

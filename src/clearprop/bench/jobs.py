@@ -1,4 +1,4 @@
-"""A job for one fresh process, and its answer; both travel as JSON."""
+"""A job for one fresh process and its answer, both sent as JSON."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Job:
     seed : int
     threads : int
     folder : str
-        Where the rows are, as ``clearprop.bench.rows`` keeps them.
+        Holds the rows, as ``clearprop.bench.rows`` writes them.
     command : tuple of str
-        What a cold start runs.
+        The command of a cold start.
     """
 
     contestant: str
@@ -35,36 +35,36 @@ class Job:
     command: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """Return the job as one line; ``from_json`` makes it again, but for the bars."""
+        """Return the job as one line, without the bars; ``from_json`` reads it."""
         return json.dumps(asdict(replace(self, workload=replace(self.workload, bars=()))))
 
     @classmethod
     def from_json(cls, text: str) -> Job:
-        """Make a job from what ``to_json`` gave."""
+        """Make a job from the line that ``to_json`` returned."""
         values = _with_tuples(json.loads(text))
         return cls(**{**values, "workload": Workload(**_with_tuples(values["workload"]))})
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a job came to.
+    """The result of a job.
 
     Attributes
     ----------
     seconds : float or None
-        The median of what was timed in the process; None where it failed.
+        The median of the timed repetitions in the process; None if it failed.
     losses : tuple of float
-        Of every epoch.
+        Mean training loss of every epoch.
     classes : tuple of int
-        Of every row predicted.
+        The predicted class of every row.
     accuracy : float or None
-        On the test set, of a cold start.
+        Test accuracy of a cold start.
     peak_memory : int or None
-        Bytes, of a cold start's process.
+        Peak memory of a cold start's process, in bytes.
     libraries : tuple of dict
-        The libraries with threads that the process held, as threadpoolctl tells them.
+        The threaded libraries loaded in the process, as threadpoolctl reports them.
     error : str
-        What went wrong, to be said after the contestant's name; empty where nothing did.
+        The failure, as the predicate of a sentence about the contestant; empty if there was none.
     """
 
     seconds: float | None = None
@@ -76,12 +76,12 @@ class Answer:
     error: str = ""
 
     def to_json(self) -> str:
-        """Return the answer as one line; ``from_json`` makes it again."""
+        """Return the answer as one line; ``from_json`` reads it."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Answer:
-        """Make an answer from what ``to_json`` gave."""
+        """Make an answer from the line that ``to_json`` returned."""
         return cls(**_with_tuples(json.loads(text)))
 
 

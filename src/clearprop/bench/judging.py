@@ -1,4 +1,4 @@
-"""From the answers of all processes to medians, ratios and bars; whoever did less is not compared."""
+"""Medians, ratios and bars from all answers; contestants that did less work are not compared."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from clearprop.bench.jobs import Answer
 from clearprop.bench.peers import BY_NAME, CLEARPROP, FLOOR
 from clearprop.bench.workloads import BEST, Bar, Workload
 
-#: How far a peer's loss in the last epoch may lie from Clearprop's.
+#: Largest relative difference between a peer's last training loss and Clearprop's.
 LOSS_TOLERANCE = 0.05
-#: The share of predicted classes that must be the same; a rounding may decide a near tie.
+#: Least fraction of equal predicted classes; rounding may decide a near tie.
 AGREEMENT = 0.999
 COLD_START_ACCURACY = 0.98
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one contestant did at one workload.
+    """One contestant's measurements at one workload.
 
     Attributes
     ----------
     contestant, title, peer : str
-        As ``Contestant`` has them.
+        As in ``Contestant``.
     seconds : tuple of float
-        Of each run, in the order of the rounds.
+        Time of each run, in the order of the rounds.
     loss : float or None
-        Of the last epoch, the median of the runs.
+        Training loss of the last epoch, the median of the runs.
     accuracy : float or None
-        The lowest of the runs.
+        Lowest test accuracy of the runs.
     peak_memory : int or None
-        Bytes, the largest of the runs.
+        Largest peak memory of the runs, in bytes.
     problem : str
-        Why it is not compared, as one sentence; empty where it is.
+        Why it is not compared, as one sentence; empty if it is compared.
     """
 
     contestant: str
@@ -55,18 +55,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Clearprop's time over that of another.
+    """Clearprop's time over another contestant's.
 
     Attributes
     ----------
     against : str
         The other contestant.
     ratio : float
-        Of the medians.
+        Ratio of the medians.
     low, high : float
-        The least and the greatest ratio of one round.
+        The lowest and the highest ratio of a round.
     at_most : float or None
-        The bar, where this contestant is the one it speaks of.
+        The bar for this contestant, if there is one.
     """
 
     against: str
@@ -77,13 +77,13 @@ class Comparison:
 
     @property
     def met(self) -> bool | None:
-        """Whether the bar is met; None without one."""
+        """Whether the bar is met; None without a bar."""
         return None if self.at_most is None else self.ratio <= self.at_most
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What all contestants did at one workload, in the order in which they took turns."""
+    """All contestants' measurements at one workload, in the order of the first round."""
 
     workload: Workload
     outcomes: tuple[Outcome, ...]
@@ -97,7 +97,7 @@ def judge(workload: Workload, answers: Mapping[str, Sequence[Answer]]) -> Result
     ----------
     workload : Workload
     answers : mapping of str to sequence of Answer
-        For each contestant the answers of its rounds; the last may be a failure.
+        Each contestant's answers, one a round; the last may be a failure.
     """
     own = next((given for name, given in answers.items() if BY_NAME[name].peer == CLEARPROP), ())
     outcomes = tuple(_outcome(name, given, own) for name, given in answers.items())
@@ -105,12 +105,12 @@ def judge(workload: Workload, answers: Mapping[str, Sequence[Answer]]) -> Result
 
 
 def compare(bars: Sequence[Bar], outcomes: Sequence[Outcome]) -> tuple[Comparison, ...]:
-    """Return Clearprop's ratio to everyone who did the work; each bar stands beside the rival it is about."""
-    sound = [outcome for outcome in outcomes if not outcome.problem]
-    own = next((outcome for outcome in sound if outcome.peer == CLEARPROP), None)
+    """Return Clearprop's ratio to every contestant that did the same work, with its bar if there is one."""
+    compared = [outcome for outcome in outcomes if not outcome.problem]
+    own = next((outcome for outcome in compared if outcome.peer == CLEARPROP), None)
     if own is None:
         return ()
-    others = [outcome for outcome in sound if outcome is not own]
+    others = [outcome for outcome in compared if outcome is not own]
     at_most: dict[str, float] = {}
     for bar in bars:
         rivals = [
@@ -124,7 +124,7 @@ def compare(bars: Sequence[Bar], outcomes: Sequence[Outcome]) -> tuple[Compariso
 
 
 def best_peer(result: Result) -> Comparison | None:
-    """Return the comparison with the fastest peer, the floor aside; None where there is none."""
+    """Return the comparison with the fastest peer other than the floor, or None without peers."""
     peers = [each for each in result.comparisons if BY_NAME[each.against].peer != FLOOR]
     return max(peers, key=lambda each: each.ratio, default=None)
 
@@ -136,10 +136,10 @@ def _comparison(own: Outcome, other: Outcome, at_most: float | None) -> Comparis
 
 def _outcome(name: str, answers: Sequence[Answer], own: Sequence[Answer]) -> Outcome:
     contestant = BY_NAME[name]
-    sound = [answer for answer in answers if answer.seconds is not None]
-    losses = [answer.losses[-1] for answer in sound if answer.losses]
-    accuracies = [answer.accuracy for answer in sound if answer.accuracy is not None]
-    peaks = [answer.peak_memory for answer in sound if answer.peak_memory is not None]
+    timed = [answer for answer in answers if answer.seconds is not None]
+    losses = [answer.losses[-1] for answer in timed if answer.losses]
+    accuracies = [answer.accuracy for answer in timed if answer.accuracy is not None]
+    peaks = [answer.peak_memory for answer in timed if answer.peak_memory is not None]
     failure = next((answer.error for answer in answers if answer.error), "")
     problem = f"{contestant.title} {failure.rstrip('.')}." if failure else ""
     if not problem and contestant.peer != FLOOR:
@@ -149,7 +149,7 @@ def _outcome(name: str, answers: Sequence[Answer], own: Sequence[Answer]) -> Out
         contestant=name,
         title=contestant.title,
         peer=contestant.peer,
-        seconds=tuple(answer.seconds for answer in sound if answer.seconds is not None),
+        seconds=tuple(answer.seconds for answer in timed if answer.seconds is not None),
         loss=statistics.median(losses) if losses else None,
         accuracy=min(accuracies, default=None),
         peak_memory=max(peaks, default=None),
@@ -158,7 +158,7 @@ def _outcome(name: str, answers: Sequence[Answer], own: Sequence[Answer]) -> Out
 
 
 def _problem(title: str, answer: Answer, own: Answer) -> str:
-    """Return why an answer is not worth comparing with Clearprop's of the same round, or nothing."""
+    """Return why an answer cannot be compared with Clearprop's of the same round, or ""."""
     if answer.accuracy is not None and answer.accuracy < COLD_START_ACCURACY:
         return (
             f"{title} reached a test accuracy of {answer.accuracy:.4f} only, below {COLD_START_ACCURACY:g}, "
@@ -166,7 +166,7 @@ def _problem(title: str, answer: Answer, own: Answer) -> str:
         )
     if answer.losses and own.losses:
         loss, expected = answer.losses[-1], own.losses[-1]
-        # written so that NaN is refused too
+        # math.isclose is False for NaN, so NaN is refused too
         if not math.isclose(loss, expected, rel_tol=0.0, abs_tol=LOSS_TOLERANCE * expected):
             return (
                 f"{title} trained to a loss of {loss:.4f}, Clearprop to {expected:.4f}; that is more than "

@@ -1,4 +1,4 @@
-"""Starts each job in a fresh process with its threads pinned, and ends it when its time is up."""
+"""Runs each job in a fresh process with a fixed number of threads and a time limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from clearprop.bench.jobs import Answer, Job
 
-#: The first compilation of torch.compile alone can take minutes on a busy machine.
+#: Seconds; the first compilation of torch.compile alone can take minutes on a busy machine.
 TIMEOUT = 900.0
 WORKER = (sys.executable, "-m", "clearprop.bench.worker")
 THREAD_VARIABLES = (
@@ -27,23 +27,23 @@ THREAD_VARIABLES = (
 def environment(threads: int, base: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment in which every library uses this many threads, and only the CPU.
 
-    Modules are kept compiled, as an installer leaves them: to compile them would be part of a cold start.
+    Python may write compiled modules, as an installer does; else every cold start would compile them.
     """
     kept = {name: value for name, value in base.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {
         **kept,
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
         "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen=true intra_op_parallelism_threads={threads}",
-        # what sizes XLA's own pool of threads
+        # XLA sizes its thread pool by it
         "NPROC": str(threads),
         "JAX_PLATFORMS": "cpu",
     }
 
 
 def run_job(job: Job, timeout: float = TIMEOUT) -> Answer:
-    """Have a fresh process do a job; a process that crashes or takes too long is an answer too.
+    """Run a job in a fresh process; a crash or a timeout gives an answer with its error.
 
-    Ctrl-C ends the process, and all that it has started, before it goes on to the caller.
+    Ctrl-C ends the process and its children, then is raised in the caller.
     """
     process = subprocess.Popen(
         WORKER,
@@ -52,7 +52,7 @@ def run_job(job: Job, timeout: float = TIMEOUT) -> Answer:
         stderr=subprocess.PIPE,
         env=environment(job.threads),
         text=True,
-        # a group of its own, so that Ctrl-C reaches this process only, and the whole group can be ended
+        # its own process group, so that Ctrl-C reaches only this process, which can then end the whole group
         start_new_session=True,
     )
     stdin, process.stdin = process.stdin, None
@@ -61,7 +61,7 @@ def run_job(job: Job, timeout: float = TIMEOUT) -> Answer:
         with contextlib.suppress(BrokenPipeError):
             stdin.write(job.to_json() + "\n")
             stdin.flush()
-        # standard input stays open: the worker ends when it closes, so that it never outlives this process
+        # standard input stays open: the worker ends when it closes, so it never outlives this process
         text, errors = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         _end(process)

@@ -1,4 +1,4 @@
-"""What a benchmark found, and where."""
+"""The results of a benchmark, with machine, versions and notes."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class BenchResults:
-    """What a benchmark found.
+    """The results of a benchmark.
 
     Attributes
     ----------
     results : tuple of Result
     data : str
-        What the rows were, as one sentence.
+        One sentence about the rows.
     threads, runs : int
     machine : dict
         As ``clearprop.study.machine`` describes it.
     versions : dict of str to str
     libraries : list of dict
-        The libraries with threads that Clearprop's own process held.
+        The threaded libraries loaded in Clearprop's process.
     notes : list of str
-        What was skipped, as sentences.
+        Sentences about skipped work and peers.
     created, command : str
     compiled : bool
         Whether Clearprop's update rules are compiled.
     interrupted : bool
-        Whether Ctrl-C ended it, so that works that were planned are missing.
+        Whether Ctrl-C ended it, so that some planned works are missing.
     """
 
     results: tuple[Result, ...]
@@ -50,7 +50,7 @@ class BenchResults:
 
     @property
     def problems(self) -> list[str]:
-        """Why some contestants are not compared, as sentences that name the work."""
+        """Sentences that say which contestant is not compared at which work, and why."""
         return [
             f"{result.workload.title}: {outcome.problem}"
             for result in self.results
@@ -59,7 +59,7 @@ class BenchResults:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values, with the medians and verdicts that tables show."""
+        """Return plain JSON values, with the medians and whether each bar is met."""
         values = asdict(self)
         for result, plain in zip(self.results, values["results"], strict=True):
             for outcome, record in zip(result.outcomes, plain["outcomes"], strict=True):

@@ -1,4 +1,4 @@
-"""The rows all contestants work on: MNIST where its files are here, else made-up rows of the same shape."""
+"""The rows of the benchmark: MNIST if its files are present, else synthetic rows of the same shape."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from clearprop.data.loading import load_data
 N_TRAIN, N_TEST = 60_000, 10_000
 VALIDATION = 10_000
 MNIST_SHAPE = (784, 10)
-#: The share of made-up labels that are wrong, so that no loss comes so near to zero that 5% of it is chance.
+#: Fraction of wrong synthetic labels; without them losses would be so near 0 that 5% of them is noise.
 WRONG_LABELS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Where the rows are.
+    """A folder of prepared rows.
 
     Attributes
     ----------
     description : str
-        What they are, as one sentence for the results.
+        One sentence about the rows, for the results.
     folder : pathlib.Path
         Holds ``x.npy``, ``y.npy``, ``x_test.npy`` and ``y_test.npy``.
     files : dict of str to pathlib.Path
-        The files of MNIST by the part they play; empty where they are not here.
+        MNIST's files by part (``x``, ``y``, ``x_test``, ``y_test``); empty if they are not present.
     """
 
     description: str
@@ -41,15 +41,15 @@ class Rows:
 
 
 def prepare_rows(folder: Path, layer_sizes: Sequence[int], data_dir: Path | None) -> Rows:
-    """Write the rows into a folder, so that no process has to unpack or make them again.
+    """Write the rows into a folder, so that no process unpacks or generates them again.
 
     Parameters
     ----------
     folder : pathlib.Path
     layer_sizes : sequence of int
-        Of the network: the first is how many features a row has, the last how many classes there are.
+        Layer sizes of the network: first the number of features, last the number of classes.
     data_dir : pathlib.Path or None
-        Looked at first for the files of MNIST. Nothing is ever downloaded here.
+        The first folder searched for MNIST's files. Nothing is downloaded.
     """
     shape = (layer_sizes[0], layer_sizes[-1])
     files = mnist_files(data_dir) if shape == MNIST_SHAPE else {}
@@ -76,7 +76,7 @@ def prepare_rows(folder: Path, layer_sizes: Sequence[int], data_dir: Path | None
 
 
 def mnist_files(data_dir: Path | None) -> dict[str, Path]:
-    """Return the genuine files of MNIST by the part they play, or nothing if one is not here."""
+    """Return MNIST's verified files by part, or an empty dict if one is missing."""
     entry = CATALOG["mnist"]
     found = {part: look_up(entry, file, data_folder(data_dir)) for part, file in entry.files.items()}
     if any(local.state != "genuine" for local in found.values()):
@@ -85,17 +85,17 @@ def mnist_files(data_dir: Path | None) -> dict[str, Path]:
 
 
 def synthetic_rows(n: int, features: int, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Make up rows that look like images: a fifth of the pixels set, some never, and a pattern a class.
+    """Generate rows like images: a fifth of the pixels set, some never set, one pattern for each class.
 
     Returns
     -------
     x : ndarray (n, features) of uint8
     y : ndarray (n,) of int64
-        Every tenth label or so is drawn at random, so that no network learns them all.
+        About a tenth are drawn at random, so that no network learns them all.
     """
     rng = np.random.default_rng(0)
     patterns = rng.random((classes, features)) < 0.3
-    # as at the border of MNIST's images
+    # like the border of MNIST's images
     patterns[:, : features // 12] = False
     y = rng.integers(0, classes, n)
     x = rng.integers(0, 256, (n, features), dtype=np.uint8)
@@ -105,7 +105,7 @@ def synthetic_rows(n: int, features: int, classes: int) -> tuple[NDArray[np.uint
 
 
 def read_rows(folder: Path, n: int, *, test: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the first rows and labels of a prepared folder; they repeat where more are asked for."""
+    """Return the first n rows and labels of a prepared folder; beyond its size they repeat."""
     x, y = (_first(folder / f"{name}{'_test' if test else ''}.npy", n) for name in ("x", "y"))
     return x, y
 

@@ -1,4 +1,4 @@
-"""Runs the contestants round by round, A B C B C A, and gathers what they did."""
+"""Runs all contestants round by round, rotating their order (A B C, B C A), and collects the results."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from clearprop.utils.arguments import check_whole
 from clearprop.utils.errors import InvalidArgument
 
 RUNS, QUICK_RUNS = 5, 3
-#: Many small workloads of a group share the time of one.
+#: Groups have many small workloads, so each gets fewer runs.
 MOST_RUNS_OF_A_GROUP = 3
-#: The load of each core above which the machine counts as busy.
+#: Load average for each core above which the machine counts as busy.
 BUSY = 0.3
 
 _NO_MNIST = "{} was skipped, since the files of MNIST are not here; clearprop data get mnist brings them."
@@ -59,34 +59,34 @@ def run_bench(
     report: Report = lambda line: None,
     run: Callable[[Job], Answer] = run_job,
 ) -> BenchResults:
-    """Run the benchmark; Ctrl-C ends it after the last work that is complete.
+    """Run the benchmark; Ctrl-C ends it and keeps the completed works.
 
     Parameters
     ----------
     works : sequence of str
         Of ``clearprop.bench.workloads.WORKS``.
     peers : sequence of str
-        Those asked for, of ``clearprop.bench.peers.PEERS``, or none for all, but for the floor alone where it
-        is about how cost grows. One that is not installed is skipped and noted.
+        Names of ``clearprop.bench.peers.PEERS``. Without names all of them take part; in the work
+        "scaling" only the floor. A peer that is not installed is skipped, with a note.
     quick : bool, default False
         Fewer rows, sizes, epochs and runs.
     threads : int or None
-        For everyone; None takes one for each core.
+        Threads of every contestant; None: one for each core.
     runs : int or None
         Rounds; a fresh process for each contestant in each.
     data_dir : pathlib.Path or None
-        Looked at first for the files of MNIST.
+        The first folder searched for MNIST's files.
     command : str
-        What makes this benchmark again.
+        The command line that repeats this benchmark.
     report : callable
         Called with a line after every run.
     run : callable
-        What does a job; a fresh process unless something else is given.
+        Runs a job; by default in a fresh process.
 
     Raises
     ------
     InvalidArgument
-        If there is no such peer, or threads or runs are not possible.
+        If a peer is unknown, or ``threads`` or ``runs`` is out of range.
     """
     from clearprop.engines.kernels.compiled_update import is_compiled
     from clearprop.study.machine import machine, versions
@@ -105,7 +105,7 @@ def run_bench(
     try:
         with tempfile.TemporaryDirectory(prefix="clearprop-bench-") as folder:
             planned = [(work, each) for work in works for each in workloads(work, quick)]
-            # a fit may be of other data, but what is here besides is of one shape
+            # fits load their own data; all other workloads share one shape
             shape = next((each.layer_sizes for _, each in planned if each.kind != "fit"), LAYER_SIZES)
             rows = prepare_rows(Path(folder), shape, data_dir)
             data = rows.description
@@ -125,7 +125,7 @@ def run_bench(
                 if answers.get(CLEARPROP):
                     libraries = list(answers[CLEARPROP][-1].libraries) or libraries
     except KeyboardInterrupt:
-        # the works that are complete took their time; they are kept
+        # completed works are kept
         interrupted = True
     return BenchResults(
         results=tuple(results),
@@ -151,21 +151,21 @@ def take_turns(
     run: Callable[[Job], Answer] = run_job,
     report: Report = lambda line: None,
 ) -> dict[str, list[Answer]]:
-    """Let the contestants take turns, so that whatever slows the machine for a while slows all alike.
+    """Run the contestants in turns, so that a slow phase of the machine slows all of them alike.
 
-    Each round begins with another one: who comes first may find the machine colder, and who comes after
-    a certain other one in a state of that one's making.
+    Each round begins with another contestant: the first one may find a cooler processor, and each one finds
+    the caches as the one before has left them.
 
     Parameters
     ----------
     workload : Workload
     contestants : sequence of Contestant
     runs : int
-        Rounds; one who fails takes no part in those that follow.
+        Number of rounds; a contestant that fails takes no part in later rounds.
     job : callable
-        From a contestant and the round's number, from 0, to its job.
+        Makes the job of a contestant in a round (counted from 0).
     run : callable
-        What does a job.
+        Runs a job.
     report : callable
         Called with a line after every run.
 
@@ -182,8 +182,8 @@ def take_turns(
                 continue
             answer = run(job(each, number))
             given.append(answer)
-            told = answer.error or f"{answer.seconds:.4g} s"
-            report(f"{workload.title}, run {number + 1} of {runs}: {each.title} {told}")
+            words = answer.error or f"{answer.seconds:.4g} s"
+            report(f"{workload.title}, run {number + 1} of {runs}: {each.title} {words}")
     return answers
 
 
@@ -200,7 +200,7 @@ def _job(
 
 
 def _busy(cores: int) -> list[str]:
-    """Return a sentence where others use the machine, which hurts most whoever waits for its threads most."""
+    """Return a warning if other programs use the machine, which slows multi-threaded contestants most."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load <= BUSY * cores:
         return []

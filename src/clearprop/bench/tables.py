@@ -1,4 +1,4 @@
-"""Results as tables of words: the same ones for the terminal and for Markdown."""
+"""Results as tables of text, for the terminal and for Markdown."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from clearprop.bench.judging import Comparison, Outcome, Result, best_peer
 from clearprop.bench.peers import BY_NAME, CLEARPROP, FLOOR
 from clearprop.bench.results import BenchResults
 
-#: Of `clearprop train --data mnist`, in bytes.
+#: Memory limit of `clearprop train --data mnist`, in bytes.
 MOST_MEMORY = 300_000_000
 
-#: What the floor is, for each kind of work.
+#: The definition of the floor, for each kind of work.
 FLOORS = {
     "train": "Floor: the bare matrix products of the epoch in their best layout, and nothing else.",
     "predict": "Floor: the bare matrix products of the prediction in their best layout, and nothing else.",
     "single": "Floor: reading every weight from memory once.",
 }
-#: The versions that decide how fast a contestant is.
+#: Packages whose versions decide how fast a contestant is.
 DECISIVE = ("clearprop", "python", "numpy", "scikit-learn", "torch", "jax")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of words; all columns but the first are aligned to the right."""
+    """A table of text; all columns except the first are right-aligned."""
 
     title: str
     columns: tuple[str, ...]
@@ -36,14 +36,14 @@ class Table:
 def tables(results: BenchResults) -> list[Table]:
     """Return one table for every workload, or for every group of them."""
     made = []
-    for group, members in groupby(results.results, lambda result: result.workload.group):
-        in_group = list(members)
+    for group, group_results in groupby(results.results, lambda result: result.workload.group):
+        in_group = list(group_results)
         made += [_group_table(group, in_group)] if group else [_table(result) for result in in_group]
     return made
 
 
 def markdown(results: BenchResults) -> str:
-    """Return the whole benchmark as Markdown: tables, what was skipped, and the machine."""
+    """Return the whole benchmark as Markdown: machine, tables, and notes on skipped work."""
     lines = ["# Benchmark", "", where(results), ""]
     for table in tables(results):
         lines += [f"## {table.title}", "", *_markdown_rows(table), ""]
@@ -80,7 +80,7 @@ def where(results: BenchResults) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration with three digits and the unit that fits."""
+    """Return a duration with three significant digits, in s, ms or µs."""
     for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
         if seconds * factor >= 0.9995 or unit == "µs":
             value = seconds * factor
@@ -99,7 +99,7 @@ def bars_met(results: BenchResults) -> str:
 
 
 def memory_verdict(result: Result) -> str:
-    """Return the sentence on the memory Clearprop's cold start took, or nothing where it was not measured."""
+    """Return the sentence on the peak memory of Clearprop's cold start, or "" if it was not measured."""
     for outcome in result.outcomes:
         if outcome.peer == CLEARPROP and outcome.peak_memory is not None:
             verdict = "met" if outcome.peak_memory <= MOST_MEMORY else "missed"

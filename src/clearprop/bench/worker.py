@@ -1,7 +1,7 @@
-"""One fresh process: reads a job from a line of standard input, does it, and answers on standard output.
+"""A benchmark process: reads a job from standard input, runs it, and writes its answer to standard output.
 
-Run as ``python -m clearprop.bench.worker``. Nothing heavy is imported before the job is known and the
-process is pinned to its cores, so that no library counts cores that it shall not use.
+Run as ``python -m clearprop.bench.worker``. Heavy imports come after the process is pinned to its cores, so
+that no library counts cores that it may not use.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WARM_UP_SINGLES = 200
 
 
 def main() -> int:
-    """Do the job of the first line of standard input, which stays open as long as the parent lives."""
+    """Run the job in the first line of standard input, which stays open while the parent lives."""
     stream = _own_standard_output()
     job = Job.from_json(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -33,7 +33,7 @@ def main() -> int:
     try:
         answer = perform(job)
     except Exception as error:
-        # whatever a library raises is told in one line; the parent goes on with the others
+        # the error goes to the parent in one line; it continues with the other contestants
         words = str(error).strip().splitlines() or [""]
         answer = Answer(error=f"raised {type(error).__name__}: {words[0]}")
     stream.write(answer.to_json())
@@ -42,23 +42,23 @@ def main() -> int:
 
 
 def pin(threads: int) -> None:
-    """Keep this process, and all it starts, on as many cores as it may have threads."""
+    """Pin this process and its children to as many cores as it may have threads."""
     if hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
 def _end_with_parent() -> None:
-    """Wait until the parent lets go of standard input, as it does however it dies; then end too."""
+    """End when standard input closes, which happens however the parent ends."""
     os.read(0, 1)
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-        # with all that this process has started
+        # with all of its children
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 
 def perform(job: Job) -> Answer:
-    """Do a job in this process."""
+    """Run a job in this process."""
     if job.workload.kind == "cold-start":
         from clearprop.bench.cold_start import time_command
 
@@ -102,7 +102,7 @@ def perform(job: Job) -> Answer:
     peer = importlib.import_module(f"clearprop.bench.peers.{contestant.module}")
     if workload.kind == "train":
         training = peer.train(task)
-        # in the first epoch peers compile and caches fill
+        # the first epoch compiles code and fills caches
         seconds = statistics.median(training.seconds[1:])
         return Answer(seconds=seconds, losses=tuple(training.losses), libraries=_libraries())
     predictor = peer.predictor(task)
@@ -115,7 +115,7 @@ def perform(job: Job) -> Answer:
 
 
 def _time_predictions(predictor: Predictor, kind: str, n: int) -> list[float]:
-    """Return the seconds of each call, after some that are not timed."""
+    """Return the seconds of each call, after untimed warm-up calls."""
     import time
 
     if kind == "single":
@@ -142,7 +142,7 @@ def _libraries() -> tuple[dict[str, Any], ...]:
 
 
 def _own_standard_output() -> TextIO:
-    """Return standard output for the answer alone; what libraries print goes to standard error."""
+    """Return a stream to standard output for the answer; prints of libraries go to standard error instead."""
     stream = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return stream

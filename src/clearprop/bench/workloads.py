@@ -1,4 +1,4 @@
-"""Workloads: what is measured, at which size, and the bars Clearprop has set itself."""
+"""Workloads: the works that are measured, their sizes, and the bars that Clearprop should meet."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ TRAIN, GRID, PREDICT, COLD_START, ESTIMATOR, SCALING = WORKS = (
     "scaling",
 )
 
-#: The published network, on the rows it was trained on.
+#: The published network and its number of training rows.
 LAYER_SIZES = (784, 500, 250, 100, 10)
 ROWS = 50_000
 QUICK_ROWS = 10_000
 PREDICTED_ROWS = 10_000
 SINGLE_ROWS = 2_000
 
-#: Epochs that are timed, after one that is not: there the peers compile and the caches fill.
+#: Timed epochs, after one untimed epoch in which peers compile and caches fill.
 EPOCHS = 2
 QUICK_EPOCHS = 1
 
 BATCH_SIZES = (16, 64, 256, 1024)
-#: Hidden layers and the rows that keep an epoch of the slowest peer within some seconds.
+#: Hidden layers, with few enough rows that an epoch of the slowest peer takes seconds.
 GRID_ROWS = {(100,): 10_240, (512, 512): 4_096, (2048, 2048): 2_048}
 
-#: The shipped recipe that a cold start trains with; the peers train its network with schedules of their own.
+#: The shipped recipe of a cold start; peers train the same network with their own schedules.
 RECIPE = "fast"
 
-#: A peer's name in a bar: the better of its variants; and the best of all that are measured.
+#: In a bar, a peer's name means the faster of its variants; this one means the fastest of all peers.
 BEST = "best peer"
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """How much of a peer's time Clearprop may take.
+    """The largest allowed ratio of Clearprop's time to a peer's.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Workload:
     name : str
         Short, for files.
     title : str
-        What tables and figures call it.
+        Its name in tables and figures.
     kind : str
         ``"train"`` (seconds of an epoch), ``"predict"`` (seconds for all rows), ``"single"`` (seconds for
         one row), ``"cold-start"`` (seconds of a whole process) or ``"fit"`` (seconds of an estimator's fit).
@@ -68,14 +68,14 @@ class Workload:
     rows : int
         Rows trained on, or predicted.
     batch_size, optimizer, learning_rate, epochs
-        How it is trained; ``epochs`` are those timed, and one more comes before them.
+        Training settings; ``epochs`` are timed, and one untimed epoch comes before them.
     bars : tuple of Bar
     group : str
         Workloads of one group share a table: one row each.
     at : str
         The row's name in that table.
     data : str
-        What is fitted: ``"digits"``, ``"mnist"`` or ``"synthetic"``; else it is always MNIST.
+        Data of a fit: ``"digits"``, ``"mnist"`` or ``"synthetic"``; other kinds use MNIST.
     dtype : str
         The type to compute in.
     """
@@ -97,7 +97,7 @@ class Workload:
 
 
 def workloads(work: str, quick: bool) -> list[Workload]:
-    """Return what is measured for one of ``WORKS``, smaller where it shall be quick."""
+    """Return the workloads of one of ``WORKS``; smaller and fewer if ``quick``."""
     if work == TRAIN:
         return _training(quick)
     if work == GRID:
@@ -189,7 +189,7 @@ def _cold_start() -> Workload:
 
 
 def _fits(quick: bool) -> list[Workload]:
-    """Return the fits of the estimator: every one with scikit-learn's defaults, for so many epochs."""
+    """Return the fits of the estimator, with scikit-learn's defaults except the number of epochs."""
     data = {
         "digits": ("the digits", 1_797, (64, 100, 10), 20 if quick else 50),
         "mnist": ("MNIST", 10_000 if quick else 60_000, (784, 100, 10), 1 if quick else 3),
@@ -251,7 +251,7 @@ def _point(
         rows,
         layer_sizes=layer_sizes,
         batch_size=batch_size,
-        # a short epoch is timed several times, since one alone would be mostly noise
+        # short epochs are timed several times to average out noise
         epochs=max(1, min(10, 30_000 // rows)),
         group=axis,
         at=f"{at:,}",

@@ -1,4 +1,4 @@
-"""The report: results.json becomes one HTML page, and Markdown; nothing is trained."""
+"""The report: results.json rendered as one HTML page and as Markdown; nothing is trained."""
 
 from __future__ import annotations
 

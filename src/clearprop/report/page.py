@@ -1,4 +1,4 @@
-"""All that a report says, gathered once for both of its forms."""
+"""All values of a report, computed once for its HTML and its Markdown."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def gather(folder: Path, results: StudyResults) -> dict[str, Any]:
 
 
 def slugs_of(results: StudyResults) -> dict[str, str]:
-    """Return for each experiment a name of letters, digits and hyphens that no other has."""
+    """Return for each experiment a unique name of letters, digits and hyphens."""
     slugs: dict[str, str] = {}
     for number, experiment in enumerate(results.experiments, start=1):
         slug = re.sub(r"[^a-z0-9]+", "-", experiment.name.lower()).strip("-")[:60]
@@ -59,18 +59,18 @@ def slugs_of(results: StudyResults) -> dict[str, str]:
 
 
 def paragraphs(text: str) -> list[str]:
-    """Return the paragraphs of a text, which empty lines part."""
+    """Return the paragraphs of a text; empty lines separate them."""
     return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
 
 
 def test_rows(results: StudyResults) -> int | None:
-    """Return how many rows the test set has, or None where no run says so."""
+    """Return the number of test rows, or None if no run has it."""
     sizes = (run.split.get("test") for experiment in results.experiments for run in experiment.seeds)
     return next((size for size in sizes if size), None)
 
 
 def summary_row(experiment: ExperimentResult) -> dict[str, Any]:
-    """Return one experiment's key numbers; those that were not measured are None."""
+    """Return one experiment's key numbers; None for those that were not measured."""
     done = experiment.complete
     speeds = [run.rows_per_second for run in done if run.rows_per_second is not None]
     return {

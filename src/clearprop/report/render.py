@@ -12,7 +12,7 @@ from clearprop.display.html import environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 _LINE_ENDS = re.compile(r"[\r\n\t\v\f\u2028\u2029]+")
-# what Markdown would take for its own
+# characters with a meaning in Markdown
 _SIGNS = re.compile(r"([\\`*_\[\]|#~!])")
 
 
@@ -22,7 +22,7 @@ def render_html(content: dict[str, Any]) -> str:
     Parameters
     ----------
     content : dict
-        As ``content.gather`` returns it.
+        As ``page.gather`` returns it.
     """
     style = Markup((TEMPLATES / "report.css").read_text("utf-8"))  # our own file, not data
     return environment(TEMPLATES).get_template("report.html.jinja").render(content, style=style)
@@ -34,7 +34,7 @@ def render_markdown(content: dict[str, Any]) -> str:
     Parameters
     ----------
     content : dict
-        As ``content.gather`` returns it.
+        As ``page.gather`` returns it.
     """
     markdown = environment(TEMPLATES)
     markdown.finalize = _plain_in_markdown
@@ -42,8 +42,8 @@ def render_markdown(content: dict[str, Any]) -> str:
 
 
 def _plain_in_markdown(value: Any) -> Any:
-    """Return text as Markdown shows it unchanged: on one line, with no sign that means something."""
+    """Return text escaped for Markdown: on one line, with every special character escaped."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
-        # signs first: the ampersand of an escaped character must stay what it is
+        # Markdown first, HTML second: escape() must not see its own ampersands again
         return escape(_SIGNS.sub(r"\\\1", _LINE_ENDS.sub(" ", value)))
     return value

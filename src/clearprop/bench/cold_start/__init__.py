@@ -1,4 +1,4 @@
-"""From nothing to 98% test accuracy on MNIST: each a command of its own, timed from outside."""
+"""Cold starts: whole commands that train to 98% test accuracy on MNIST, timed from outside."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from clearprop.bench.jobs import Answer
 from clearprop.bench.workloads import RECIPE
 
-#: Clearprop's turn, as a user types it.
+#: Clearprop's command, as a user types it.
 TRAIN = ("train", "--recipe", RECIPE, "--data", "mnist", "--quiet")
-#: The same as the installed command `clearprop`.
+#: The same program as the installed command `clearprop`.
 CLEARPROP = (sys.executable, "-c", "import sys; from clearprop.cli import main; sys.exit(main())")
 PARTS = ("x", "y", "x_test", "y_test")
 
@@ -27,16 +27,16 @@ def cold_start_command(
     Parameters
     ----------
     module : str
-        The peer's script in this folder; empty for Clearprop.
+        The peer's script in this folder; "" for Clearprop.
     hidden : sequence of int
-        The sizes of the hidden layers, which the scripts get; Clearprop's recipe states them itself.
+        The sizes of the hidden layers, for the scripts; Clearprop's recipe contains them.
     files : mapping of str to pathlib.Path
-        The files of MNIST by the part they play; the scripts get their paths.
+        MNIST's files by part; the scripts get their paths.
     data_dir : pathlib.Path or None
-        Where Clearprop looks for them first.
+        The first folder that Clearprop searches for them.
     seed : int
     out : pathlib.Path
-        Where Clearprop keeps its run.
+        The folder of Clearprop's run.
     """
     if module:
         script = Path(__file__).with_name(f"{module}.py")
@@ -47,7 +47,7 @@ def cold_start_command(
 
 
 def time_command(command: Sequence[str]) -> Answer:
-    """Run a command and time it from outside; it prints the test accuracy it has reached."""
+    """Run a command that prints its test accuracy, and time it from outside."""
     started = time.perf_counter()
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
@@ -61,7 +61,7 @@ def time_command(command: Sequence[str]) -> Answer:
 
 
 def _peak_memory_of_children() -> int | None:
-    """Return the most memory that a child of this process has held, in bytes, where that can be told."""
+    """Return the largest peak memory of this process's children, in bytes; None without ``resource``."""
     try:
         import resource
     except ModuleNotFoundError:

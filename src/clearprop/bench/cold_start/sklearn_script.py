@@ -1,4 +1,4 @@
-"""scikit-learn from nothing to 98% on MNIST: files, training in a few steps of the rate, test accuracy.
+"""scikit-learn from a cold start to 98% on MNIST: files, a few learning rates, test accuracy.
 
 Usage: python sklearn_script.py IMAGES LABELS TEST_IMAGES TEST_LABELS HIDDEN SEED
 with the files of MNIST, gzipped or not, and the sizes of the hidden layers, such as 500,250,100.
@@ -24,7 +24,7 @@ BATCH_SIZE = 160
 
 
 def read(path: str, header: int) -> NDArray[Any]:
-    """Return the bytes of an IDX file behind its header."""
+    """Return the bytes of an IDX file after its header."""
     data = Path(path).read_bytes()
     if path.endswith(".gz"):
         data = gzip.decompress(data)

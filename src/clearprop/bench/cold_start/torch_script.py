@@ -1,4 +1,4 @@
-"""PyTorch from nothing to 98% on MNIST: files, training with a one-cycle schedule, test accuracy.
+"""PyTorch from a cold start to 98% on MNIST: files, a one-cycle schedule, test accuracy.
 
 Usage: python torch_script.py IMAGES LABELS TEST_IMAGES TEST_LABELS HIDDEN SEED
 with the files of MNIST, gzipped or not, and the sizes of the hidden layers, such as 500,250,100.
@@ -26,7 +26,7 @@ LABEL_SMOOTHING = 0.1
 
 
 def read(path: str, header: int) -> Tensor:
-    """Return the bytes of an IDX file behind its header."""
+    """Return the bytes of an IDX file after its header."""
     data = Path(path).read_bytes()
     if path.endswith(".gz"):
         data = gzip.decompress(data)

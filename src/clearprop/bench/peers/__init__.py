@@ -1,4 +1,4 @@
-"""The contestants by name: Clearprop, its peers in each way of using them, and the floor under all."""
+"""The contestants by name: Clearprop, the variants of each peer, and the floor."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ CLEARPROP, FLOOR = "clearprop", "floor"
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """Someone who does the work.
+    """One library, or one variant of it, that runs workloads.
 
     Parameters
     ----------
     name : str
-        Unique; ``torch-eager``.
+        Unique, such as ``torch-eager``.
     title : str
-        What tables and figures call it.
+        Its name in tables and figures.
     peer : str
-        What ``--peers`` and bars call it; several contestants may be ways of using one peer.
+        Its name in ``--peers`` and bars; several contestants may be variants of one peer.
     package : str
-        What must be installed for it.
+        The package that must be installed.
     module : str
-        Where it is written, in ``clearprop.bench.peers``, or for a cold start the script.
+        Its module in ``clearprop.bench.peers``, or its script for a cold start.
     kinds : tuple of str
-        The kinds of work it does.
+        The kinds of work it takes part in.
     variant : str
-        The way of using the peer.
+        The variant of the peer.
     """
 
     name: str
@@ -60,7 +60,7 @@ CONTESTANTS = (
     Contestant("sklearn-fit", "scikit-learn", "scikit-learn", "sklearn", "fits", FIT, "sklearn"),
 )
 BY_NAME = {contestant.name: contestant for contestant in CONTESTANTS}
-#: In the order in which they take turns.
+#: In the order of the first round.
 PEERS = tuple(dict.fromkeys(contestant.peer for contestant in CONTESTANTS))
 
 
@@ -70,14 +70,14 @@ def chosen_peers(names: Iterable[str]) -> tuple[str, ...]:
     Raises
     ------
     InvalidArgument
-        If there is no peer of a name.
+        If a name is unknown.
     """
     named = {check_choice("peers", name, PEERS) for name in names}
     return tuple(peer for peer in PEERS if peer in named | {CLEARPROP, FLOOR})
 
 
 def missing_peers(peers: Iterable[str]) -> dict[str, str]:
-    """Return the peers that are not installed, each with a sentence that says so; nothing is imported."""
+    """Return a sentence for each peer that is not installed; nothing is imported."""
     packages = {contestant.peer: contestant.package for contestant in CONTESTANTS}
     return {
         peer: f'{peer} is not installed and was skipped; pip install "clearprop[bench]" brings it.'

@@ -1,4 +1,4 @@
-"""What a peer is given to do, and what it gives back."""
+"""The interface of a peer: a task in, a training's times and losses or a predictor out."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from clearprop.utils.randomness import streams
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """One work for one peer; every peer gets the same.
+    """A peer's task; every peer gets the same one.
 
     Parameters
     ----------
     kind : str
         ``"train"``, ``"predict"`` or ``"single"``.
     variant : str
-        The way of using the peer.
+        The variant of the peer.
     layer_sizes : tuple of int
     x : ndarray (n, features) of uint8
     y : ndarray (n,) of int64
     parameters : Parameters
-        Where training starts, or what predicts: float32.
+        Initial parameters of a training, or those of a prediction; float32.
     batch_size, optimizer, learning_rate
-        How to train; the rate stays constant.
+        Training settings; the learning rate is constant.
     epochs : int
-        All of them, the first included, which is not timed.
+        All epochs, the untimed first one included.
     seed : int
-        ``parameters`` are what Clearprop draws from it, and ``orders`` those in which it takes the rows.
+        Clearprop draws ``parameters`` and ``orders`` from it.
     threads : int
     """
 
@@ -53,15 +53,15 @@ class Task:
     threads: int
 
     def scaled(self) -> NDArray[np.float32]:
-        """Return the rows as a peer takes them: ``(n, features)`` of float32 in 0..1."""
+        """Return the rows as float32 in 0..1, ``(n, features)``."""
         scaled: NDArray[np.float32] = PIXELS.apply(self.x, np.float32)
         return scaled
 
     def orders(self) -> Iterator[NDArray[np.int64]]:
-        """Give the order of the rows in each epoch, ``(n,)``, drawn when it is asked for.
+        """Yield the order of the rows ``(n,)`` in each epoch.
 
-        With the same order everyone has the same batches, so that losses differ by rounding alone and the
-        check of them is sharp.
+        With the same order every peer sees the same batches, so losses differ only by rounding and can be
+        compared closely.
         """
         rng = streams(self.seed).shuffle
         while True:
@@ -70,14 +70,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
-    """What a training took and came to.
+    """Times and losses of a training.
 
     Attributes
     ----------
     seconds : list of float
-        Of each epoch.
+        Time of each epoch.
     losses : list of float
-        The mean over the rows of each epoch, as they were trained on; empty for the floor.
+        Mean training loss of each epoch, measured during the epoch; empty for the floor.
     """
 
     seconds: list[float]
@@ -91,9 +91,10 @@ class Predictor:
     Attributes
     ----------
     predict : callable
-        From rows to their classes ``(n,)``, in the library's own form, complete when it returns; or None.
+        Maps rows to their classes ``(n,)``, in the library's array type; the computation is complete when it
+        returns. The floor's returns None or a list.
     rows : array
-        ``(n, features)`` in the library's own form, made before the clock starts.
+        ``(n, features)`` in the library's array type, converted before the clock starts.
     """
 
     predict: Callable[[Any], Any]

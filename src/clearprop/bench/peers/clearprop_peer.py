@@ -1,4 +1,4 @@
-"""Clearprop as its users get it: the public `train`, with its loop and history, and `Model.predict`."""
+"""Clearprop through its public interface: `train`, with its loop and history, and `Model.predict`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from clearprop.training.trainer import train as train_network
 
 
 class _Clock(Callback):
-    """Notes when each epoch ended, so that nothing between two epochs escapes the clock."""
+    """Records when each epoch ended, so that work between two epochs is timed too."""
 
     def __init__(self) -> None:
         self.stamps: list[float] = []
@@ -29,7 +29,7 @@ class _Clock(Callback):
 
 
 def train(task: Task) -> Training:
-    """Train from the stored uint8 rows; ``task.parameters`` are what the same seed draws here."""
+    """Train from the stored uint8 rows; the seed draws the same parameters as ``task.parameters``."""
     recipe = Recipe(
         optimizer=task.optimizer,
         learning_rate=task.learning_rate,

@@ -1,4 +1,4 @@
-"""The estimators side by side: Clearprop's and scikit-learn's, the same class by name, the same arguments."""
+"""Fits of Clearprop's and scikit-learn's MLPClassifier with the same arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clearprop.bench.workloads import Workload
 from clearprop.nn.scaling import PIXELS
 
 MODULES = {"clearprop": "clearprop", "sklearn": "sklearn.neural_network"}
-#: Fits of small data that are timed; of large data, a single one.
+#: Number of timed fits for data with fewer than ``SMALL`` rows; larger data is fitted once.
 FITS, SMALL = 5, 10_000
 
 
@@ -29,7 +29,7 @@ def time_fits(job: Job) -> Answer:
     Parameters
     ----------
     job : Job
-        Its contestant's variant says whose estimator it is, its seed is the ``random_state``.
+        The contestant's variant selects the estimator; the seed is its ``random_state``.
     """
     workload = job.workload
     x, y = read_data(workload, Path(job.folder))
@@ -56,7 +56,7 @@ def time_fits(job: Job) -> Answer:
 
 
 def read_data(workload: Workload, folder: Path) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the rows ``(n, features)``, scaled as users scale them, and their classes ``(n,)``."""
+    """Return the scaled rows ``(n, features)`` and their classes ``(n,)``."""
     if workload.data == "mnist":
         pixels, labels = read_rows(folder, workload.rows, test=False)
         return PIXELS.apply(pixels, np.dtype(workload.dtype)), labels

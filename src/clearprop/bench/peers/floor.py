@@ -1,4 +1,4 @@
-"""The floor: the matrix products of the work and nothing else, in the best layout there is for them."""
+"""The floor: only the matrix products of the work, in their fastest memory layout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from clearprop.bench.peers.base import Predictor, Task, Training
 
 Array = NDArray[np.float32]
-#: Two factors and where their product goes.
+#: Two factors and the output array of their product.
 Product = tuple[Array, Array, Array]
 
 CHUNKS = (256, 512, 1024, 2048)
@@ -21,7 +21,7 @@ TRIAL_SECONDS = 0.005
 
 
 def train(task: Task) -> Training:
-    """Multiply what an epoch must: forward, weight gradients, and input gradients but for the first layer."""
+    """Compute an epoch's products: forward, weight gradients, input gradients except the first layer's."""
     n_full, ragged = divmod(len(task.x), task.batch_size)
     full_batch = best_products(task.layer_sizes, task.batch_size, backward=True) if n_full else []
     last_batch = best_products(task.layer_sizes, ragged, backward=True) if ragged else []
@@ -36,7 +36,7 @@ def train(task: Task) -> Training:
 
 
 def predictor(task: Task) -> Predictor:
-    """Multiply what a prediction must; for a single row, read every weight from memory once."""
+    """Compute a prediction's products; for a single row, read every weight from memory once."""
     if task.kind == "single":
         weights = [weight.ravel() for weight, _ in task.parameters]
         return Predictor(lambda rows: [weight.dot(weight) for weight in weights], task.x)
@@ -53,7 +53,7 @@ def predictor(task: Task) -> Predictor:
 
 
 def multiply(products: Sequence[Product]) -> None:
-    """Carry out some products, one after the other."""
+    """Compute products one after the other."""
     for left, right, out in products:
         np.matmul(left, right, out=out)
 
@@ -61,20 +61,20 @@ def multiply(products: Sequence[Product]) -> None:
 def best_products(layer_sizes: Sequence[int], batch: int, *, backward: bool) -> list[Product]:
     """Return the products of one batch in the fastest layout, found by a short trial.
 
-    Activations lie either features-first or rows-first in all layers, since the outputs of one are the inputs
-    of the next; each weight lies the way that is faster for it.
+    Activations are stored features-first or rows-first in all layers alike, since the outputs of one are the
+    inputs of the next; each weight has the layout that is faster for it.
     """
     fans = list(pairwise(layer_sizes))
     layouts = []
     for features_first in (True, False):
-        turned = []
+        transposed = []
         for number, layer in enumerate(fans):
             ways = [
                 network_products(layer, batch, features_first, [turn], backward, backward and number > 0)
                 for turn in (False, True)
             ]
-            turned.append(_seconds(ways[1]) < _seconds(ways[0]))
-        layouts.append(network_products(layer_sizes, batch, features_first, turned, backward))
+            transposed.append(_seconds(ways[1]) < _seconds(ways[0]))
+        layouts.append(network_products(layer_sizes, batch, features_first, transposed, backward))
     return min(layouts, key=_seconds)
 
 
@@ -82,7 +82,7 @@ def network_products(
     layer_sizes: Sequence[int],
     batch: int,
     features_first: bool,
-    turned: Sequence[bool],
+    transposed: Sequence[bool],
     backward: bool,
     input_gradient: bool = False,
 ) -> list[Product]:
@@ -94,12 +94,12 @@ def network_products(
     batch : int
     features_first : bool
         Activations are ``(units, batch)``, else ``(batch, units)``.
-    turned : sequence of bool
+    transposed : sequence of bool
         For each layer whether its weight is kept as ``(fan_out, fan_in)``, else ``(fan_in, fan_out)``.
     backward : bool
-        With those of the gradients.
+        Include the products of the gradients.
     input_gradient : bool
-        With that of the first layer's input too.
+        Include the gradient of the first layer's input.
 
     Returns
     -------
@@ -110,15 +110,15 @@ def network_products(
     outputs, gradients = [[_filled(shape) for shape in shapes] for _ in range(2)]
     forward: list[Product] = []
     back: list[Product] = []
-    for layer, ((fan_in, fan_out), turn) in enumerate(zip(pairwise(layer_sizes), turned, strict=True)):
+    for layer, ((fan_in, fan_out), turn) in enumerate(zip(pairwise(layer_sizes), transposed, strict=True)):
         kept = (fan_out, fan_in) if turn else (fan_in, fan_out)
-        # the factor keeps the products of many layers from overflowing
+        # scaled so that the products of many layers do not overflow
         weight, weight_gradient = _filled(kept) / np.float32(max(kept)) ** 0.5, np.empty(kept, np.float32)
         w, g = (weight.T, weight_gradient.T) if turn else (weight, weight_gradient)
         h, z, d, e = outputs[layer], outputs[layer + 1], gradients[layer + 1], gradients[layer]
         forward.append((w.T, h, z) if features_first else (h, w, z))
         of_weight = (h, d.T, g) if features_first else (h.T, d, g)
-        # (A B).T = B.T A.T, so that the result of a turned weight needs no copy to lie in C order
+        # (A B).T = B.T A.T, so the gradient of a transposed weight is in C order without a copy
         layer_back = [(of_weight[1].T, of_weight[0].T, g.T) if turn else of_weight]
         if layer or input_gradient:
             layer_back.append((w, d, e) if features_first else (d, w.T, e))
@@ -131,7 +131,7 @@ def _filled(shape: tuple[int, ...]) -> Array:
 
 
 def _seconds(products: Sequence[Product]) -> float:
-    """Return the time of some products: the best of a few trials, each long enough for the clock."""
+    """Return the seconds of the products: the best of a few trials, each long enough for the clock."""
     best = np.inf
     for _ in range(TRIALS):
         calls, started, elapsed = 0, time.perf_counter(), 0.0

@@ -14,7 +14,7 @@ from jax import lax
 from clearprop.bench.peers.base import Predictor, Task, Training
 from clearprop.nn.optimizers import BETA_1, BETA_2, EPSILON
 
-Tree = Any  # what JAX calls a pytree: arrays in lists and tuples
+Tree = Any  # JAX's pytree: arrays in lists and tuples
 
 
 def train(task: Task) -> Training:

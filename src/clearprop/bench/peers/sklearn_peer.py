@@ -14,36 +14,36 @@ from clearprop.bench.peers.base import Predictor, Task, Training
 
 
 class _Shuffling(np.random.RandomState):
-    """The source of randomness: notes when each epoch begins, and shuffles into the task's order.
+    """A random state that records when each epoch begins, and shuffles into the task's order.
 
-    scikit-learn shuffles what it has shuffled before: the row at place k becomes ``before[x[k]]``.
+    scikit-learn shuffles the result of its last shuffle: the row at position k becomes ``before[x[k]]``.
     """
 
     def __init__(self, task: Task) -> None:
         super().__init__(task.seed)
         self._orders = task.orders()
-        self._place_before = np.arange(len(task.x))
+        self._position_before = np.arange(len(task.x))
         self.stamps: list[float] = []
 
     def shuffle(self, x: Any) -> None:
         self.stamps.append(time.perf_counter())
-        if len(x) != len(self._place_before):
-            # the few rows of the first fit
+        if len(x) != len(self._position_before):
+            # the first fit, to one row of each class
             super().shuffle(x)
             return
         order = next(self._orders)
-        x[:] = self._place_before[order]
-        self._place_before[order] = np.arange(len(order))
+        x[:] = self._position_before[order]
+        self._position_before[order] = np.arange(len(order))
 
 
 def train(task: Task) -> Training:
-    """Train in one ``fit``; what comes before its first epoch, such as checking the rows, is not timed."""
+    """Train in one ``fit``; its checks before the first epoch are not timed."""
     shuffling = _Shuffling(task)
     classifier = _classifier(task, shuffling)
     x = task.scaled()
     shuffling.stamps.clear()
     with warnings.catch_warnings():
-        # it ends after the epochs asked for, and says that it has not converged
+        # it warns that it has not converged after the requested epochs
         warnings.simplefilter("ignore")
         classifier.fit(x, task.y)
     stamps = [*shuffling.stamps, time.perf_counter()]
@@ -57,10 +57,10 @@ def predictor(task: Task) -> Predictor:
 
 
 def _classifier(task: Task, shuffling: _Shuffling) -> MLPClassifier:
-    """Return a classifier that goes on from the task's parameters.
+    """Return a classifier that continues from the task's parameters.
 
-    It has no argument for them, so it is fitted to one row of each class first; then its public ``coefs_``
-    and ``intercepts_`` are replaced, and ``warm_start`` goes on from there, with a new optimizer.
+    It has no argument for them, so it is first fitted to one row of each class. Then its public ``coefs_``
+    and ``intercepts_`` are replaced, and ``warm_start`` continues from them with a new optimizer.
     """
     classifier = MLPClassifier(
         hidden_layer_sizes=task.layer_sizes[1:-1],
@@ -72,7 +72,7 @@ def _classifier(task: Task, shuffling: _Shuffling) -> MLPClassifier:
         momentum=0.0,
         nesterovs_momentum=False,
         max_iter=1,
-        # early stopping off: more epochs without progress than there are
+        # disables early stopping: no training has that many epochs without progress
         tol=0.0,
         n_iter_no_change=task.epochs,
         random_state=shuffling,

@@ -1,4 +1,4 @@
-"""PyTorch as its experts write it: data as one tensor, fused optimizers, nothing copied off the graph."""
+"""PyTorch as its experts write it: data as one tensor, fused optimizers, no copies to the host in a step."""
 
 from __future__ import annotations
 

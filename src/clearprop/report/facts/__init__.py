@@ -1,1 +1,1 @@
-"""Facts of a study, read from its results and told in words."""
+"""Facts of a study, computed from its results, and how to write them in words."""

@@ -1,4 +1,4 @@
-"""Pictures in the report: base64 of the results to arrays for figures, and arrays to base64 for a page."""
+"""Small images of the report: PNG in base64 to pixel arrays, and pixel arrays to PNG in base64."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearprop.utils.errors import StudyError
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """One small image: a PNG in base64, and words for those who cannot see it."""
+    """One small image: a PNG in base64, its alternative text and a caption."""
 
     image: str
     alt: str
@@ -36,7 +36,7 @@ def decoded(image: str) -> NDArray[np.uint8]:
     Raises
     ------
     StudyError
-        If it is no picture.
+        If it is not an image.
     """
     try:
         with Image.open(io.BytesIO(base64.b64decode(image, validate=True))) as picture:

@@ -1,4 +1,4 @@
-"""What the spread over seeds supports: intervals of the mean, and the groups they separate."""
+"""Confidence intervals of the mean accuracy over seeds, and the groups of experiments they separate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONFIDENCE = 0.95
 
 
 class Interval(NamedTuple):
-    """Where the mean over all seeds one could draw lies, with 95% confidence."""
+    """The 95% confidence interval of the mean over seeds."""
 
     mean: float
     low: float
@@ -22,16 +22,16 @@ class Interval(NamedTuple):
 def interval(values: Sequence[float], resolution: float = 0.0) -> Interval:
     """Return the mean ± t s / √n, Student's interval.
 
-    Twice the standard error would suit many seeds; for the few of a study the factor is Student's t, which
-    is 12.7 for two seeds, 4.3 for three and 2.8 for five.
+    With many seeds the factor would be about 2. For the few seeds of a study it is Student's t: 12.7 for two
+    seeds, 4.3 for three and 2.8 for five.
 
     Parameters
     ----------
     values : sequence of float
         One accuracy a seed, at least two.
     resolution : float, default 0.0
-        The least half width: what one test row more or less changes, lest a few equal accuracies pass for
-        certainty.
+        The least half width: the change in accuracy by one test row, so that a few equal accuracies do not
+        give an interval of width 0.
 
     Returns
     -------
@@ -46,9 +46,9 @@ def interval(values: Sequence[float], resolution: float = 0.0) -> Interval:
 
 
 def separated_groups(intervals: Mapping[str, Interval]) -> list[list[str]]:
-    """Split names into groups, best first, so that no interval of a group reaches one of the next.
+    """Split names into groups, best first, so that no interval of one group overlaps one of the next.
 
-    Inside a group the order is by mean, and means nothing.
+    Inside a group names are sorted by mean, which is no ranking.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The published figures beside the reproduced ones: what was published, what differs, what is swapped."""
+"""Published and reproduced figures compared, with published tables whose precision and recall are swapped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIGURES = ("precision", "recall", "f1")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One figure as it was published and as this study found it."""
+    """One figure: its published and its reproduced value."""
 
     published: float
     reproduced: float
@@ -39,7 +39,7 @@ class Comparison:
     classes : dict of str to dict of str to dict of str to Pair
         For each part and class: precision, recall and f1; empty where the classes have other names.
     swapped : bool
-        Whether the published precision and recall changed places, and were changed back here.
+        Whether the published table had precision and recall swapped; here they are swapped back.
     changes : list of str
         How the configuration differs from the published one, as phrases.
     """
@@ -52,7 +52,7 @@ class Comparison:
 
 
 def compare(results: StudyResults) -> list[Comparison]:
-    """Return every complete experiment that has published figures beside them."""
+    """Return a comparison for every complete experiment that has published figures."""
     swapped = swapped_tables(results)
     return [
         Comparison(
@@ -108,7 +108,7 @@ def test_support(published: Mapping[str, Any]) -> list[float]:
 
 
 def true_support(results: StudyResults) -> list[float]:
-    """Return the rows of each class in the published test set: what most of the published tables agree on."""
+    """Return the rows of each class in the published test set: the support of most published tables."""
     supports = Counter(tuple(test_support(published)) for published in results.published.values())
     (common, _), *_ = supports.most_common(1)
     return list(common)
@@ -117,8 +117,9 @@ def true_support(results: StudyResults) -> list[float]:
 def swapped_tables(results: StudyResults) -> list[str]:
     """Return the names of the published tables whose support is not that of the test set.
 
-    The support column counts true rows, so on one test set it is the same for every model. Where it is not,
-    it counts predictions: truth and prediction changed places, and precision and recall with them.
+    The support column counts true rows, so on one test set it is the same for every model. A table with
+    another support counts predictions: true and predicted labels were swapped, and with them precision and
+    recall.
     """
     if not results.published:
         return []

@@ -1,4 +1,4 @@
-"""Numbers as words: how the report writes accuracies, differences, times and lists."""
+"""Accuracies, differences, durations and lists as the report writes them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def with_spread(values: Sequence[float]) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """Return a difference with its sign; one that rounds to nothing has none."""
+    """Return a difference with its sign; one that rounds to 0 has no sign."""
     rounded = round(value, digits)
     if rounded == 0:
         return f"{0:.{digits}f}"

@@ -26,9 +26,9 @@ PNG_DPI = 150
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One figure: ``path`` is relative to the study's folder, ``alt`` says what is to be seen.
+    """One figure: ``path`` is relative to the study's folder, ``alt`` is its alternative text.
 
-    ``svg`` is None for images, which the page shows one by one, so that they find room on a phone.
+    ``svg`` is None for images: the page shows them one by one, so that they fit a phone's screen.
     """
 
     path: str
@@ -37,17 +37,17 @@ class Picture:
 
 
 def shown_run(experiment: ExperimentResult) -> SeedResult:
-    """Return the run that is shown in full: the first that is complete, else the first."""
+    """Return the run shown in full: the first complete one, else the first."""
     return (experiment.complete or experiment.seeds)[0]
 
 
 def history_of(run: SeedResult) -> History:
-    """Return a run's history as the plots take it."""
+    """Return a run's history as a ``History``, which the plots take."""
     return History([record.model_dump() for record in run.history.epochs], run.history.batch_losses)
 
 
 def first_layer(folder: Path, run: SeedResult) -> Parameters | None:
-    """Return a run's parameters, or None where the file is gone or damaged."""
+    """Return a run's parameters, or None if the file is missing or damaged."""
     try:
         return read_model_file(folder / run.folder / PARAMETERS_FILE).parameters
     except ClearpropError:
@@ -68,7 +68,7 @@ class Gallery:
         self._pictures: dict[str, Picture] = {}
 
     def add(self, name: str, figure: plots.Drawing, alt: str, *, inline: bool = True) -> None:
-        """Write a figure as PNG, and keep it as SVG if it will stand in the page."""
+        """Write a figure as PNG, and keep it as SVG if ``inline``."""
         figure.settle()
         path = f"{FOLDER}/{name}.png"
         write_atomic(self._folder / path, figure.png(PNG_DPI))
@@ -80,7 +80,7 @@ class Gallery:
 
 
 def draw_all(folder: Path, results: StudyResults, slugs: dict[str, str]) -> Gallery:
-    """Draw every figure for which the results hold the numbers.
+    """Draw every figure for which the results have the numbers.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def draw_all(folder: Path, results: StudyResults, slugs: dict[str, str]) -> Gall
         The study's folder.
     results : StudyResults
     slugs : dict of str to str
-        For each experiment a name that suits files.
+        For each experiment a name for its files.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def _draw_run(gallery: Gallery, results: StudyResults, run: SeedResult, slug: st
             f"{losses[-1]:.3g}.",
         )
     if history.epochs:
-        gallery.add(f"{slug}-history", plots.plot_history(history), " ".join(_told(name, history)))
+        gallery.add(f"{slug}-history", plots.plot_history(history), " ".join(_curve_alt(name, history)))
     if run.status == "complete":
         gallery.add(
             f"{slug}-confusion",
@@ -154,7 +154,7 @@ def _draw_run(gallery: Gallery, results: StudyResults, run: SeedResult, slug: st
         )
 
 
-def _told(name: str, history: History) -> Iterator[str]:
+def _curve_alt(name: str, history: History) -> Iterator[str]:
     first, last = history.epochs[0], history.epochs[-1]
     yield (
         f"Line chart: training loss of {name} by epoch, {first['train_loss']:.3g} to "
@@ -169,7 +169,7 @@ def _told(name: str, history: History) -> Iterator[str]:
 
 def _draw_comparison(gallery: Gallery, results: StudyResults) -> None:
     histories = {
-        # a run that broke off would cut the others short
+        # an unfinished run would shorten the curves of the others
         experiment.name: [
             history_of(run) for run in experiment.complete or experiment.seeds if run.history.epochs
         ]

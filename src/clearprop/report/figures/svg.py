@@ -1,4 +1,4 @@
-"""A matplotlib figure as SVG inside a page, its text and colours those of the page."""
+"""A matplotlib figure as inline SVG with the page's font and colours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from clearprop.display.plots.style import GRID, INK, MUTED, PAPER, SERIES, Drawing, drawing
 
-#: The colours of a figure, and the names the style sheet has for them.
+#: The colours of a figure, and their variables in the style sheet.
 VARIABLES = {
     INK: "--ink",
     MUTED: "--muted",
@@ -29,8 +29,8 @@ _REFERENCE = re.compile(r"url\(#([^)]*)\)")
 def inline_svg(figure: Drawing, name: str, title: str) -> Markup:
     """Return a figure as an ``<svg>`` element.
 
-    Colours become CSS variables and text takes the page's font, so the figure follows the page into the dark
-    and on to paper. The same figure gives the same characters.
+    Colours become CSS variables and text takes the page's font, so the figure follows the page's dark theme
+    and its print style. The same figure gives the same characters.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def inline_svg(figure: Drawing, name: str, title: str) -> Markup:
     name : str
         Begins every id, so that two figures on a page share none.
     title : str
-        What the figure shows, for those who cannot see it.
+        The alternative text.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def inline_svg(figure: Drawing, name: str, title: str) -> Markup:
 
 
 def _tidy(element: ElementTree.Element) -> None:
-    """Take out the namespaces, which a page has no need of, and what draws nothing."""
+    """Remove namespaces, which a page does not need, and elements that draw nothing."""
     element.tag = _NAMESPACE.sub("", element.tag)
     element.tail = None
     if element.tag != "text":
@@ -84,7 +84,7 @@ def _attributes(element: ElementTree.Element, name: str, referred: set[str]) -> 
     for attribute, value in element.attrib.items():
         key = _NAMESPACE.sub("", attribute)
         if key == "id":
-            # only what is referred to needs a name
+            # only elements that are referred to need an id
             if value in referred:
                 kept["id"] = f"{name}-{value}"
         elif key == "href" and value.startswith("#"):

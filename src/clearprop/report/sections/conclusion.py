@@ -1,4 +1,4 @@
-"""The conclusion: sentences computed from the results, and no ranking that the seeds do not support."""
+"""The conclusion: sentences computed from the results; only rankings that the seeds support."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from clearprop.study.results import ExperimentResult, SeedResult, StudyResults
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part of the conclusion: a heading, and sentences that stand as a list."""
+    """One part of the conclusion: a heading and a list of sentences."""
 
     title: str
     sentences: list[str]
 
 
 def conclusion(results: StudyResults) -> list[Finding]:
-    """Return what the results support."""
+    """Return the findings that the results support."""
     findings = [
         Finding("What was run", list(_coverage(results))),
         Finding("Which is best", list(_ranking(results))),
@@ -168,7 +168,7 @@ def _differences(first: ExperimentResult, second: ExperimentResult) -> list[str]
 
 
 def _settings(experiment: ExperimentResult) -> dict[str, Any]:
-    """Return every setting; one that results of an earlier version do not name had its default."""
+    """Return every setting; settings that results of an earlier version lack had their defaults."""
     defaults = {**Recipe().to_dict(), "input_dropout": 0.0}
     return {**defaults, **experiment.network, **experiment.recipe, "engine": experiment.engine}
 
@@ -192,7 +192,7 @@ def _judged(first: ExperimentResult, second: ExperimentResult, several: dict[str
     return f"{step}, which the spread over seeds does not support"
 
 
-# ---- What did not work, and what else shows ----------------------------------------------------------
+# ---- Failures and observations -----------------------------------------------------------------------
 
 
 def _failures(results: StudyResults) -> Iterator[str]:
@@ -242,7 +242,7 @@ def _observations(results: StudyResults) -> Iterator[str]:
             run.evaluations["train"].accuracy - run.evaluations["test"].accuracy for run in each.complete
         )
         for each in results.experiments
-        # what never learned has nothing to carry over
+        # a network that never learned has no gap to report
         if each.complete and not any(map(is_no_better_than_guessing, each.complete))
     }
     widest = max(gaps, key=lambda name: gaps[name], default="")

@@ -1,4 +1,4 @@
-"""What the report says of the data, as plain values for the templates."""
+"""The report's section on the data, as plain values for the templates."""
 
 from __future__ import annotations
 

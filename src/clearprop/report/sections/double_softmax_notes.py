@@ -1,4 +1,4 @@
-"""Notes on the softmax applied twice, with L2 and without: each sentence is computed from the run's results."""
+"""Notes on the softmax applied twice, with and without L2, computed from the results of this run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROUNDING = 1e-4
 
 
 def double_softmax(results: StudyResults) -> Iterator[str]:
-    """Give the bound on the loss of a doubled softmax, the lowest loss, and how much it slowed the training."""
+    """Give the bound on the loss, the lowest loss reached, and how much the training was slower."""
     doubled = [each for each in results.experiments if _is_doubled(each) and _finished_epochs(each)]
     if not doubled:
         yield "No experiment in these results applies the softmax twice, so they say nothing about it."
@@ -134,7 +134,7 @@ def first_epoch(result: SeedResult, goal: float) -> int | None:
 
 
 def with_decay(results: StudyResults) -> Iterator[str]:
-    """Say whether L2 on top of the doubled softmax collapsed the network, and whether the decay is the cause."""
+    """Say whether the network collapsed with L2 on top, and whether the decay is the cause."""
     decayed = [
         each
         for each in results.experiments

@@ -1,4 +1,4 @@
-"""What the report says of each experiment, as plain values for the templates."""
+"""The report's section on each experiment, as plain values for the templates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ N_CONFUSIONS = 3
 
 @dataclass(frozen=True, slots=True)
 class ExperimentSection:
-    """One experiment as the report shows it.
+    """The values of one experiment's section.
 
     Attributes
     ----------
@@ -30,21 +30,21 @@ class ExperimentSection:
     run : SeedResult
         The run shown in full.
     badges : list of str
-        What must not be overlooked.
+        Warnings, such as "diverged".
     facts : list of (str, str)
         The key numbers, each with its label.
     configuration : list of (str, str)
     remarks : list of str
-        What happened, in sentences.
+        Sentences about the course of the training.
     losses_caption : str
-        What the curve of the training loss shows, with how many iterations share a point.
+        Caption of the training loss, with the number of iterations averaged in a point.
     validated : bool
         Whether validation rows were measured.
     reports : dict of str to SplitFigures
         For "train" and "test", where the run is complete.
     mistakes, weights : list of Thumbnail
     weights_note : str
-        What the weights show, or why there are none.
+        Caption of the weights, or the reason why there are none.
     """
 
     result: ExperimentResult
@@ -65,7 +65,7 @@ class ExperimentSection:
 def experiment_sections(
     folder: Path, results: StudyResults, slugs: dict[str, str]
 ) -> list[ExperimentSection]:
-    """Return every experiment as the report shows it."""
+    """Return the section of every experiment."""
     return [
         _section(folder, results, experiment, slugs[experiment.name]) for experiment in results.experiments
     ]
