@@ -1,4 +1,4 @@
-"""The benchmark: everyone takes turns, ratios are honest, and nobody wins by doing less."""
+"""The benchmark: fair turns and ratios, and contestants that do less work are not compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def timed(*seconds: float, **facts: object) -> list[Answer]:
     return [Answer(seconds=each, **facts) for each in seconds]
 
 
-def test_contestants_take_turns_and_each_round_begins_with_another() -> None:
+def test_each_round_rotates_the_order_of_contestants() -> None:
     turns: list[tuple[str, int]] = []
 
     def run(job: Job) -> Answer:
@@ -41,7 +41,7 @@ def test_contestants_take_turns_and_each_round_begins_with_another() -> None:
     assert len(lines) == 6
 
 
-def test_one_who_fails_sits_out_and_the_others_go_on() -> None:
+def test_failed_contestant_is_left_out_of_later_rounds() -> None:
     def run(job: Job) -> Answer:
         return Answer(error="raised ValueError: no") if job.contestant == "jax" else Answer(seconds=1.0)
 
@@ -54,7 +54,7 @@ def test_one_who_fails_sits_out_and_the_others_go_on() -> None:
     assert [comparison.against for comparison in result.comparisons] == ["torch-eager"]
 
 
-def test_ratios_are_those_of_medians_with_the_range_of_the_rounds() -> None:
+def test_ratio_is_of_medians_and_its_range_of_rounds() -> None:
     answers = {"clearprop": timed(1.0, 3.0, 2.0), "jax": timed(4.0, 4.0, 5.0), "floor": timed(1.0, 1.0, 1.0)}
     result = judge(dataclasses.replace(TINY, bars=(Bar("jax", 0.5), Bar("floor", 1.2))), answers)
     jax, floor = result.comparisons
@@ -67,7 +67,7 @@ def test_ratios_are_those_of_medians_with_the_range_of_the_rounds() -> None:
     other=st.lists(st.floats(1e-3, 1e3), min_size=5, max_size=5),
     power=st.integers(-3, 3),
 )
-def test_a_slower_machine_changes_no_ratio(own: list[float], other: list[float], power: int) -> None:
+def test_machine_speed_does_not_change_ratios(own: list[float], other: list[float], power: int) -> None:
     def ratio(factor: float) -> float:
         answers = {
             "clearprop": timed(*(factor * each for each in own)),
@@ -78,14 +78,14 @@ def test_a_slower_machine_changes_no_ratio(own: list[float], other: list[float],
     assert ratio(2.0**power) == ratio(1.0)
 
 
-def test_a_bar_is_about_the_better_way_of_using_a_peer() -> None:
+def test_bar_applies_to_the_fastest_variant_of_a_peer() -> None:
     answers = {"clearprop": timed(1.0), "torch-eager": timed(3.0), "torch-compile": timed(2.0)}
     eager, compiled = judge(dataclasses.replace(TINY, bars=(Bar("torch", 0.4),)), answers).comparisons
     assert (eager.at_most, eager.met) == (None, None)
     assert (compiled.at_most, compiled.met) == (0.4, False)
 
 
-def test_the_best_peer_is_the_fastest_and_never_the_floor() -> None:
+def test_best_peer_is_the_fastest_one_except_the_floor() -> None:
     answers = {"clearprop": timed(1.0), "jax": timed(1.5), "scikit-learn": timed(1.25), "floor": timed(0.5)}
     result = judge(dataclasses.replace(TINY, bars=(Bar(BEST, 1.0),)), answers)
     best = best_peer(result)
@@ -97,20 +97,20 @@ def test_the_best_peer_is_the_fastest_and_never_the_floor() -> None:
 @pytest.mark.parametrize(
     ("loss", "refused"), [(0.951, False), (1.049, False), (0.94, True), (1.06, True), (float("nan"), True)]
 )
-def test_a_peer_may_be_at_most_5_percent_off_in_its_loss(loss: float, refused: bool) -> None:
+def test_loss_more_than_5_percent_off_is_not_compared(loss: float, refused: bool) -> None:
     answers = {"clearprop": timed(1.0, losses=(2.0, 1.0)), "jax": timed(2.0, losses=(1.0, loss))}
     result = judge(TINY, answers)
     assert bool(result.outcomes[1].problem) is refused
     assert len(result.comparisons) == (not refused)
 
 
-def test_a_peer_that_predicts_other_classes_is_not_compared() -> None:
+def test_peer_with_other_predictions_is_not_compared() -> None:
     answers = {"clearprop": timed(1.0, classes=(0, 1, 2, 1)), "jax": timed(0.1, classes=(0, 1, 2, 2))}
     result = judge(dataclasses.replace(TINY, kind="predict"), answers)
     assert "predicts another class than Clearprop for 25.0% of the rows" in result.outcomes[1].problem
 
 
-def test_a_cold_start_that_ends_below_98_percent_is_not_compared() -> None:
+def test_cold_start_below_98_percent_is_not_compared() -> None:
     answers = {
         "clearprop-process": timed(1.0, 1.0, accuracy=0.981, peak_memory=200_000_000),
         "torch-process": timed(3.0, accuracy=0.981) + timed(3.0, accuracy=0.979),
@@ -125,13 +125,13 @@ def test_a_cold_start_that_ends_below_98_percent_is_not_compared() -> None:
     assert "reached a test accuracy of 0.9790 only, below 0.98" in result.outcomes[1].problem
 
 
-def test_without_clearprop_nothing_is_compared() -> None:
+def test_nothing_is_compared_without_clearprop() -> None:
     answers = {"clearprop": [Answer(error="raised ValueError: no")], "jax": timed(1.0)}
     assert judge(TINY, answers).comparisons == ()
     assert compare(TINY.bars, ()) == ()
 
 
-def test_the_bars_are_those_that_were_set() -> None:
+def test_bars_have_the_agreed_values() -> None:
     bars = {
         each.name: {bar.against: bar.at_most for bar in each.bars}
         for work in ("train", "grid", "predict", "cold-start", "estimator")
@@ -151,13 +151,13 @@ def test_the_bars_are_those_that_were_set() -> None:
     }
 
 
-def test_a_cold_start_is_about_the_network_of_the_shipped_recipe() -> None:
+def test_cold_start_trains_the_network_of_the_shipped_recipe() -> None:
     (cold,) = workloads.workloads("cold-start", quick=False)
     assert list(cold.layer_sizes) == [784, *(load_recipe("fast").hidden or ()), 10]
 
 
 @pytest.mark.parametrize("work", workloads.WORKS)
-def test_quick_is_less_of_the_same(work: str) -> None:
+def test_quick_workloads_are_smaller(work: str) -> None:
     full, quick = (workloads.workloads(work, quick=quick) for quick in (False, True))
     names = [each.name for each in full]
     assert {each.name for each in quick} <= set(names)
@@ -168,7 +168,7 @@ def test_quick_is_less_of_the_same(work: str) -> None:
         )
 
 
-def test_how_cost_grows_is_measured_over_rows_width_depth_and_batch_size() -> None:
+def test_scaling_covers_rows_width_depth_and_batch_size() -> None:
     points = workloads.workloads("scaling", quick=False)
     by_axis = {
         group: [each.at for each in points if each.group == group]

@@ -1,4 +1,4 @@
-"""clearprop bench: what it prints and writes, what it says of those it leaves out, and how it ends."""
+"""clearprop bench: its output and files, notes on skipped peers and works, and its exit codes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def fake_results(answers: dict[str, list[Answer]], *works: Workload) -> BenchRes
     )
 
 
-def test_markdown_names_the_machine_the_ratios_the_bars_and_what_is_not_compared() -> None:
+def test_markdown_contains_machine_ratios_bars_and_exclusions() -> None:
     answers = {
         "clearprop": timed(0.9, 1.1, losses=(1.0,)),
         "torch-eager": timed(3.9, 4.1, losses=(1.0,)),
@@ -92,7 +92,7 @@ def test_markdown_names_the_machine_the_ratios_the_bars_and_what_is_not_compared
     assert text.rstrip().endswith("Made with `clearprop bench`.")
 
 
-def test_the_works_of_a_group_share_a_table() -> None:
+def test_workloads_of_a_group_share_a_table() -> None:
     works = [
         dataclasses.replace(TINY, group="batch size", at=at, bars=(Bar(BEST, 1.0),)) for at in ("16", "64")
     ]
@@ -105,7 +105,7 @@ def test_the_works_of_a_group_share_a_table() -> None:
     assert table.rows[1] == ("64", "300", "1.00 s", "2.00 s", "800 ms", "1.25", "0.50", "≤ 1.00 met")
 
 
-def test_a_bar_whose_peer_is_missing_is_not_counted_as_met() -> None:
+def test_bar_of_a_missing_peer_is_not_counted_as_met() -> None:
     results = fake_results({"clearprop": timed(1.0), "floor": timed(0.9)}, TINY)
     assert bars_met(results) == "Bars met: 1 of 1. 1 could not be measured."
 
@@ -120,11 +120,11 @@ def test_a_bar_whose_peer_is_missing_is_not_counted_as_met() -> None:
         (1234.5, "1,234 s"),
     ],
 )
-def test_a_duration_has_three_digits_and_the_unit_that_fits(seconds: float, words: str) -> None:
+def test_duration_has_three_digits_and_a_fitting_unit(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
-def test_the_command_measures_prints_and_writes(
+def test_command_measures_prints_and_writes_files(
     tiny_workloads: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     json_file = tmp_path / "deep" / "bench.json"
@@ -171,7 +171,7 @@ def test_the_command_measures_prints_and_writes(
     assert [each["at_most"] for each in result["comparisons"]] == [0.33, 1.2]
 
 
-def test_how_cost_grows_is_drawn_against_the_floor_alone(
+def test_scaling_figure_compares_with_the_floor_only(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     points = [
@@ -197,7 +197,7 @@ def with_runs_by(does: Callable[[Job], Answer]) -> Callable[..., BenchResults]:
 
 
 @pytest.mark.parametrize("asked", [["--work", "predict,train"], ["--work", "predict", "--work", "train"]])
-def test_several_works_are_asked_for_with_commas_or_one_after_the_other(
+def test_work_option_accepts_commas_and_repetition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str]
 ) -> None:
     seen: list[str] = []
@@ -206,7 +206,7 @@ def test_several_works_are_asked_for_with_commas_or_one_after_the_other(
     assert seen == ["predict", "train"]
 
 
-def test_a_run_whose_check_fails_is_called_so_and_exits_1(
+def test_failed_check_is_reported_and_exits_1(
     tiny_workloads: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(job: Job) -> Answer:
@@ -220,7 +220,7 @@ def test_a_run_whose_check_fails_is_called_so_and_exits_1(
     assert (tmp_path / "out" / "bench.md").exists()
 
 
-def test_a_peer_that_is_not_installed_is_skipped_and_said_to_be(
+def test_missing_peer_is_skipped_with_a_note(
     tiny_workloads: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in ("jax", "torch") else name)
@@ -246,7 +246,7 @@ def test_a_peer_that_is_not_installed_is_skipped_and_said_to_be(
         (["--data-dir", "nowhere"], "nowhere, given as the data folder, is not a folder"),
     ],
 )
-def test_a_mistake_is_one_sentence(
+def test_invalid_argument_gives_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     assert main(command(tmp_path, *arguments)) == 2
@@ -258,7 +258,7 @@ def test_a_mistake_is_one_sentence(
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_however_it_is_ended_no_child_is_left(how: signal.Signals, tmp_path: Path) -> None:
+def test_no_child_process_survives_a_signal(how: signal.Signals, tmp_path: Path) -> None:
     # a worker that takes long, and has a child of its own
     noted = tmp_path / "processes"
     worker = (
@@ -304,7 +304,7 @@ def test_however_it_is_ended_no_child_is_left(how: signal.Signals, tmp_path: Pat
 @pytest.mark.parametrize(
     ("sent", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
 )
-def test_a_signal_keeps_the_works_that_are_complete(
+def test_signal_keeps_completed_works(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -343,7 +343,7 @@ def _runs(process: int) -> bool:
     return True
 
 
-def test_a_cold_start_is_skipped_without_mnist_and_it_is_said(
+def test_cold_start_without_mnist_is_skipped_with_a_note(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     cold = dataclasses.replace(TINY, title="Cold start", kind="cold-start")

@@ -1,4 +1,4 @@
-"""The peers of the benchmark: all do the same work, from the same parameters, to the same loss."""
+"""The peers of the benchmark do the same work, from the same parameters, to the same loss."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def peer(name: str):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("name", PEERS[1:])
-def test_every_peer_takes_the_path_of_clearprop(name: str, optimizer: str) -> None:
+def test_every_peer_has_the_losses_of_clearprop(name: str, optimizer: str) -> None:
     # the same batches in the same order, a ragged one at the end of each epoch
     own = peer("clearprop").train(task_for("clearprop", optimizer=optimizer))
     other = peer(name).train(task_for(name, optimizer=optimizer))
@@ -68,16 +68,14 @@ def test_every_peer_takes_the_path_of_clearprop(name: str, optimizer: str) -> No
 
 @pytest.mark.parametrize("name", PEERS[1:])
 @pytest.mark.parametrize("batch_size", [150, 200, 149])
-def test_a_batch_may_hold_all_rows_or_leave_one(name: str, batch_size: int) -> None:
+def test_batch_may_hold_all_rows_or_leave_one(name: str, batch_size: int) -> None:
     own = peer("clearprop").train(task_for("clearprop", batch_size=batch_size))
     other = peer(name).train(task_for(name, batch_size=batch_size))
     np.testing.assert_allclose(other.losses, own.losses, rtol=2e-4)
 
 
 @pytest.mark.parametrize("kind", ["train", "predict"])
-def test_pytorch_is_compiled_for_the_shapes_it_meets_where_that_is_asked_for(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compiled_pytorch_variant_compiles_for_its_shapes(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # compiling itself takes longer than all these tests; whether it is asked for can be told without
     module, asked = peer("torch-compile"), []
     monkeypatch.setattr(module.torch, "compile", lambda function, **how: asked.append(how) or function)
@@ -88,7 +86,7 @@ def test_pytorch_is_compiled_for_the_shapes_it_meets_where_that_is_asked_for(
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_every_peer_predicts_the_same_classes(name: str) -> None:
+def test_all_peers_predict_the_same_classes(name: str) -> None:
     predictor = peer(name).predictor(task_for(name, "predict"))
     expected = peer("clearprop").predictor(task_for("clearprop", "predict"))
     classes = np.asarray(expected.predict(expected.rows))
@@ -96,11 +94,13 @@ def test_every_peer_predicts_the_same_classes(name: str) -> None:
     np.testing.assert_array_equal(np.asarray(predictor.predict(predictor.rows[3:4])), classes[3:4])
 
 
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("features_first", [False, True])
-def test_the_floor_multiplies_what_a_step_must_in_every_layout(features_first: bool, turned: bool) -> None:
+def test_floor_computes_the_products_of_a_step_in_every_layout(
+    features_first: bool, transposed: bool
+) -> None:
     batch = 5
-    products = floor.network_products(SIZES, batch, features_first, [turned] * 3, backward=True)
+    products = floor.network_products(SIZES, batch, features_first, [transposed] * 3, backward=True)
     fans = list(pairwise(SIZES))
     expected = sum(3 * fan_in * fan_out for fan_in, fan_out in fans) - SIZES[0] * SIZES[1]
     assert (
@@ -110,7 +110,7 @@ def test_the_floor_multiplies_what_a_step_must_in_every_layout(features_first: b
     for left, right, out in products:
         assert out.flags.c_contiguous
         assert out.shape == (left.shape[0], right.shape[1])
-    forward = floor.network_products(SIZES, batch, features_first, [turned] * 3, backward=False)
+    forward = floor.network_products(SIZES, batch, features_first, [transposed] * 3, backward=False)
     assert len(products) == 3 + 3 + 2
     assert len(forward) == 3
     floor.multiply(forward)
@@ -120,7 +120,7 @@ def test_the_floor_multiplies_what_a_step_must_in_every_layout(features_first: b
         assert left is out or right is out or out is forward[-1][2]
 
 
-def test_the_floor_of_an_epoch_counts_the_ragged_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_floor_of_an_epoch_includes_the_smaller_last_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, bool]] = []
     done: list[str] = []
 
@@ -136,7 +136,7 @@ def test_the_floor_of_an_epoch_counts_the_ragged_batch(monkeypatch: pytest.Monke
     assert (len(training.seconds), training.losses) == (2, [])
 
 
-def test_the_floor_of_a_prediction_covers_every_row_whatever_the_chunk() -> None:
+def test_floor_of_a_prediction_covers_every_row_for_any_chunk() -> None:
     predictor = floor.predictor(task_for("floor", "predict", rows=700))
     predictor.predict(predictor.rows)
     single = floor.predictor(task_for("floor", "single"))

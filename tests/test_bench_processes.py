@@ -1,4 +1,4 @@
-"""The benchmark's processes: fresh, pinned to the same threads, ended in time, and fed the same rows."""
+"""The benchmark's processes: fresh, pinned, limited in time, and given the same rows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def worker_of(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     monkeypatch.setattr(processes, "WORKER", (sys.executable, "-c", program))
 
 
-def test_every_job_has_a_fresh_process_with_the_threads_of_all(
+def test_every_job_gets_a_fresh_process_with_the_same_threads(
     monkeypatch: pytest.MonkeyPatch, rows_folder: Path
 ) -> None:
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS")
@@ -63,12 +63,12 @@ def test_every_job_has_a_fresh_process_with_the_threads_of_all(
     )
 
 
-def test_jobs_find_modules_compiled_as_an_installation_has_them() -> None:
+def test_jobs_may_use_compiled_modules() -> None:
     assert "PYTHONDONTWRITEBYTECODE" not in environment(2, {"PYTHONDONTWRITEBYTECODE": "1", "HOME": "here"})
     assert environment(2, {"HOME": "here"})["HOME"] == "here"
 
 
-def test_the_libraries_of_a_worker_use_the_threads_asked_for(rows_folder: Path) -> None:
+def test_worker_libraries_use_the_requested_threads(rows_folder: Path) -> None:
     answer = run_job(tiny_job(rows_folder))
     assert answer.seconds is not None
     assert answer.seconds > 0
@@ -77,7 +77,7 @@ def test_the_libraries_of_a_worker_use_the_threads_asked_for(rows_folder: Path) 
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot bind a process to cores")
-def test_a_worker_stays_on_as_many_cores_as_it_has_threads() -> None:
+def test_worker_is_pinned_to_as_many_cores_as_threads() -> None:
     program = "import os; from clearprop.bench.worker import pin; pin(1); print(len(os.sched_getaffinity(0)))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout == "1\n"
@@ -91,14 +91,14 @@ def test_a_worker_stays_on_as_many_cores_as_it_has_threads() -> None:
         ("import time; time.sleep(60)", "took longer than 0.4 s and was ended"),
     ],
 )
-def test_a_worker_that_crashes_or_hangs_is_told_in_one_sentence(
+def test_crashed_or_hung_worker_gives_one_sentence(
     monkeypatch: pytest.MonkeyPatch, rows_folder: Path, program: str, sentence: str
 ) -> None:
     worker_of(monkeypatch, program)
     assert run_job(tiny_job(rows_folder), timeout=0.4 if "sleep" in program else 60).error == sentence
 
 
-def test_what_a_library_prints_or_raises_does_not_disturb_the_answer(
+def test_library_output_and_errors_do_not_corrupt_the_answer(
     monkeypatch: pytest.MonkeyPatch, rows_folder: Path
 ) -> None:
     worker_of(
@@ -111,14 +111,14 @@ def test_what_a_library_prints_or_raises_does_not_disturb_the_answer(
     assert run_job(tiny_job(rows_folder)) == Answer(error="raised ValueError: no such")
 
 
-def test_a_job_survives_its_journey() -> None:
+def test_job_survives_json() -> None:
     job = Job("jax", dataclasses.replace(TINY, bars=()), 3, 2, "folder", ("a", "b"))
     assert Job.from_json(job.to_json()) == job
     answer = Answer(1.5, (0.25,), (1, 2), None, 7, ({"a": 1},))
     assert Answer.from_json(answer.to_json()) == answer
 
 
-def test_a_peer_that_trains_less_is_caught_and_not_compared(rows_folder: Path) -> None:
+def test_peer_that_trains_less_is_not_compared(rows_folder: Path) -> None:
     answers = {
         "clearprop": [run_job(tiny_job(rows_folder, epochs=60))],
         "scikit-learn": [run_job(tiny_job(rows_folder, "scikit-learn", epochs=1))],
@@ -129,7 +129,7 @@ def test_a_peer_that_trains_less_is_caught_and_not_compared(rows_folder: Path) -
     assert "more than 5% apart, so its times are not compared." in result.outcomes[1].problem
 
 
-def test_rows_are_made_up_where_mnist_is_not_and_it_is_said(
+def test_synthetic_rows_replace_missing_mnist_with_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CLEARPROP_DATA", raising=False)
@@ -145,16 +145,14 @@ def test_rows_are_made_up_where_mnist_is_not_and_it_is_said(
     assert read_rows(tmp_path, 10, test=True)[0].shape == (10, 784)
 
 
-def test_rows_repeat_where_more_are_asked_for(rows_folder: Path) -> None:
+def test_rows_repeat_beyond_the_data_size(rows_folder: Path) -> None:
     once, labels = read_rows(rows_folder, 60_000, test=False)
     more, more_labels = read_rows(rows_folder, 130_000, test=False)
     np.testing.assert_array_equal(more, np.concatenate([once, once, once[:10_000]]))
     np.testing.assert_array_equal(more_labels, np.concatenate([labels, labels, labels[:10_000]]))
 
 
-def test_rows_are_those_of_the_published_split_where_mnist_is_here(
-    tmp_path: Path, mnist_folder: Path
-) -> None:
+def test_rows_are_the_published_split_of_mnist(tmp_path: Path, mnist_folder: Path) -> None:
     rows = prepare_rows(tmp_path, workloads.LAYER_SIZES, mnist_folder)
     assert rows.description.startswith("MNIST: the 50,000 training rows of the published split")
     assert set(rows.files) == {"x", "y", "x_test", "y_test"}
@@ -179,9 +177,7 @@ def idx_files(folder: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize(("script", "package"), [("torch_script", "torch"), ("sklearn_script", "sklearn")])
-def test_the_script_of_a_peer_reads_trains_and_prints_its_accuracy(
-    tmp_path: Path, script: str, package: str
-) -> None:
+def test_peer_script_reads_trains_and_prints_its_accuracy(tmp_path: Path, script: str, package: str) -> None:
     pytest.importorskip(package, reason="the peer is not installed")
     answer = time_command(cold_start_command(script, (20, 12), idx_files(tmp_path), None, 3, tmp_path))
     assert answer.error == ""
@@ -191,7 +187,7 @@ def test_the_script_of_a_peer_reads_trains_and_prints_its_accuracy(
     assert answer.peak_memory is None or answer.peak_memory > 10_000_000
 
 
-def test_clearprop_starts_cold_as_a_user_starts_it(tmp_path: Path) -> None:
+def test_cold_start_runs_the_installed_command(tmp_path: Path) -> None:
     parts = cold_start_command("", (384,), {}, tmp_path, 4, tmp_path / "run")
     typed = parts[3:]
     assert typed == (
@@ -207,11 +203,11 @@ def test_clearprop_starts_cold_as_a_user_starts_it(tmp_path: Path) -> None:
         ("print('hello')", "printed no accuracy"),
     ],
 )
-def test_a_cold_start_that_fails_says_why(program: str, error: str) -> None:
+def test_failed_cold_start_gives_its_reason(program: str, error: str) -> None:
     assert time_command([sys.executable, "-c", program]).error == error
 
 
-def test_every_contestant_has_a_module_and_works_to_do() -> None:
+def test_every_contestant_has_a_module_and_workloads() -> None:
     bench = Path(processes.__file__).parent
     for contestant in BY_NAME.values():
         folder = "cold_start" if "cold-start" in contestant.kinds else "peers"
@@ -220,7 +216,7 @@ def test_every_contestant_has_a_module_and_works_to_do() -> None:
 
 
 @pytest.mark.parametrize("data", ["digits", "mnist", "synthetic"])
-def test_the_estimators_fit_the_same_rows_to_the_same_loss(rows_folder: Path, data: str) -> None:
+def test_both_estimators_fit_the_same_rows_to_the_same_loss(rows_folder: Path, data: str) -> None:
     features, classes = {"digits": (64, 10), "mnist": (20, 3), "synthetic": (30, 4)}[data]
     changes = {
         "kind": "fit",

@@ -1,4 +1,4 @@
-"""The README: its Python runs as it stands, and what it points at is there."""
+"""The README and the guides: their code and commands run, and their links have targets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text("utf-8")
 
 
-def test_the_python_example_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)[0]
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     monkeypatch.chdir(tmp_path)
@@ -27,7 +27,7 @@ def test_the_python_example_runs_as_it_stands(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)]+)\)", README))
-def test_every_link_to_a_file_leads_somewhere(link: str) -> None:
+def test_every_file_link_has_a_target(link: str) -> None:
     file, _, section = link.partition("#")
     assert (PROJECT / file).is_file()
     if section:
@@ -35,7 +35,7 @@ def test_every_link_to_a_file_leads_somewhere(link: str) -> None:
         assert section in [heading.lower().replace(" ", "-") for heading in headings]
 
 
-def test_the_predictions_on_real_images_run_as_they_stand(
+def test_image_prediction_commands_run(
     mnist_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import rerendered
@@ -64,11 +64,11 @@ def test_the_predictions_on_real_images_run_as_they_stand(
     assert all(part in out for part in ("precision", "Confusion matrix", "expected calibration error"))
 
 
-def test_nothing_is_left_to_be_filled_in() -> None:
+def test_no_placeholder_is_left() -> None:
     assert not re.search(r"[A-Z]{3,}_[A-Z]{3,}", README.replace("CLEARPROP_DATA", ""))
 
 
-def test_the_study_of_the_guide_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_study_of_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from clearprop.cli import main
 
     guide = (PROJECT / "docs" / "studies.md").read_text("utf-8")
@@ -80,7 +80,7 @@ def test_the_study_of_the_guide_runs_as_it_stands(tmp_path: Path, monkeypatch: p
     assert Path("results/width/report.html").exists()
 
 
-def test_the_guide_names_every_setting() -> None:
+def test_studies_guide_names_every_setting() -> None:
     from clearprop.training.settings import Settings
 
     guide = (PROJECT / "docs" / "studies.md").read_text("utf-8")
@@ -88,13 +88,13 @@ def test_the_guide_names_every_setting() -> None:
         assert f"`{name}`" in guide
 
 
-def test_every_command_of_make_exists() -> None:
+def test_every_make_target_exists() -> None:
     makefile = (PROJECT / "Makefile").read_text("utf-8")
     for target in re.findall(r"\bmake (\w+)\b *#", README):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
 
 
-def test_every_verb_of_the_command_line_exists(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_exists(capsys: pytest.CaptureFixture[str]) -> None:
     from clearprop.cli import main
 
     for verb in set(
@@ -103,7 +103,7 @@ def test_every_verb_of_the_command_line_exists(capsys: pytest.CaptureFixture[str
         assert main([verb, "--help"]) == 0
 
 
-def test_the_example_of_the_estimator_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_estimator_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = (
         code
         for code in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -115,7 +115,7 @@ def test_the_example_of_the_estimator_runs_as_it_stands(capsys: pytest.CaptureFi
     assert float(accuracy) > 0.95
 
 
-def test_the_guide_of_the_estimator_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+def test_estimator_guide_runs(capsys: pytest.CaptureFixture[str]) -> None:
     guide = (PROJECT / "docs" / "estimator.md").read_text("utf-8")
     names: dict[str, object] = {}
     for code in re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL):
@@ -123,7 +123,7 @@ def test_the_guide_of_the_estimator_runs_as_it_stands(capsys: pytest.CaptureFixt
     assert float(capsys.readouterr().out.split()[0]) > 0.9
 
 
-def test_the_example_of_model_files_runs_as_it_stands(
+def test_model_file_example_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import clearprop as cp
@@ -144,7 +144,7 @@ def test_the_example_of_model_files_runs_as_it_stands(
     assert (again.predict_proba(rows) == model.predict_proba(rows)).all()
 
 
-def test_the_format_is_described_as_it_is(tmp_path: Path) -> None:
+def test_model_file_guide_matches_the_format(tmp_path: Path) -> None:
     import json
 
     import numpy as np
@@ -170,7 +170,7 @@ def test_the_format_is_described_as_it_is(tmp_path: Path) -> None:
         assert f"| `{name}` |" in guide
 
 
-def test_the_runs_of_the_readme_survive_a_kill_as_it_says(
+def test_resume_commands_continue_after_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import shlex

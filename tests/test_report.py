@@ -1,4 +1,4 @@
-"""The report as a file: one page that needs no other, sound HTML, the same bytes for the same results."""
+"""The report as a file: one self-contained page of valid HTML, the same bytes for the same results."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def page(folder: Path) -> Page:
 # ---- One sound file ----------------------------------------------------------------------------------
 
 
-def test_the_page_loads_nothing_from_anywhere(folder: Path, page: Page) -> None:
+def test_page_loads_no_external_resource(folder: Path, page: Page) -> None:
     text = (folder / "report.html").read_text("utf-8")
     for attributes in page.every(*{tag for tag, _ in page.elements}):
         for name in ("src", "href", "srcset", "data", "action", "poster", "xlink:href"):
@@ -129,7 +129,7 @@ def test_the_page_loads_nothing_from_anywhere(folder: Path, page: Page) -> None:
     assert not page.every("script", "link", "iframe", "object", "base")
 
 
-def test_every_link_leads_somewhere_and_no_two_elements_share_a_name(page: Page) -> None:
+def test_every_link_has_a_target_and_ids_are_unique(page: Page) -> None:
     names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(names) == len(set(names))
     targets = {attributes["href"][1:] for attributes in page.every("a", "use")}
@@ -149,7 +149,7 @@ def test_headings_are_in_order_with_one_title(page: Page) -> None:
     assert all(deeper <= level + 1 for level, deeper in pairwise(levels))
 
 
-def test_pictures_have_alternative_text(page: Page) -> None:
+def test_every_picture_has_alternative_text(page: Page) -> None:
     assert all("alt" in attributes for attributes in page.every("img"))
     charts = page.every("svg")
     assert charts
@@ -157,20 +157,20 @@ def test_pictures_have_alternative_text(page: Page) -> None:
     assert page.every("html") == [{"lang": "en"}]
 
 
-def test_tables_name_their_rows_and_columns(page: Page) -> None:
+def test_tables_have_row_and_column_headers(page: Page) -> None:
     assert all(attributes.get("scope") in ("row", "col", "colgroup") for attributes in page.every("th"))
 
 
-def test_the_order_is_that_of_the_published_report(page: Page) -> None:
+def test_sections_are_in_the_published_order(page: Page) -> None:
     assert [attributes["id"] for attributes in page.every("section")] == SECTIONS
 
 
-def test_the_contents_name_every_section_and_experiment(page: Page) -> None:
+def test_contents_list_every_section_and_experiment(page: Page) -> None:
     links = {attributes["href"] for attributes in page.every("a")}
     assert {f"#{name}" for name in [*SECTIONS, "numpy-sigmoid", "torch-sigmoid-adam-l2", "too-fast"]} <= links
 
 
-def test_the_same_results_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+def test_same_results_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     again = tmp_path / "elsewhere"
     shutil.copytree(folder, again, ignore=shutil.ignore_patterns("report.*", "figures"))
     write_report(again)
@@ -182,18 +182,18 @@ def test_the_same_results_give_the_same_bytes(folder: Path, tmp_path: Path) -> N
 # ---- What it says ------------------------------------------------------------------------------------
 
 
-def test_failures_are_prominent(page: Page) -> None:
+def test_failures_have_badges(page: Page) -> None:
     assert "The study is not complete. Planned, but not in these results: never-run." in page.text
     assert "Seed 0 diverged. The loss became NaN or infinite in epoch 2, batch 3 of 10." in page.text
     assert "Every test row is predicted as 3: the network tells no classes apart." in page.text
     assert "one class only" in page.text
 
 
-def test_the_group_of_the_averaged_losses_is_stated(page: Page) -> None:
+def test_caption_states_how_many_losses_are_averaged(page: Page) -> None:
     assert "Training loss by iteration, not averaged: of 40 iterations" in page.text
 
 
-def test_paragraphs_of_the_study_file_stay_paragraphs(page: Page) -> None:
+def test_paragraphs_of_the_study_file_are_kept(page: Page) -> None:
     for words in (
         "First paragraph of two lines.",
         "Second paragraph.",
@@ -202,11 +202,11 @@ def test_paragraphs_of_the_study_file_stay_paragraphs(page: Page) -> None:
         assert words in page.words
 
 
-def test_published_figures_of_other_data_are_marked_as_such(page: Page) -> None:
+def test_published_figures_of_other_data_are_marked(page: Page) -> None:
     assert "Other data. The published figures belong to MNIST, and this run is on digits" in page.text
 
 
-def test_the_command_seeds_versions_and_machine_are_given(page: Page) -> None:
+def test_command_seeds_versions_and_machine_are_given(page: Page) -> None:
     assert "clearprop study activations --data digits" in page.words
     for words in (
         "Seeds 0 and 1.",
@@ -219,7 +219,7 @@ def test_the_command_seeds_versions_and_machine_are_given(page: Page) -> None:
         assert words in page.text
 
 
-def test_weights_are_drawn_from_the_files_of_the_runs(folder: Path, page: Page) -> None:
+def test_weights_are_drawn_from_the_run_files(folder: Path, page: Page) -> None:
     assert "All 12 units." in page.text
     assert (folder / "figures/numpy-sigmoid-first-layer.png").exists()
     assert not (folder / "figures/too-fast-first-layer.png").exists()
@@ -255,7 +255,7 @@ def written(tmp_path: Path, results) -> Page:
     return Page(write_report(keep(tmp_path, results)).read_text("utf-8"))
 
 
-def test_hostile_names_are_only_names(tmp_path: Path) -> None:
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     names = [HOSTILE, *DIGITS[1:]]
     results = study(
         experiment(
@@ -279,14 +279,14 @@ def test_hostile_names_are_only_names(tmp_path: Path) -> None:
     ]
 
 
-def test_markdown_signs_in_names_mean_nothing(tmp_path: Path) -> None:
+def test_markdown_in_names_is_escaped(tmp_path: Path) -> None:
     keep(tmp_path, study(experiment("a", title="a|b\n[c](http://d) `e` *f* <g> 'h'")))
     write_report(tmp_path)
     text = (tmp_path / "report.md").read_text("utf-8")
     assert r"**a\|b \[c\](http://d) \`e\` \*f\* &lt;g&gt; &#39;h&#39;.**" in text
 
 
-def test_data_without_images_is_shown_in_tables(tmp_path: Path) -> None:
+def test_data_without_images_gets_tables(tmp_path: Path) -> None:
     found = written(tmp_path, study(experiment("a", [run("a", images=False)]), images=False))
     assert not found.every("img")
     assert "are not images, so there are no samples to show" in found.text
@@ -294,14 +294,14 @@ def test_data_without_images_is_shown_in_tables(tmp_path: Path) -> None:
     assert "Most confident mistakes on the test set" in found.text
 
 
-def test_a_study_without_published_figures_has_no_section_on_them(tmp_path: Path) -> None:
+def test_study_without_published_figures_has_no_section_on_them(tmp_path: Path) -> None:
     found = written(tmp_path, study(experiment("a")))
     assert [attributes["id"] for attributes in found.every("section")] == [
         name for name in SECTIONS if name not in ("published", "notes")
     ]
 
 
-def test_on_mnist_published_accuracies_are_in_the_overview(tmp_path: Path) -> None:
+def test_summary_shows_published_accuracies_on_mnist(tmp_path: Path) -> None:
     results = on_mnist(study(experiment("numpy-tanh"), published=published()))
     found = written(tmp_path, results)
     assert "Other data." not in found.text
@@ -309,39 +309,39 @@ def test_on_mnist_published_accuracies_are_in_the_overview(tmp_path: Path) -> No
     assert "Published Time numpy-tanh 0.9000 0.95 2.5 s" in found.text
 
 
-def test_report_is_complete_without_validation_and_test_counts(tmp_path: Path) -> None:
+def test_report_needs_no_validation_or_test_counts(tmp_path: Path) -> None:
     results = study(experiment("a", [run("a", validation=None)]))
     data = results.data.model_copy(update={"counts": {"train": [5] * 10}})
     found = written(tmp_path, results.model_copy(update={"data": data}))
     assert "Loss by epoch." in found.text
 
 
-def test_weights_that_are_gone_are_said_to_be_gone(tmp_path: Path) -> None:
+def test_missing_weights_are_reported(tmp_path: Path) -> None:
     keep(tmp_path, study(experiment("a")))
     shutil.rmtree(tmp_path / "runs")
     found = Page(write_report(tmp_path).read_text("utf-8"))
     assert "The parameters of this run are no longer in the study's folder" in found.text
 
 
-def test_a_study_in_which_nothing_was_complete_still_has_a_report(tmp_path: Path) -> None:
+def test_study_without_a_complete_run_has_a_report(tmp_path: Path) -> None:
     found = written(tmp_path, study(experiment("a", [diverged("a", epochs=0)])))
     assert "0 of 1 trainings reached their last epoch." in found.text
 
 
-def test_an_experiment_cut_short_between_seeds_is_named(tmp_path: Path) -> None:
+def test_experiment_with_missing_seeds_is_named(tmp_path: Path) -> None:
     whole = experiment("whole", [run("whole"), run("whole", seed=1)])
     found = written(tmp_path, study(whole, experiment("half", [run("half")])))
     assert "The study is not complete. With fewer seeds than planned: half." in found.text
     assert "1 of 2 seeds" in found.text
 
 
-def test_two_names_that_look_alike_in_links_stay_apart() -> None:
+def test_similar_names_get_different_slugs() -> None:
     slugs = slugs_of(study(*(experiment(name) for name in ("a b", "A_B", "ok", "!!!"))))
     assert len(set(slugs.values())) == 4
     assert all(re.fullmatch(r"[a-z0-9-]+", slug) for slug in slugs.values())
 
 
-def test_a_damaged_image_is_one_clear_sentence(tmp_path: Path) -> None:
+def test_damaged_image_gives_one_sentence(tmp_path: Path) -> None:
     results = study(experiment("a"))
     data = results.data.model_copy(update={"samples": [["no picture"]] + [[]] * 9})
     keep(tmp_path, results.model_copy(update={"data": data}))
@@ -349,7 +349,7 @@ def test_a_damaged_image_is_one_clear_sentence(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-def test_a_folder_without_results_is_one_clear_sentence(tmp_path: Path) -> None:
+def test_folder_without_results_gives_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"Cannot read .*results\.json"):
         write_report(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -363,7 +363,7 @@ def colors_of(theme: int) -> dict[str, str]:
     return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", blocks[theme]))
 
 
-def test_the_style_sheet_has_the_colours_of_the_figures() -> None:
+def test_style_sheet_has_the_colours_of_the_figures() -> None:
     light = colors_of(0)
     assert {color: f"--{name}" for name, color in light.items() if color in VARIABLES} | {
         PAPER: "--paper"
@@ -373,7 +373,7 @@ def test_the_style_sheet_has_the_colours_of_the_figures() -> None:
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-def test_text_and_lines_can_be_read_in_both_themes(theme: int) -> None:
+def test_text_and_lines_have_enough_contrast_in_both_themes(theme: int) -> None:
     colors = colors_of(theme)
     for name in ("ink", "muted", "accent", "alert"):
         assert contrast(colors[name], colors["paper"]) >= 4.5
@@ -383,7 +383,7 @@ def test_text_and_lines_can_be_read_in_both_themes(theme: int) -> None:
         assert contrast(colors[f"series-{number}"], colors["paper"]) >= 3
 
 
-def test_the_report_imports_no_engine_and_trains_nothing() -> None:
+def test_report_imports_no_engine() -> None:
     code = (
         "import sys, clearprop.report\n"
         "assert 'matplotlib' not in sys.modules\n"

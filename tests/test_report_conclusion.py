@@ -1,4 +1,4 @@
-"""The report's sentences: each is said only where the results support it, and something honest otherwise."""
+"""The report's conclusion: every sentence is supported by the results."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def seeds(name: str, *values: float):
 # ---- Intervals and groups ----------------------------------------------------------------------------
 
 
-def test_interval_is_students_t_as_tables_give_it() -> None:
+def test_interval_is_students_t() -> None:
     # t for 2 degrees of freedom is 4.3027; the standard error of 1, 2, 3 is 1/√3
     low, high = 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5
     assert interval([1, 2, 3]) == pytest.approx((2, low, high), abs=1e-4)
 
 
-def test_equal_accuracies_are_no_certainty() -> None:
+def test_equal_accuracies_give_no_zero_width_interval() -> None:
     assert interval([0.5, 0.5], resolution=0.01) == pytest.approx((0.5, 0.49, 0.51))
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=3), accuracies, min_size=1, max_size=6))
-def test_groups_hold_every_name_once_and_no_interval_reaches_into_the_next_group(values) -> None:
+def test_groups_hold_every_name_once_and_their_intervals_do_not_overlap(values) -> None:
     intervals = {name: interval(numbers) for name, numbers in values.items()}
     groups = separated_groups(intervals)
     assert sorted(name for group in groups for name in group) == sorted(values)
@@ -53,7 +53,7 @@ def test_groups_hold_every_name_once_and_no_interval_reaches_into_the_next_group
         assert min(intervals[name].low for name in above) > max(intervals[name].high for name in below)
 
 
-def test_a_chain_of_overlaps_is_one_group() -> None:
+def test_chain_of_overlaps_is_one_group() -> None:
     chain = {
         "a": Interval(3, 2, 4),
         "b": Interval(2, 1, 3),
@@ -75,7 +75,7 @@ def test_one_seed_ranks_nothing() -> None:
     assert "better than" not in text
 
 
-def test_seeds_that_agree_rank_separated_experiments() -> None:
+def test_separated_intervals_are_ranked() -> None:
     results = study(
         experiment("good", seeds("good", 0.95, 0.95, 0.975)), experiment("bad", seeds("bad", 0.5, 0.525, 0.5))
     )
@@ -89,7 +89,7 @@ def test_overlapping_intervals_rank_nothing() -> None:
     assert "is better than" not in text
 
 
-def test_an_experiment_with_one_complete_seed_is_left_out_of_the_ranking() -> None:
+def test_experiment_with_one_complete_seed_is_not_ranked() -> None:
     results = study(
         experiment("a", seeds("a", 0.9, 0.925, 0.9)),
         experiment("b", seeds("b", 0.5, 0.5, 0.525)),
@@ -102,7 +102,7 @@ def test_an_experiment_with_one_complete_seed_is_left_out_of_the_ranking() -> No
 # ---- One change at a time ----------------------------------------------------------------------------
 
 
-def test_a_pair_that_differs_in_one_setting_is_compared() -> None:
+def test_pair_with_one_different_setting_is_compared() -> None:
     results = study(
         experiment("a", seeds("a", 0.5, 0.525, 0.5), activation="sigmoid"),
         experiment("b", seeds("b", 0.9, 0.925, 0.9), activation="tanh"),
@@ -112,16 +112,16 @@ def test_a_pair_that_differs_in_one_setting_is_compared() -> None:
     assert text.endswith("+0.4000, which the seeds support.")
 
 
-def test_a_pair_that_differs_in_two_settings_is_not_compared() -> None:
+def test_pair_with_two_different_settings_is_not_compared() -> None:
     results = study(experiment("a"), experiment("b", activation="tanh", learning_rate=0.1))
     assert said(results, "one thing") == ""
 
 
-def test_no_setting_of_a_recipe_but_the_seed_is_left_out_of_the_comparison() -> None:
+def test_comparison_covers_every_recipe_setting_except_the_seed() -> None:
     assert set(Recipe().to_dict()) - {"seed"} <= set(WORDS)
 
 
-def test_adam_and_adamw_differ_in_decay_alone() -> None:
+def test_adam_and_adamw_are_equal_without_decay() -> None:
     results = study(experiment("a", optimizer="adam"), experiment("b", optimizer="adamw", weight_decay=0.001))
     change = "Weight decay, 0 to 0.001 (a to b; Adam and AdamW are one algorithm without decay)"
     assert change in said(results, "one thing")
@@ -132,7 +132,7 @@ def test_adam_and_adamw_differ_in_decay_alone() -> None:
     assert said(both, "one thing") == ""
 
 
-def test_a_difference_of_one_training_is_called_uncertain() -> None:
+def test_difference_of_single_trainings_is_called_uncertain() -> None:
     results = study(
         experiment("a", [run("a", accuracy=0.9)]),
         experiment("b", [run("b", accuracy=0.95)], loss="double_softmax"),
@@ -142,7 +142,7 @@ def test_a_difference_of_one_training_is_called_uncertain() -> None:
     assert "cannot be told from chance" in text
 
 
-def test_absence_of_a_difference_is_stated() -> None:
+def test_zero_difference_is_called_no_difference() -> None:
     results = study(experiment("a", seeds("a", 0.9, 0.8)), experiment("b", seeds("b", 0.8, 0.9), dropout=0.5))
     assert "no difference." in said(results, "one thing")
 
@@ -150,27 +150,27 @@ def test_absence_of_a_difference_is_stated() -> None:
 # ---- What did not work -------------------------------------------------------------------------------
 
 
-def test_conclusion_names_the_seeds_that_collapsed() -> None:
+def test_collapse_is_reported_with_its_seeds() -> None:
     results = study(experiment("a", [run("a"), run("a", seed=1, only=3)]))
     assert "a collapsed with 1 of 2 seeds" in said(results, "did not work")
 
 
-def test_conclusion_names_a_divergence() -> None:
+def test_divergence_is_reported() -> None:
     results = study(experiment("a", [diverged("a")]))
     assert "a diverged: its loss became NaN or infinite." in said(results, "did not work")
     assert "0 of 1 trainings reached their last epoch" in said(results)
 
 
-def test_guessing_is_called_learning_nothing() -> None:
+def test_guessing_is_reported_as_learning_nothing() -> None:
     results = study(experiment("a", [run("a", accuracy=0.1)]))
     assert "learned nothing" in said(results, "did not work")
 
 
-def test_nothing_failed_is_not_a_heading() -> None:
+def test_no_failures_give_no_heading() -> None:
     assert all("did not work" not in finding.title for finding in conclusion(study(experiment("a"))))
 
 
-def test_an_interrupted_study_says_how_much_is_missing() -> None:
+def test_interrupted_study_reports_missing_trainings() -> None:
     results = study(experiment("a"), planned=["a", "b", "c"])
     assert "2 trainings did not take place" in said(results)
 
@@ -182,14 +182,14 @@ def test_an_interrupted_study_says_how_much_is_missing() -> None:
     ("seconds", "text"),
     [(0.04, "0.0 s"), (59.94, "59.9 s"), (59.96, "1 min 0 s"), (185.2, "3 min 5 s"), (3720, "1 h 2 min")],
 )
-def test_durations_are_written_as_one_says_them(seconds: float, text: str) -> None:
+def test_durations_use_seconds_minutes_and_hours(seconds: float, text: str) -> None:
     assert words.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(0.0814, "+0.081"), (-0.0004, "0.000"), (-0.01, "\N{MINUS SIGN}0.010")]
 )
-def test_differences_carry_a_sign_unless_they_are_nothing(value: float, text: str) -> None:
+def test_differences_have_a_sign_unless_they_round_to_0(value: float, text: str) -> None:
     assert words.signed(value) == text
 
 

@@ -1,4 +1,4 @@
-"""Notes on the published figures: said from the run's own numbers, whatever they are."""
+"""Notes on the published figures are computed from the run's results."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def doubled(name: str = "torch-sigmoid-adam", **settings) -> ExperimentResult:
     return experiment(name, runs, **(DOUBLED | settings))
 
 
-def test_a_study_without_published_figures_has_no_notes() -> None:
+def test_study_without_published_figures_has_no_notes() -> None:
     assert published_notes(study(experiment("a"))) == []
 
 
 # ---- The softmax applied twice -----------------------------------------------------------------------
 
 
-def test_the_bound_and_the_lowest_loss_of_this_run_are_given() -> None:
+def test_note_gives_the_bound_and_the_lowest_loss() -> None:
     text = note(study(doubled(), published=published()), "twice")
     assert "log(1 + 9/e) = 1.461" in text
     assert "this run reached is 1.600 (torch-sigmoid-adam), 0.139 above that bound" in text
 
 
-def test_the_bound_is_that_of_the_classes_at_hand() -> None:
+def test_bound_depends_on_the_number_of_classes() -> None:
     names = ("cat", "dog", "owl")
     results = study(
         doubled(seeds=[run("torch-sigmoid-adam", class_names=names, end=1.0)], layer_sizes=[36, 3]),
@@ -48,12 +48,12 @@ def test_the_bound_is_that_of_the_classes_at_hand() -> None:
     assert f"log(1 + 2/e) = {double_softmax_floor(3):.3f}" in note(results, "twice")
 
 
-def test_a_loss_below_the_bound_is_not_explained_away() -> None:
+def test_loss_below_the_bound_is_called_a_contradiction() -> None:
     results = study(doubled(seeds=[run("torch-sigmoid-adam", end=0.4)]), published=published())
     assert "should not be trusted" in note(results, "twice")
 
 
-def test_without_a_doubled_softmax_nothing_is_claimed_about_it() -> None:
+def test_nothing_is_claimed_without_a_doubled_softmax() -> None:
     text = note(study(experiment("numpy-tanh"), published=published()), "twice")
     assert text == "No experiment in these results applies the softmax twice, so they say nothing about it."
 
@@ -66,7 +66,7 @@ def test_without_a_doubled_softmax_nothing_is_claimed_about_it() -> None:
         ((0.1, 0.2, 0.3, 0.4), "never reached: no slowing shows here"),
     ],
 )
-def test_slowing_is_claimed_only_where_one_softmax_was_quicker(once, verdict: str) -> None:
+def test_slowing_is_claimed_only_if_one_softmax_was_faster(once, verdict: str) -> None:
     partner = experiment(
         "torch-sigmoid-adam-logits",
         [run("torch-sigmoid-adam-logits", validation=once)],
@@ -79,7 +79,7 @@ def test_slowing_is_claimed_only_where_one_softmax_was_quicker(once, verdict: st
     assert "learning rates differ" not in text
 
 
-def test_another_learning_rate_is_named_as_a_cause() -> None:
+def test_different_learning_rates_are_named_as_a_possible_cause() -> None:
     partner = experiment(
         "torch-sigmoid-adam-logits", optimizer="adam", activation="sigmoid", learning_rate=0.001
     )
@@ -94,7 +94,7 @@ def with_decay(*seeds) -> ExperimentResult:
     return doubled("torch-sigmoid-adam-l2", seeds=list(seeds), weight_decay=0.001)
 
 
-def test_collapse_note_names_the_class_and_the_published_table() -> None:
+def test_collapse_note_names_the_class_and_the_published_collapse() -> None:
     l2 = with_decay(run("torch-sigmoid-adam-l2", only=7, end=2.3))
     text = note(study(doubled(), l2, published=published()), "L2")
     assert "predicts one class for every test row: 7; its test accuracy, 0.1000, is the share" in text
@@ -102,18 +102,18 @@ def test_collapse_note_names_the_class_and_the_published_table() -> None:
     assert "all 10,000 predictions are 0" in text
 
 
-def test_seeds_that_collapse_into_different_classes_are_distinguished() -> None:
+def test_collapses_into_different_classes_are_listed_by_seed() -> None:
     runs = [run("torch-sigmoid-adam-l2", seed=seed, only=only, end=2.3) for seed, only in enumerate((3, 5))]
     text = note(study(with_decay(*runs), published=published()), "L2")
     assert "3 (seed 0) and 5 (seed 1)" in text
 
 
-def test_a_collapse_of_some_seeds_is_counted() -> None:
+def test_number_of_collapsed_seeds_is_given() -> None:
     runs = [run("torch-sigmoid-adam-l2", end=1.6), run("torch-sigmoid-adam-l2", seed=1, only=5, end=2.3)]
     assert "with 1 of 2 seeds: 5." in note(study(with_decay(*runs), published=published()), "L2")
 
 
-def test_note_without_a_collapse_says_so() -> None:
+def test_missing_collapse_is_reported() -> None:
     text = note(study(with_decay(run("torch-sigmoid-adam-l2", end=1.6)), published=published()), "L2")
     assert (
         "did not fall into one class in this run: it predicts 10 of 10 classes, at test accuracy 0.9000"
@@ -121,7 +121,7 @@ def test_note_without_a_collapse_says_so() -> None:
     )
 
 
-def test_where_the_network_without_decay_collapsed_too_the_decay_is_not_blamed() -> None:
+def test_decay_is_not_blamed_if_the_network_without_it_collapsed_too() -> None:
     without = doubled(seeds=[run("torch-sigmoid-adam", only=1, end=2.3)])
     l2 = with_decay(run("torch-sigmoid-adam-l2", only=7, end=2.3))
     assert "the decay is not the only cause here" in note(study(without, l2, published=published()), "L2")
@@ -130,27 +130,27 @@ def test_where_the_network_without_decay_collapsed_too_the_decay_is_not_blamed()
 # ---- Truth and prediction swapped --------------------------------------------------------------------
 
 
-def test_the_swapped_tables_are_found_by_their_support() -> None:
+def test_swapped_tables_are_found_by_their_support() -> None:
     results = study(experiment("numpy-tanh"), published=published())
     assert swapped_tables(results) == ["torch-sigmoid-adam", "torch-sigmoid-adam-l2"]
     text = note(results, "swapped")
     assert "is 980 in the other 3, but 998 in torch-sigmoid-adam and 10,000 in torch-sigmoid-adam-l2" in text
 
 
-def test_the_test_set_of_this_run_is_a_witness_only_where_it_is_mnist() -> None:
+def test_own_test_set_is_cited_only_on_mnist() -> None:
     results = study(experiment("numpy-tanh"), published=published())
     witness = "The test set read for this run has 980 rows of class 0."
     assert witness in note(on_mnist(results), "swapped")
     assert witness not in note(results, "swapped")
 
 
-def test_published_tables_that_agree_are_not_called_swapped() -> None:
+def test_tables_with_equal_support_are_not_called_swapped() -> None:
     only_numpy = {name: figures for name, figures in published().items() if name.startswith("numpy")}
     text = note(study(experiment("numpy-tanh"), published=only_numpy), "swapped")
     assert "nothing shows that any is swapped" in text
 
 
-def test_a_comparison_changes_swapped_precision_and_recall_back() -> None:
+def test_comparison_swaps_precision_and_recall_back() -> None:
     results = study(doubled(), experiment("numpy-tanh"), published=published())
     torch, numpy = compare(results)
     table = published()["torch-sigmoid-adam"]["test"]["classes"]["9"]
@@ -159,21 +159,21 @@ def test_a_comparison_changes_swapped_precision_and_recall_back() -> None:
     assert (torch.swapped, numpy.swapped) == (True, False)
 
 
-def test_a_comparison_takes_the_mean_over_seeds() -> None:
+def test_comparison_uses_the_mean_over_seeds() -> None:
     runs = [run("numpy-tanh", accuracy=0.9), run("numpy-tanh", seed=1, accuracy=0.8)]
     (found,) = compare(study(experiment("numpy-tanh", runs), published=published()))
     assert found.accuracy["test"].reproduced == pytest.approx(0.85)
     assert found.accuracy["test"].difference == pytest.approx(0.85 - 0.95)
 
 
-def test_classes_of_other_names_are_not_compared() -> None:
+def test_classes_with_other_names_are_not_compared() -> None:
     names = tuple("abcdefghij")
     runs = [run("numpy-tanh", class_names=names)]
     (found,) = compare(study(experiment("numpy-tanh", runs), class_names=names, published=published()))
     assert found.classes == {}
 
 
-def test_mnist_is_known_by_its_name_or_by_its_test_set() -> None:
+def test_mnist_is_recognized_by_name_or_test_set() -> None:
     digits = study(experiment("numpy-tanh"), published=published())
     assert not on_published_data(digits)
     assert on_published_data(on_mnist(digits))
@@ -196,14 +196,14 @@ def test_mnist_is_known_by_its_name_or_by_its_test_set() -> None:
         ((0.1, 0.2, 0.3, 0.4), "never reaches it: after 4 epochs it has validation accuracy 0.4000"),
     ],
 )
-def test_the_published_accuracy_is_placed_among_the_epochs(validation, text: str) -> None:
+def test_note_gives_the_epoch_that_reaches_the_published_accuracy(validation, text: str) -> None:
     sigmoid = experiment("numpy-sigmoid", [run("numpy-sigmoid", validation=validation)], activation="sigmoid")
     found = note(on_mnist(study(sigmoid, published=published())), "sigmoid")
     assert "The published test accuracy of numpy-sigmoid is 0.66." in found
     assert text in found
 
 
-def test_every_seed_is_placed_by_itself() -> None:
+def test_every_seed_gets_its_own_epoch() -> None:
     runs = [run("numpy-sigmoid", seed=seed, validation=(0.3, 0.5 + 0.2 * seed, 0.7, 0.8)) for seed in (0, 1)]
     sigmoid = experiment("numpy-sigmoid", runs, activation="sigmoid")
     found = note(on_mnist(study(sigmoid, published=published())), "sigmoid")
@@ -211,19 +211,19 @@ def test_every_seed_is_placed_by_itself() -> None:
     assert "(seed 1) the validation accuracy reaches it after 2 of 4" in found
 
 
-def test_another_configuration_than_the_published_is_pointed_out() -> None:
+def test_unpublished_configuration_is_pointed_out() -> None:
     sigmoid = experiment("numpy-sigmoid", activation="sigmoid")
     found = note(on_mnist(study(sigmoid, published=published())), "sigmoid")
     assert "not the published configuration" in found
     assert "epochs 4 instead of 15" in found
 
 
-def test_on_other_data_the_note_says_that_it_makes_no_sense_there() -> None:
+def test_note_on_other_data_says_it_does_not_apply() -> None:
     found = note(study(experiment("numpy-sigmoid", activation="sigmoid"), published=published()), "sigmoid")
     assert found.startswith("This note makes sense on MNIST only, and this run is on digits")
 
 
-def test_without_the_sigmoid_experiment_its_accuracy_is_not_placed() -> None:
+def test_missing_sigmoid_experiment_is_reported() -> None:
     for results in (
         study(experiment("numpy-tanh"), published=published()),
         study(experiment("numpy-sigmoid", [diverged("numpy-sigmoid")]), published=published()),
@@ -231,13 +231,13 @@ def test_without_the_sigmoid_experiment_its_accuracy_is_not_placed() -> None:
         assert "cannot be placed" in note(on_mnist(results), "sigmoid")
 
 
-def test_note_on_sigmoid_works_without_validation() -> None:
+def test_sigmoid_without_validation_is_reported_without_it() -> None:
     sigmoid = experiment("numpy-sigmoid", [run("numpy-sigmoid", validation=None)], activation="sigmoid")
     found = note(on_mnist(study(sigmoid, published=published())), "sigmoid")
     assert "(not measured)" in found
 
 
-def test_published_figures_are_not_changed_by_comparing() -> None:
+def test_comparing_does_not_change_published_figures() -> None:
     figures = published()
     before = copy.deepcopy(figures)
     compare(study(doubled(), published=figures))
