@@ -28,7 +28,7 @@ from clearprop.nn.optimizers import OPTIMIZERS
 from clearprop.nn.parameters import Parameters
 from clearprop.nn.recipe import Recipe
 from clearprop.nn.scaling import PIXELS, Scaling
-from clearprop.training.trainer import batches
+from clearprop.training.loop import batches
 from clearprop.utils.errors import EngineUnavailable, InvalidArgument
 
 SIZES = (784, 64, 32, 10)

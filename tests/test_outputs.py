@@ -21,7 +21,7 @@ from clearprop.nn.optimizers import OPTIMIZERS
 from clearprop.nn.parameters import Parameters
 from clearprop.nn.recipe import Recipe
 from clearprop.nn.scaling import Scaling
-from clearprop.training.trainer import batches
+from clearprop.training.loop import batches
 from clearprop.utils.errors import InvalidArgument
 
 N_ROWS, FEATURES, N_OUTPUTS = 150, 6, 3

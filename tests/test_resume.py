@@ -20,6 +20,7 @@ from clearprop.data import Dataset, Scaling
 from clearprop.training import checkpoint_files as checkpoints
 from clearprop.training.callbacks import Callback, TrainingState
 from clearprop.training.checkpoint_files import CHECKPOINT_FILE, CHECKPOINT_FILES, PREVIOUS_FILE, Checkpoints
+from clearprop.training.loop import TrainingDiverged
 from clearprop.training.run_folder import FOLDER_FILES, RunFolder, RunRecorder
 from clearprop.utils.errors import (
     CheckpointError,
@@ -27,7 +28,6 @@ from clearprop.utils.errors import (
     FolderInUse,
     InvalidArgument,
     OutputError,
-    TrainingDiverged,
 )
 from clearprop.utils.files import remove_leftovers
 from clearprop.utils.locks import hold

@@ -15,8 +15,7 @@ from clearprop.engines.base import Engine, Task
 from clearprop.nn.initialization import initial_parameters
 from clearprop.training.callbacks import Callback, TrainingState
 from clearprop.training.history import History
-from clearprop.training.trainer import finite_parameters, run_epochs
-from clearprop.utils.errors import TrainingDiverged
+from clearprop.training.loop import TrainingDiverged, finite_parameters, run_epochs
 from clearprop.utils.randomness import streams
 
 N_ROWS = 100

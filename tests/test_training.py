@@ -11,8 +11,8 @@ import pytest
 import clearprop as cp
 from clearprop.data import Dataset, Scaling
 from clearprop.training.callbacks import Callback, TrainingState
-from clearprop.training.trainer import batches
-from clearprop.utils.errors import DataError, InvalidArgument, TrainingDiverged
+from clearprop.training.loop import TrainingDiverged, batches
+from clearprop.utils.errors import DataError, InvalidArgument
 
 NETWORK = cp.Network((784, 32, 10))
 

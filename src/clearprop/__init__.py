@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from clearprop.training.callbacks import Callback as Callback
     from clearprop.training.callbacks import TrainingState as TrainingState
     from clearprop.training.history import History as History
+    from clearprop.training.loop import TrainingDiverged as TrainingDiverged
     from clearprop.training.run import Run as Run
     from clearprop.training.trainer import train as train
     from clearprop.utils.errors import ClearpropError as ClearpropError
@@ -51,6 +52,7 @@ _PUBLIC = {
     "Recipe": ("clearprop.nn.recipe", "Recipe"),
     "Run": ("clearprop.training.run", "Run"),
     "Scaling": ("clearprop.nn.scaling", "Scaling"),
+    "TrainingDiverged": ("clearprop.training.loop", "TrainingDiverged"),
     "TrainingState": ("clearprop.training.callbacks", "TrainingState"),
     "evaluate": ("clearprop.model.evaluation", "evaluate"),
     "from_sklearn": ("clearprop.model.conversion.sklearn_files", "from_sklearn"),

@@ -19,8 +19,8 @@ from clearprop.nn.parameters import Parameters
 from clearprop.nn.scaling import Scaling
 from clearprop.training.callbacks import TrainingState
 from clearprop.training.history import History
-from clearprop.training.trainer import run_epochs
-from clearprop.utils.errors import InvalidArgument, TrainingDiverged
+from clearprop.training.loop import TrainingDiverged, run_epochs
+from clearprop.utils.errors import InvalidArgument
 
 Rows = NDArray[np.intp]
 

@@ -19,10 +19,11 @@ from clearprop.study.definitions import Plan
 from clearprop.study.machine import versions
 from clearprop.study.results import SCHEMA_VERSION, SeedResult
 from clearprop.training.callbacks import Callback
+from clearprop.training.loop import TrainingDiverged
 from clearprop.training.run import Run
 from clearprop.training.run_folder import CONFIG_FILE, RUN_FILES, RunFolder
 from clearprop.training.trainer import train
-from clearprop.utils.errors import CheckpointError, StudyError, TrainingDiverged
+from clearprop.utils.errors import CheckpointError, StudyError
 from clearprop.utils.files import write_json
 
 SEED_RESULT_FILE = "result.json"

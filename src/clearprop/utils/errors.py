@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from clearprop.training.history import History
-
 
 class ClearpropWarning(UserWarning):
     """A warning to the user, while the work goes on; its text is one sentence."""
@@ -54,20 +49,3 @@ class EngineUnavailable(ClearpropError):
 
 class MissingExtra(ClearpropError):
     """An optional library is not installed; the text says how to get it."""
-
-
-class TrainingDiverged(ClearpropError):
-    """The loss became NaN or infinite.
-
-    Attributes
-    ----------
-    history : History
-        The history up to that batch, including every finite batch loss.
-    """
-
-    def __init__(self, message: str, history: History) -> None:
-        super().__init__(message)
-        self.history = history
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (str(self), self.history))

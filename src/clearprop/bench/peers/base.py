@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clearprop.nn.parameters import Parameters
 from clearprop.nn.scaling import PIXELS
-from clearprop.training.trainer import batches
+from clearprop.training.loop import batches
 from clearprop.utils.randomness import streams
 
 

@@ -15,7 +15,7 @@ from clearprop.cli import interrupts
 from clearprop.cli.options import DataDir, Device, Quiet, resume_command, terminal_columns
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.optimizers import OPTIMIZERS
-from clearprop.utils.errors import CheckpointError, InvalidArgument, TrainingDiverged
+from clearprop.utils.errors import CheckpointError, InvalidArgument
 
 if TYPE_CHECKING:
     from clearprop.data.dataset import Splits
@@ -159,6 +159,7 @@ def _train(
     """Train into a folder, and keep what there is however it ends."""
     from clearprop.cli.safe_points import BetweenBatches
     from clearprop.data.loading import portable_name, preparation_of
+    from clearprop.training.loop import TrainingDiverged
     from clearprop.training.progress import ResumeNotice
     from clearprop.training.run_folder import RunRecorder
     from clearprop.training.trainer import train as train_network
