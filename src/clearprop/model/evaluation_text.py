@@ -87,7 +87,7 @@ def confusion_text(confusion: NDArray[np.int64], class_names: Sequence[str], wid
 def _confusion_lines(confusion: NDArray[np.int64], names: Sequence[str], width: int) -> str:
     lines = folded("Confusion matrix (true class: rows right, then what the others were taken for)", width)
     digits = len(str(confusion.sum(axis=1).max()))
-    # what stands before the other classes is of one length, unless they would have less than half the room
+    # the text before the other classes has one length, unless they would get less than half the width
     before = max(map(len, names)) + len(": ") + 2 * digits + len(" of   ")
     aligned = before <= width // 2
     indent = " " * (before if aligned else 4)

@@ -78,7 +78,7 @@ class Model(ModelContents):
         return self._probabilities(rows, self._logits(rows))
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Return what the network predicts for rows ``(n, features)``.
+        """Return the prediction of each row of ``(n, features)``.
 
         Returns
         -------

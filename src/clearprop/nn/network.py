@@ -1,4 +1,4 @@
-"""Network: what is trained."""
+"""Network: the layers, activations and initialization of a perceptron, as a value."""
 
 from __future__ import annotations
 

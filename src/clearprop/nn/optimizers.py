@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 
-# what torch.optim and the papers propose; a recipe may say otherwise
+# the defaults of torch.optim and the papers; a recipe may set others
 MOMENTUM = 0.9
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -30,7 +30,7 @@ FADED = 1e8
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """An update rule: the numbers of a step, and what is done to each parameter with them.
+    """An update rule: the factors of a step, and the update of each parameter with them.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Optimizer:
         self.passes(parameter, gradient, slots, workspace, *self.factors(learning_rate, step))
 
     def decay_factors(self, learning_rate: float, decay: float) -> tuple[float, float]:
-        """Return what multiplies the parameter, and what of it joins the gradient."""
+        """Return the factor of the parameter, and the share of it that is added to the gradient."""
         return (1 - learning_rate * decay, 0.0) if self.decoupled else (1.0, decay)
 
 

@@ -1,4 +1,4 @@
-"""Parameters: what engines take and give, what files hold."""
+"""Parameters: the weights and biases that engines exchange and files hold."""
 
 from __future__ import annotations
 

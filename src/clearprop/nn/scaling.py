@@ -68,7 +68,7 @@ class Scaling:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Scaling:
-        """Make a scaling from what ``to_dict`` gave."""
+        """Make a scaling from the values of ``to_dict``."""
         return cls(
             *(
                 float(values[name]) if np.isscalar(values[name]) else np.asarray(values[name], np.float64)

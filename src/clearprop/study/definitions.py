@@ -16,7 +16,7 @@ _STUDIES = resources.files("clearprop.study") / "studies"
 
 
 class Experiment(Settings):
-    """One experiment: a name, a few words, and what differs from the defaults."""
+    """One experiment: a name, a description, and its differences from the defaults."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
     title: str = ""
@@ -24,7 +24,7 @@ class Experiment(Settings):
 
 
 class OnData(Table):
-    """What a study does otherwise on one data set, and what the report says about it."""
+    """The settings of a study on one data set, and the remarks of the report about it."""
 
     note: str = ""
     defaults: Settings = Settings()

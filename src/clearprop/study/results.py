@@ -1,4 +1,4 @@
-"""results.json: what a study found, with spread over seeds."""
+"""results.json: the results of a study, with their spread over seeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearprop.utils.files import write_atomic
 
 SCHEMA_VERSION = 1
 RESULTS_FILE = "results.json"
-#: The runs of a study, which come before its results: experiment, seed, and what each was begun with.
+#: The runs of a study, which come before its results: experiment, seed, and the settings of each.
 BEGUN_RUNS = "runs/*/*/config.json"
 
 
@@ -104,7 +104,7 @@ class SeedResult(Record):
 
 
 class ExperimentResult(Record):
-    """One experiment: what was trained, how, and each seed's outcome.
+    """One experiment: its network and recipe, and the outcome of each seed.
 
     ``network`` and ``recipe`` are the fields of ``Network`` and ``Recipe`` (the recipe's seed is that of
     the first run).

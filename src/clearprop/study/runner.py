@@ -1,4 +1,4 @@
-"""Runs a study's experiments, keeps them on disk, and skips what is done."""
+"""Runs a study's experiments, keeps them on disk, and skips finished ones."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def run_study(
         If the folder cannot be written.
     """
     n_seeds = study.seeds if seeds is None else check_whole("seeds", seeds, minimum=1, maximum=MAX_SEEDS)
-    # what the user asked for is the user's to correct, whatever experiment it would fail in first
+    # a mistake in the options is the user's to correct, so it is found before any experiment
     if engine is not None:
         check_choice("engine", engine, ENGINES)
     if epochs is not None:
@@ -119,7 +119,7 @@ def run_study(
         try:
             _run_all(plans, dataset, digest, folder, device, fresh, origin or {}, progress_for, done)
         finally:
-            # an interruption keeps what is complete; where nothing is, an earlier study's results stay
+            # an interruption keeps the finished runs; if there are none, the results of an earlier study stay
             if done:
                 asked = _asked(engine, epochs)
                 results = _collect(study, by_seed[0], dataset, digest, n_seeds, command, asked, done)
@@ -154,7 +154,7 @@ def _run_all(
 
 
 def _asked(engine: str | None, epochs: int | None) -> str:
-    """Return what the user asked for instead of the study file's settings, as a sentence for the report."""
+    """Return the options that replaced settings of the study file, as a sentence for the report."""
     wishes = []
     if epochs is not None:
         wishes.append(f"trains for {epochs} epoch{'s' if epochs > 1 else ''}")

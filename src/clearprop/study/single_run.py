@@ -31,7 +31,7 @@ N_MISTAKES = 12
 
 
 def run_config(each: Plan, digest: str, device: str) -> dict[str, Any]:
-    """Return all that decides what a run does, and a digest of it."""
+    """Return all settings of a run, and a digest of them."""
     config = {
         "network": each.network.to_dict(),
         "recipe": each.recipe.to_dict(),
@@ -86,7 +86,7 @@ def run_one(
 
 
 def tidy(folder: Path) -> None:
-    """Remove what is left of a run that was killed when it was complete: nothing will go on from it."""
+    """Remove the checkpoints of a run that was killed after its last epoch: nothing will resume from them."""
     run_folder = RunFolder(folder)
     with run_folder.hold():
         run_folder.checkpoints.remove()

@@ -68,14 +68,14 @@ class Callback:
         """Come after the last epoch of a training that did not fail."""
 
     def close(self) -> None:
-        """Come last of all, after a failure too: give back what was taken."""
+        """Release resources; called last of all, after a failure too."""
 
     def state(self) -> dict[str, Any]:
-        """Return what a training that goes on from a checkpoint must know: JSON values and arrays."""
+        """Return the state that a checkpoint keeps, as JSON values and arrays."""
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Remember what ``state`` gave; comes before ``on_train_begin``, and only if there was anything."""
+        """Restore the state that ``state`` returned; called before ``on_train_begin``, if there is any."""
 
 
 class EarlyStopping(Callback):
@@ -112,7 +112,7 @@ class EarlyStopping(Callback):
         return {"best_loss": self._best_loss, "best_epoch": self._best_epoch, **arrays}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Remember what ``state`` gave."""
+        """Restore the state that ``state`` returned."""
         self._best_loss, self._best_epoch = state["best_loss"], state["best_epoch"]
         arrays = [state[f"best.{index}"] for index in range(len(state) - 2)]
         self._best = list(zip(arrays[::2], arrays[1::2], strict=True))

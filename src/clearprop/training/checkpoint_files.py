@@ -196,7 +196,7 @@ def encode(checkpoint: Checkpoint) -> bytes:
             "callbacks": callbacks,
         }
     )
-    # 0-d arrays stay what they are, which ascontiguousarray would not leave them
+    # ascontiguousarray would make 0-d arrays 1-d
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     content: bytes = save(arrays, metadata={METADATA_KEY: text, DIGEST_KEY: _digest(text, arrays)})
     return content

@@ -84,7 +84,7 @@ class Checkpointing(Callback):
             raise
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        """Keep what the training is now."""
+        """Keep the current state of the training."""
         checkpoint = Checkpoint(
             settings=self._settings,
             versions=self._versions(),
@@ -123,7 +123,7 @@ class Checkpointing(Callback):
         self._holding.close()
 
     def _check(self, checkpoint: Checkpoint, state: TrainingState) -> None:
-        """Raise CheckpointError unless going on gives what a training without interruption would have."""
+        """Raise CheckpointError unless resuming gives the result of an uninterrupted training."""
         folder = self._checkpoints.folder
         for name, now in self._settings.items():
             then = checkpoint.settings.get(name)
@@ -188,7 +188,7 @@ class Checkpointing(Callback):
         return named
 
     def _versions(self) -> dict[str, str]:
-        """Return the versions of what computes."""
+        """Return the versions of the libraries that compute."""
         versions = {"NumPy": np.__version__}
         if self._settings["engine"] == "torch":
             versions["PyTorch"] = str(sys.modules["torch"].__version__)

@@ -1,4 +1,4 @@
-"""History: what a training measured, as plain records."""
+"""History: the losses and metrics of a training, as plain records."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def run_epochs(
         is for ``finite_parameters`` to check.
     """
     with contextlib.ExitStack() as stack:
-        # not left to whoever keeps the engine, or an exception that knows it
+        # the engine may stay referenced, by its owner or by an exception, so it is closed here
         stack.callback(state.engine.close)
         for callback in callbacks:
             stack.callback(callback.close)

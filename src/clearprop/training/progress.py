@@ -81,7 +81,7 @@ class _Progress(Callback):
         return True
 
     def _facts(self, state: TrainingState) -> dict[str, str]:
-        """Return what every display shows, as words; a dash where there is nothing to say yet."""
+        """Return the facts that every display shows; a dash stands for a value not known yet."""
         epochs, losses = state.history.epochs, state.history.batch_losses
         now = time.perf_counter()
         # as Run.rows_per_second has it: the time of validation is not the training's
@@ -94,7 +94,7 @@ class _Progress(Callback):
         full_epochs, rest = divmod(len(losses), state.n_batches)
         rows = full_epochs * state.n_rows + rest * state.recipe.batch_size
         steps_left = 0 if state.stop else state.recipe.epochs * state.n_batches - len(losses)
-        # each of one width, so that what follows stays in its place
+        # of fixed width, so that the columns after it do not move
         facts = {
             "epoch": f"{state.epoch:{len(str(state.recipe.epochs))}}/{state.recipe.epochs}",
             "loss": f"{loss:6}",

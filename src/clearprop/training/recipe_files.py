@@ -12,7 +12,7 @@ _RECIPES = resources.files("clearprop") / "training" / "recipes"
 
 
 class RecipeFile(Settings):
-    """A recipe as its file states it; ``description`` says what it is good for and what it costs."""
+    """A recipe as its file states it; ``description`` says its use and its cost."""
 
     description: str = ""
 

@@ -1,4 +1,4 @@
-"""Run: what one training left."""
+"""Run: the model, history and settings of one finished training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """What one training left.
+    """The result of one training.
 
     Attributes
     ----------

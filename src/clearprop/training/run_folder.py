@@ -1,4 +1,4 @@
-"""A run folder: what one training leaves on disk (config, history, parameters)."""
+"""A run folder: the files of one training (config, history, parameters, checkpoints)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Have the folder for this process alone, and clear away what a killed one was about to write.
+        """Lock the folder for this process, and remove the temporary files of a killed one.
 
         Raises
         ------
@@ -60,19 +60,19 @@ class RunFolder:
         return self.parameters_file.exists() or self.checkpoints.present()
 
     def forget(self) -> None:
-        """Remove what an earlier run left, so that its files and a new run's never stand side by side."""
+        """Remove the files of an earlier run, so that they never stand beside those of a new one."""
         for name in RUN_FILES:
             (self.folder / name).unlink(missing_ok=True)
         self.checkpoints.remove()
 
     def write_config(self, network: Network, recipe: Recipe, **more: Any) -> None:
-        """Write what is trained and how; ``more`` holds plain JSON values such as the data and the split."""
+        """Write network and recipe; ``more`` holds plain JSON values such as the data and the split."""
         write_json(
             self.folder / CONFIG_FILE, {"network": network.to_dict(), "recipe": recipe.to_dict(), **more}
         )
 
     def write_history(self, history: History) -> None:
-        """Write what was measured so far."""
+        """Write the history so far."""
         write_json(self.folder / HISTORY_FILE, history.to_dict())
 
     def write_model(self, model: Model) -> None:
@@ -112,19 +112,19 @@ class RunRecorder(Callback):
         self._began = self._complete = False
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """See whether the training goes on from a checkpoint: then what the folder holds is its own."""
+        """See whether the training resumes from a checkpoint: then the files in the folder are its own."""
         self._network = state.network
         if state.epoch:
             self._run_folder.write_config(state.network, state.recipe, **self._config)
             self._began = True
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        """Make room for what there is now."""
+        """Replace the files of an earlier run after the first epoch."""
         if not self._began:
             self._begin(state.network, state.recipe)
 
     def keep_diverged(self, network: Network, recipe: Recipe, history: History) -> None:
-        """Write what a training measured before it diverged, unless that would harm an earlier run."""
+        """Write the history of a training that diverged, unless that would harm an earlier run."""
         if not self._began:
             if self._run_folder.holds_a_run():
                 return

@@ -1,4 +1,4 @@
-"""Settings: what a file or a command line may say of a network and its training."""
+"""Settings: the fields of a network and its training that a file or a command line may set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DTYPES = ("float32", "float64")
 
 
 class Settings(Table):
-    """What may be set; what is not has its default.
+    """Optional settings; one that is None has its default.
 
     Names and meanings are those of ``Network`` and ``Recipe``; ``hidden`` are the sizes between input and
     output, which the data decides. ``validation`` is a number of rows or a share of them.
@@ -48,7 +48,7 @@ class Settings(Table):
     validation: int | float | None = None
 
     def given(self) -> dict[str, Any]:
-        """Return what is set."""
+        """Return the settings that are given."""
         return self.model_dump(include=set(Settings.model_fields), exclude_none=True)
 
 
@@ -90,7 +90,7 @@ def decide(settings: Mapping[str, Any], n_features: int, n_classes: int, seed: i
         **{name: rest.pop(name) for name in of_network if name in rest},
     )
     with warnings.catch_warnings():
-        # a file that asks for it knows what it does; the report of a study says so at length
+        # a file asks for it on purpose, and the report of a study explains it at length
         warnings.simplefilter("ignore", DoubleSoftmaxWarning)
         recipe = Recipe(seed=seed, **rest)
     return Decided(engine, dtype, network, recipe, validation)

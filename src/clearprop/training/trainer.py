@@ -123,7 +123,7 @@ def train(
         has_validation=validation is not None,
         history=History(),
     )
-    # first, so that the others see what it decides: whether to stop, and the best parameters at the end
+    # first, so that the others see its decision to stop and the best parameters at the end
     stopping = [] if recipe.early_stopping is None else [EarlyStopping(recipe.early_stopping)]
     everyone: list[Callback] = [*stopping, *callbacks]
     started = time.perf_counter()

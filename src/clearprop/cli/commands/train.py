@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from clearprop.training.run_folder import RunFolder
     from clearprop.training.settings import Decided
 
-# what holds where neither an option nor a recipe says otherwise: the network of the published study
+# the default where neither an option nor a recipe says otherwise: the published network
 DEFAULTS: dict[str, Any] = {"hidden": [500, 250, 100], "engine": "numpy"}
 
 
 def _setting(help_text: str) -> Any:
-    """Return an option that is None unless it is given, since a recipe may say what it is."""
+    """Return an option that is None unless it is given, since a recipe may set it."""
     return typer.Option(help=help_text, show_default=False)
 
 
@@ -156,7 +156,7 @@ def _train(
     resume: bool,
     quiet: bool,
 ) -> Run:
-    """Train into a folder, and keep what there is however it ends."""
+    """Train into a folder, and keep the last checkpoint however the training ends."""
     from clearprop.cli.safe_points import BetweenBatches
     from clearprop.data.loading import portable_name, preparation_of
     from clearprop.training.loop import TrainingDiverged

@@ -26,7 +26,7 @@ DEFAULT_WORLD_SIZE = 2
 # epochs does not count, so that a training resumed for more epochs gives the results of one that had as many
 # from the start
 MIN_EPOCH_SECONDS = 0.05
-# of one step: below, communication costs what sharding gains; above, BLAS threads do as well
+# of one step: below, communication costs as much as sharding gains; above, BLAS threads do as well
 MIN_STEP_MULTIPLICATIONS, MAX_STEP_MULTIPLICATIONS = 2e6, 2e9
 # an estimate of a step in one process: Python calls, matrix products, and passes over the weights and the
 # optimizer's memory; right within a factor of 1.5 on two cores of several kinds

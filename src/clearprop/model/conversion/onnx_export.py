@@ -1,4 +1,4 @@
-"""A model as an ONNX graph: rows as they are stored in, what the network predicts out."""
+"""A model as an ONNX graph, from rows as they are stored to predictions."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def onnx_bytes(model: Model, input_type: str | None = None, arithmetic: str = "f
 
 
 def onnx_signature(model: Model, input_type: str | None = None, arithmetic: str = "float64") -> str:
-    """Return in a line what the graph takes and gives."""
+    """Return the inputs and outputs of the graph, in one line."""
     model = _computed_in(model, arithmetic)
     source, inner, target = _ends(model)
     shape = ", ".join(map(str, ("batch", *inner)))
@@ -120,7 +120,7 @@ def _ends(model: Model) -> tuple[str, tuple[int, ...], str]:
 
 
 def _result(place: int) -> str:
-    """Return the name of what a step computes."""
+    """Return the name of the result of a step."""
     return f"step.{place}"
 
 
@@ -139,12 +139,12 @@ def _graph(model: Model, kind: str, arithmetic: str) -> onnx.ModelProto:
         constant(name, values, stored)
         if stored == arithmetic:
             return name
-        # the file keeps the size of the model; who runs the graph casts once, when it is loaded
+        # the file keeps the size of the model, and the runtime casts once, when it loads the graph
         nodes.append(helper.make_node("Cast", [name], [f"{name}.{arithmetic}"], to=types[arithmetic]))
         return f"{name}.{arithmetic}"
 
     source, inner, target = _ends(model)
-    # step by step what Scaling.apply and the forward pass do
+    # the same steps as Scaling.apply and the forward pass
     steps: list[tuple[str, list[str], dict[str, Any]]] = [("Cast", [], {"to": types[arithmetic]})]
     if model.image_shape:
         steps.append(("Flatten", [], {"axis": 1}))

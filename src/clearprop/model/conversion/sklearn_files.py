@@ -162,7 +162,7 @@ def _scaling(scalers: list[Any], n_features: int) -> Scaling:
         return Scaling()
     scaler = scalers[0]
     kind = type(scaler).__name__
-    # what a file says of a scaler may be anything
+    # the values of a scaler in a file may be anything
     with np.errstate(all="ignore"):
         if len(scalers) == 1 and kind == "StandardScaler" and hasattr(scaler, "n_features_in_"):
             shift = _row(scaler, "mean_") if getattr(scaler, "with_mean", True) else np.zeros(n_features)

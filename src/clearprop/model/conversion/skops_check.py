@@ -18,7 +18,7 @@ from clearprop.utils.errors import ModelFileError
 SCHEMA = "schema.json"
 #: What the objects of skops may take, beside the arrays: of 1,000 epochs they take 5 MB.
 RESERVE = 64 * 2**20
-# what skops and Python keep of each; of an object the names of all types that are trusted, too
+# memory that skops and Python need for each; for an object the names of all trusted types, too
 NODE_COST = 1500
 OBJECT_COST = 5000
 MOST_NESTED = 100
@@ -125,7 +125,7 @@ class _Check:
         if loader == "JsonNode":
             if not isinstance(content, str):
                 raise SchemaError("its schema has a value that is no text")
-            # what Python makes of the text
+            # the number that Python reads from the text
             JsonReader(memoryview(bytearray(content.encode())), self._budget, MOST_NESTED).value()
             return ()
         if loader == "TypeNode":
@@ -174,7 +174,7 @@ class _Check:
         return ()
 
 
-# what numpy.save writes of every array of numbers or text; the digits are few enough to be multiplied
+# the header that numpy.save writes for arrays of numbers or text; the digits are few enough to multiply
 _NPY_HEADER = re.compile(
     rb"\{'descr': '(\|b1|\|[iu]1|[<>][iuf][248]|[<>]U[1-9]\d{0,6})', 'fortran_order': (?:True|False), "
     rb"'shape': \(((?:\d{1,15},? ?){0,8})\), \} *\n"

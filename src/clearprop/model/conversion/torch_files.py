@@ -325,7 +325,7 @@ def _modules(
         raise InvalidArgument(
             f"source is a {type(module).__name__}, but must be a torch.nn.Sequential or a state_dict."
         )
-    # of a subclass it is not known what it does, so types are compared, not asked for
+    # a subclass may compute anything, so types are compared exactly
     activations = {getattr(nn, module): name for name, module in MODULES.items()}
     nothing = {nn.Identity, nn.Dropout}
     linears: list[dict[str, Any]] = []

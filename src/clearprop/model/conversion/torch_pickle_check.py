@@ -143,7 +143,7 @@ def _check(state: Any, sizes: dict[str, int]) -> None:
         if sizes.get(storage.key) != storage.n_items * storage.item_size:
             raise PickleError(f"{clip(name)} claims {storage.n_items:,} numbers that are not there")
         total += tensor.n_bytes
-    # else a single number could be stretched to any size, or a thousand tensors share what one has
+    # else a single number could be stretched to any size, or a thousand tensors share one storage
     if total > sum(sizes.values()):
         raise PickleError(
             f"its tensors have {total:,} bytes of numbers, but the file has {sum(sizes.values()):,}"
@@ -240,7 +240,7 @@ class _Pickle:
         return value
 
     def _popped(self) -> list[Any]:
-        """Return what lies above the last mark."""
+        """Return the items above the last mark."""
         items = []
         while self._stack and self._stack[-1] is not _MARK:
             items.append(self._stack.pop())
@@ -276,7 +276,7 @@ class _Pickle:
         self._top(list).extend(items)
 
     def _build(self) -> None:
-        # what a state_dict says of the versions of its modules, which says nothing here
+        # the versions of the modules, which a state_dict holds and no import needs
         state = self._pop()
         if not isinstance(state, dict) or state.keys() - {"_metadata"}:
             raise PickleError("its pickle gives a state to what has none")

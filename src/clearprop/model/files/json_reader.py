@@ -20,7 +20,7 @@ _VALUES = {
     b"true": True,
     b"false": False,
     b"null": None,
-    # no JSON, but Python writes them; what they mean is for the caller to refuse
+    # not JSON, but Python writes them; the caller refuses them where they make no sense
     b"NaN": float("nan"),
     b"Infinity": float("inf"),
     b"-Infinity": float("-inf"),
@@ -225,7 +225,7 @@ class JsonReader:
         return int(match.group()) if match.group(1, 2) == (None, None) else float(match.group())
 
     def _escape(self, at: int) -> tuple[bytes, int]:
-        """Return what u and four digits after a backslash stand for, as UTF-8, and where the text goes on."""
+        """Return the character of an escape of u and four digits, as UTF-8, and the position after it."""
         code = self._code(at)
         at += 5
         if code in _SURROGATES:

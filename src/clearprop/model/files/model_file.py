@@ -40,10 +40,10 @@ METADATA_KEY = "clearprop"
 #: What a model is called in a run's folder.
 PARAMETERS_FILE = "parameters.safetensors"
 MOST_LAYERS = MOST_TENSORS // 2
-# the numbers, then what a development version has behind them
+# the numbers, then the suffix of a development version
 _VERSION = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,4}){1,3})(?:[a-z.+][a-z0-9.+]{0,20})?")
 _GREATEST = float(np.finfo(np.float64).max)
-# a name of an activation or the like; what is longer is none
+# no activation, initialization or output has a longer name
 _LONGEST_NAME = 60
 
 
@@ -90,7 +90,7 @@ def write_model_file(path: str | os.PathLike[str], contents: ModelContents) -> P
     """
     content = model_bytes(contents)
     try:
-        # what is written must be read again, so the reader is asked
+        # a file that could not be read again is never written, so it is read first
         _described(io.BytesIO(content), len(content), Path(path))
     except ModelFileError as error:
         raise InvalidArgument(f"The model was not saved, since no one could load it: {error}") from None
@@ -141,7 +141,7 @@ def read_contents(file: IO[bytes], size: int, place: Path) -> ModelContents:
 
 def model_bytes(contents: ModelContents) -> bytes:
     """Return the bytes of a model's file, as ``write_model_file`` writes it."""
-    # the lowest that says it all, so that an older Clearprop reads what it can
+    # the lowest version that can describe the model, so that older versions of Clearprop read it
     version = 1 if contents.network.output == "softmax" else 2
     described = {
         "format_version": version,
@@ -260,7 +260,7 @@ def _network(values: object) -> Network:
     for name, value in values.items():
         if name not in allowed:
             raise ValueError(f"its network has an unknown field {clip(name)}")
-        # Network puts what it refuses into its message, so nothing long may come so far
+        # Network quotes a refused value in its message, so no long value may reach it
         items = value if isinstance(value, list) else [value]
         if len(items) > MOST_LAYERS + 1:
             raise ValueError(f"its network has more than {MOST_LAYERS} layers")

@@ -1,4 +1,4 @@
-"""Safetensors files of any origin: what the header claims is checked before a byte of the rest is taken."""
+"""Safetensors files of any origin: every claim of the header is checked before the tensors are read."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from clearprop.utils.errors import InvalidArgument, ModelFileError
 DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 MOST_TENSORS = 1000
 MOST_HEADER = 32 * 2**20
-# what a small file may take, since Python's own objects cost something
+# memory that a small file may take, since Python's own objects cost something
 LEAST_MEMORY = 2**20
-# what is taken beside the objects that are counted, such as the pieces in which numbers are checked
+# memory beside the counted objects, such as the pieces in which numbers are checked
 RESERVE = 2**17
 TENSOR_COST = 500
 _SHORT = reprlib.Repr()
@@ -176,7 +176,7 @@ def read_header(file: IO[bytes], size: int, place: Path, key: str) -> Header:
                 raise unreadable(place, f"it has more than {MOST_TENSORS:,} tensors")
             left = budget.left
             tensors[name] = _tensor(reader, name)
-            # what it took to read it is free again
+            # the memory for reading it is free again
             budget.left = left
             budget.take(TENSOR_COST)
         reader.finish()
@@ -224,7 +224,7 @@ def _tensor(reader: JsonReader, name: str) -> Tensor:
     if tensor.end < tensor.begin:
         raise JsonError(f"tensor {clip(name)} ends before it begins")
     dtype = DTYPES.get(tensor.dtype)
-    # of other types it is not known how long their numbers are; who reads the file refuses them
+    # the size of other types is not known here; the caller refuses them
     if dtype is not None and math.prod(tensor.shape) * dtype.itemsize != tensor.end - tensor.begin:
         raise JsonError(
             f"tensor {clip(name)} of shape {clip(tensor.shape)} and type {tensor.dtype} claims "

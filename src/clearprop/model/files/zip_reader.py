@@ -14,7 +14,7 @@ from clearprop.utils.errors import ModelFileError
 #: What an archive begins with, so that its kind can be told.
 ZIP_BEGIN = b"PK\x03\x04"
 LONGEST_NAME = 512
-# what zipfile and torch keep of each, and the record here
+# memory that zipfile, torch and the record here need for each
 ENTRY_COST = 1500
 _END = struct.Struct("<4s4H2IH")
 _END_64 = struct.Struct("<4sQ2H2I4Q")
