@@ -1,4 +1,4 @@
-"""The one loop, for every engine: epochs, batches, history, callbacks."""
+"""train: a network, a recipe and a Dataset in; a Run with the trained model and its history out."""
 
 from __future__ import annotations
 
