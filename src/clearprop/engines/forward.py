@@ -121,20 +121,24 @@ def order_for(x: NDArray[Any], scaling: Scaling, weight: FloatArray) -> RowOrder
 
 
 def few_rows(
-    parameters: Parameters, activations: Sequence[str], scaling: Scaling, rows: NDArray[Any]
+    parameters: Parameters,
+    activations: Sequence[str],
+    scaling: Scaling,
+    rows: NDArray[Any],
+    dtype: np.dtype[Any],
 ) -> FloatArray:
-    """Return the logits ``(n, n_outputs)`` of rows ``(n, features)``, all at once."""
+    """Return the logits ``(n, n_outputs)`` of rows ``(n, features)``, all at once, computed in a dtype."""
     weight, bias = parameters[0]
     factor = scaling.lone_factor()
     if len(rows) == 1 and factor is not None and weight.size >= MIN_GATHER_WEIGHTS:
         used = rows[0].nonzero()[0]
         if used.size <= MAX_USED_FRACTION * len(weight):
             rows, weight = rows[:, used], weight.take(used, axis=0)
-    outputs = scaling.apply(rows, weight.dtype.newbyteorder("="))
+    outputs = scaling.apply(rows, dtype)
     layers = [(weight, bias), *parameters[1:]]
     for (weight, bias), activation in zip(layers, (*activations, "identity"), strict=True):
         # ndarray.dot gives the same numbers as @, and half a microsecond sooner
-        outputs = outputs.dot(weight)
+        outputs = outputs.dot(weight.astype(dtype, copy=False))
         outputs += bias
         ACTIVATIONS[activation].value(outputs)
     return outputs

@@ -16,7 +16,7 @@ from clearprop.engines.forward import Forward, even_chunks, few_rows, order_for
 from clearprop.engines.kernels.blas import BLAS_THREADS
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.losses import softmax
-from clearprop.nn.parameters import Parameters
+from clearprop.nn.parameters import Parameters, copy_parameters
 from clearprop.nn.scaling import Scaling
 
 FloatArray = NDArray[np.floating[Any]]
@@ -58,13 +58,13 @@ def logits(
     scaling: Scaling,
     x: NDArray[Any],
     threads: int | None = None,
+    dtype: type | np.dtype[Any] | None = None,
 ) -> FloatArray:
     """Return the last layer's pre-activations.
 
     Parameters
     ----------
     parameters : Parameters
-        Everything is computed in their dtype.
     activations : sequence of str
         One for each hidden layer.
     scaling : Scaling
@@ -73,6 +73,8 @@ def logits(
     threads : int or None, default None
         The number of threads that share the rows, each using the BLAS with one thread. With 1 the BLAS uses
         its own threads. None lets the work decide.
+    dtype : float32 or float64, default None
+        Everything is computed in it; None takes that of the parameters.
 
     Returns
     -------
@@ -82,13 +84,16 @@ def logits(
         thread. Zero inputs may be left out, so that a weight that is not finite has no effect on a row whose
         input is zero, unless another row needs that weight.
     """
+    dtype = np.dtype(dtype or parameters[0][0].dtype.newbyteorder("="))
     # a network that has diverged overflows here; the caller sees it in the result
     is_small = _multiplications(len(x), parameters) <= MAX_UNPREPARED_MULTIPLICATIONS
     if len(x) <= MAX_UNPREPARED_ROWS or is_small:
         with np.errstate(over="ignore", invalid="ignore"):
-            return few_rows(parameters, activations, scaling, x)
+            return few_rows(parameters, activations, scaling, x, dtype)
+    if parameters[0][0].dtype != dtype:
+        parameters = copy_parameters(parameters, dtype)
     n, (first_weight, first_bias) = len(x), parameters[0]
-    result = np.empty((n, parameters[-1][1].size), first_weight.dtype.newbyteorder("="))
+    result = np.empty((n, parameters[-1][1].size), dtype)
     threads = _threads_for(n, parameters) if threads is None else threads
     n_inputs = sum(len(weight) for weight, _ in parameters)
     chunk = min(n, CHUNK_ROWS, max(MAX_UNPREPARED_ROWS, MAX_CHUNK_NUMBERS // n_inputs))

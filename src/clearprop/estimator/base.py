@@ -14,8 +14,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from clearprop.engines.prediction import CHUNK_ROWS, OUTPUT_FUNCTIONS, logits
 from clearprop.estimator.full_batch import fit_full_batch
-from clearprop.estimator.parameters import STOCHASTIC_SOLVERS, check_parameters, hidden_sizes
-from clearprop.estimator.plan import OUTPUTS, network_of, starting_parameters
+from clearprop.estimator.parameters import (
+    STOCHASTIC_SOLVERS,
+    activation_names,
+    check_parameters,
+    hidden_sizes,
+)
+from clearprop.estimator.plan import OUTPUTS, starting_parameters
 from clearprop.estimator.stochastic import TrainingData, fit_stochastic, not_finite
 from clearprop.nn.parameters import Parameters
 from clearprop.nn.scaling import Scaling
@@ -194,7 +199,8 @@ class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[mi
         # as a product of NumPy's would have it
         dtype = np.result_type(np.float64 if x.dtype == np.uint8 else x.dtype, own[0][0])
         parameters = _in_type(own, dtype)
-        activations = network_of(self).activations
+        # a whole Network would be checked again at every prediction
+        activations = activation_names(self.activation, len(parameters) - 1)
         return self._outputs(lambda rows: logits(parameters, activations, Scaling(), rows), x)
 
     def _outputs(self, logits_of: Callable[[Any], FloatArray], x: Any) -> FloatArray:

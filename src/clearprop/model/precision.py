@@ -65,10 +65,12 @@ def refine(
         unsure = np.flatnonzero(~(slopes * largest <= MAX_SENSITIVITY))
     if not unsure.size:
         return
-    exact = copy_parameters(parameters, np.float64)
+    if len(unsure) > CHUNK_ROWS:
+        # converted once
+        parameters = copy_parameters(parameters, np.float64)
     for start in range(0, len(unsure), CHUNK_ROWS):
         rows = unsure[start : start + CHUNK_ROWS]
-        again = logits(exact, network.activations, scaling, x[rows])
+        again = logits(parameters, network.activations, scaling, x[rows], dtype=np.float64)
         probabilities[:, rows] = OUTPUT_FUNCTIONS[network.output](again.T)
 
 
