@@ -17,7 +17,7 @@ from clearprop.data import Dataset, Scaling
 from clearprop.data.catalog import CATALOG
 from clearprop.display.text import table_lines
 from clearprop.model.calibration import calibration_bins, expected_calibration_error
-from clearprop.model.evaluation import _confusion, _report
+from clearprop.model.class_figures import confusion_counts, report_figures
 from clearprop.utils.errors import ClearpropWarning, DataError, InvalidArgument
 
 
@@ -62,7 +62,7 @@ def test_the_report_is_that_of_scikit_learn_whatever_is_missing(
     n_classes, pairs = drawn
     labels, predictions = np.array(pairs, dtype=np.int64).T
     names = tuple(f"class {number}" for number in range(n_classes))
-    confusion = _confusion(labels, predictions, n_classes)
+    confusion = confusion_counts(labels, predictions, n_classes)
     assert (confusion == confusion_matrix(labels, predictions, labels=range(n_classes))).all()
     expected = classification_report(
         labels,
@@ -72,7 +72,7 @@ def test_the_report_is_that_of_scikit_learn_whatever_is_missing(
         output_dict=True,
         zero_division=0.0,
     )
-    report = _report(confusion, names)
+    report = report_figures(confusion, names)
     assert list(report) == [*names, "macro avg", "weighted avg"]
     for name, figures in report.items():
         theirs = [expected[name][key] for key in ("precision", "recall", "f1-score", "support")]
@@ -161,7 +161,7 @@ def clothes(rng: np.random.Generator) -> cp.Evaluation:
     names = tuple(CATALOG["fashion-mnist"].class_names)
     confusion = rng.integers(1, 40, (10, 10)) + 1000 * np.eye(10, dtype=int)
     bins = calibration_bins(confidence := rng.uniform(0.1, 1, 10_000), rng.random(10_000) < confidence)
-    report = _report(confusion, names)
+    report = report_figures(confusion, names)
     return cp.Evaluation("fashion-mnist", names, None, 0.88, 1.0, report, confusion, [], bins)
 
 
@@ -289,7 +289,7 @@ def test_infinite_logits_are_evaluated_and_nan_is_refused(digits: Dataset, dtype
 def test_names_cannot_speak_to_the_terminal() -> None:
     names = ("a\x1b[31m", "b\n")
     confusion = np.array([[3, 0], [2, 0]])
-    report = _report(confusion, names)
+    report = report_figures(confusion, names)
     evaluation = cp.Evaluation("any\r", names, None, 0.6, 1.0, report, confusion, [], ())
     for text in (str(evaluation), evaluation.confusion_text(), evaluation.confusion_text(10)):
         assert all(line.isprintable() for line in text.split("\n"))

@@ -15,7 +15,7 @@ import pytest
 import clearprop as cp
 from clearprop.cli import main
 from clearprop.model.conversion.onnx_export import onnx_bytes, stored_as
-from clearprop.model.conversion.torch_files import state_dict_bytes, torch_usage
+from clearprop.model.conversion.torch_export import state_dict_bytes, torch_usage
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.parameters import copy_parameters
 from clearprop.utils.errors import InvalidArgument, MissingExtra

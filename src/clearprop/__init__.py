@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clearprop.estimator import MLPClassifier as MLPClassifier
     from clearprop.estimator import MLPRegressor as MLPRegressor
     from clearprop.model.conversion.sklearn_files import from_sklearn as from_sklearn
-    from clearprop.model.conversion.torch_files import from_torch as from_torch
+    from clearprop.model.conversion.torch_import import from_torch as from_torch
     from clearprop.model.evaluation import Evaluation as Evaluation
     from clearprop.model.evaluation import evaluate as evaluate
     from clearprop.model.model import Model as Model
@@ -56,7 +56,7 @@ _PUBLIC = {
     "TrainingState": ("clearprop.training.callbacks", "TrainingState"),
     "evaluate": ("clearprop.model.evaluation", "evaluate"),
     "from_sklearn": ("clearprop.model.conversion.sklearn_files", "from_sklearn"),
-    "from_torch": ("clearprop.model.conversion.torch_files", "from_torch"),
+    "from_torch": ("clearprop.model.conversion.torch_import", "from_torch"),
     "load": ("clearprop.model.model", "load_model"),
     "load_data": ("clearprop.data.loading", "load_data"),
     "plots": ("clearprop.display.plots", ""),

@@ -1,4 +1,4 @@
-"""Predictions -> classification report, confusion matrix, calibration, most confident mistakes."""
+"""Predictions of a data set measured: accuracy, loss, figures of each class, calibration, mistakes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from clearprop.model.calibration import (
     calibration_text,
     expected_calibration_error,
 )
+from clearprop.model.class_figures import confusion_counts, report_figures
 from clearprop.model.evaluation_text import confusion_text, report_text
 from clearprop.model.model import Model
 from clearprop.utils.errors import ClearpropWarning, InvalidArgument
@@ -248,7 +249,7 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
     wrong = np.flatnonzero(predictions != dataset.y)
     # a stable sort, so that equal confidences come in the order of the rows
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
-    confusion = _confusion(dataset.y, predictions, n_classes)
+    confusion = confusion_counts(dataset.y, predictions, n_classes)
     return Evaluation(
         dataset_name=dataset.name,
         class_names=dataset.class_names,
@@ -256,7 +257,7 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
         accuracy=float(np.mean(predictions == dataset.y)),
         # a probability rounded to zero must not make the mean infinite
         loss=float(-np.log(np.maximum(of_truth, np.finfo(np.float32).tiny)).mean()),
-        report=_report(confusion, dataset.class_names),
+        report=report_figures(confusion, dataset.class_names),
         confusion=confusion,
         mistakes=[
             Mistake(
@@ -283,47 +284,3 @@ def _check_names(model: Model, dataset: Dataset) -> None:
                 stacklevel=3,
             )
             return
-
-
-def _confusion(
-    labels: NDArray[np.int64], predictions: NDArray[np.int64], n_classes: int
-) -> NDArray[np.int64]:
-    """Return how often each class (row) was predicted as each (column)."""
-    counts = np.bincount(labels * n_classes + predictions, minlength=n_classes * n_classes)
-    matrix: NDArray[np.int64] = counts.reshape(n_classes, n_classes).astype(np.int64)
-    return matrix
-
-
-def _report(confusion: NDArray[np.int64], class_names: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Return the figures of each class, their mean, and their mean weighted by support.
-
-    As ``sklearn.metrics.classification_report`` gives them, in the last bit; importing it would take as long
-    as training to 98% on MNIST does. A class that is never predicted has precision 0, which is the truth of
-    a collapsed network.
-    """
-    right = confusion.diagonal().astype(np.float64)
-    predicted, support = confusion.sum(axis=0), confusion.sum(axis=1)
-    figures = np.array(
-        [
-            _ratio(right, predicted),
-            _ratio(right, support),
-            # the harmonic mean of precision and recall: 2 right / (predicted + true)
-            _ratio(2 * right, predicted + support),
-        ]
-    )
-    columns = [*figures.T, figures.mean(axis=1), np.average(figures, axis=1, weights=support)]
-    supports = [*support, support.sum(), support.sum()]
-    return {
-        name: {
-            **dict(zip(("precision", "recall", "f1"), map(float, column), strict=True)),
-            "support": float(n),
-        }
-        for name, column, n in zip(
-            (*class_names, "macro avg", "weighted avg"), columns, supports, strict=True
-        )
-    }
-
-
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return part / whole, and 0 where the whole is 0."""
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.engines.prediction import OUTPUT_FUNCTIONS, logits
-from clearprop.model.files.model_file import ModelContents, read_model_file, write_model_file
+from clearprop.model.files.model_contents import ModelContents
+from clearprop.model.files.model_file import read_model_file, write_model_file
 from clearprop.model.precision import close_rows, refine
 from clearprop.utils.errors import DataError, InvalidArgument
 

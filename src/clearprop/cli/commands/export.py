@@ -44,7 +44,7 @@ def export(
     Example: clearprop export runs/relu --onnx digits.onnx
     """
     from clearprop.model.conversion.onnx_export import onnx_bytes, onnx_signature
-    from clearprop.model.conversion.torch_files import state_dict_bytes, torch_usage
+    from clearprop.model.conversion.torch_export import state_dict_bytes, torch_usage
     from clearprop.model.model import load_model
     from clearprop.utils.files import write_atomic
 

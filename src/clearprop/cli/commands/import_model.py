@@ -81,7 +81,8 @@ def import_model(
 
         model = from_sklearn(read_skops(source), image_shape=shape)
     else:
-        from clearprop.model.conversion.torch_files import from_torch, read_safetensors, read_state_dict
+        from clearprop.model.conversion.torch_files import read_safetensors, read_state_dict
+        from clearprop.model.conversion.torch_import import from_torch
 
         model = from_torch(
             # no name keeps the state_dict, so its memory is free before the file is written

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.model.files.model_file import MOST_LAYERS, name_counts
+from clearprop.model.files.model_contents import MOST_LAYERS, name_counts
 from clearprop.model.model import Model
 from clearprop.nn.network import Network
 from clearprop.nn.parameters import Parameters

@@ -269,8 +269,8 @@ class JsonReader:
     def _char(self, at: int) -> bytes:
         return bytes(self._text[at : at + 1])
 
-    def _error(self, what: str) -> JsonError:
-        return JsonError(f"at byte {self._at:,} of its text there is {what}")
+    def _error(self, found: str) -> JsonError:
+        return JsonError(f"at byte {self._at:,} of its text there is {found}")
 
 
 def _is_ascii(content: memoryview) -> bool:
