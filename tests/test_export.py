@@ -1,4 +1,4 @@
-"""clearprop export: other programs predict what the model predicts."""
+"""clearprop export: ONNX Runtime and PyTorch give the same predictions as the model."""
 
 from __future__ import annotations
 

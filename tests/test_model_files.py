@@ -1,4 +1,4 @@
-"""Model files: what was saved comes back, and a file nobody can trust gives one sentence."""
+"""Model files: saving and loading keeps a model exactly, and a damaged or hostile file gives one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an update rule remembers fades, and what has faded is forgotten before it slows the processor down."""
+"""Optimizer memory that decays is set to zero before it is subnormal, which slows processors down."""
 
 from __future__ import annotations
 

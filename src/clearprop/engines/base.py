@@ -154,7 +154,7 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what only steps need, such as worker processes; another step starts them again."""
+        """Release resources that only steps need, such as worker processes; the next step starts them."""
         ...
 
 

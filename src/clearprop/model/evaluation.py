@@ -168,8 +168,8 @@ class Evaluation:
         Parameters
         ----------
         width : int, default 80
-            Columns there are. A matrix that is wider has a line for each true class instead, with what its
-            rows were taken for.
+            Columns there are. A wider matrix becomes a list: one line for each true class, with the classes
+            predicted for its rows.
         """
         return confusion_text(self.confusion, self.class_names, width)
 

@@ -1,4 +1,4 @@
-"""Model: a trained network, with all it needs to predict from rows as they are stored."""
+"""Model: a trained network and the scaling, class names and image shape that its predictions need."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Model(ModelContents):
     scaling : Scaling
         How stored rows become the network's input.
     class_names : tuple of str
-        The name of each class, in the order of the outputs (of both, for a single sigmoid output); names
-        of the outputs for a network that predicts values. Empty where they have none.
+        The name of each class, in the order of the outputs (both classes for a single sigmoid output), or
+        of each output for a network that predicts values. Empty if they have no names.
     image_shape : tuple of int or None
         (height, width) where a row is an image.
     metrics, training : dict
-        What was measured at the end of the training, and how it was trained, as plain JSON values.
+        Measurements at the end of the training, and the settings of the training, as plain JSON values.
     """
 
     def logits(self, x: NDArray[Any]) -> NDArray[np.floating[Any]]:

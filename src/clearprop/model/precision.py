@@ -87,7 +87,7 @@ def close_rows(values: FloatArray, output: str) -> Rows:
     Returns
     -------
     ndarray of int
-        Few, and mostly none. Rows with an infinite logit or NaN are among them: float64 may not overflow.
+        Few, and mostly empty. Rows with an infinite logit or NaN are included: float64 may not overflow.
     """
     # features first, since reducing along rows of a few numbers is slow
     columns = np.ascontiguousarray(values.T)

@@ -115,7 +115,7 @@ class Communicator:
 
     def all_reduce(self, name: str, batch: int, order: Order) -> AllReduce:
         """Return an all-reduce of products ``(batch, units)``, stored in that order, through a buffer."""
-        # two buffers used alternately: a rank that is ahead must not overwrite what another is still reading
+        # two buffers used alternately: a rank that is ahead must not overwrite the one that is still read
         phases = self._memory[BUFFER + name]
         return AllReduce(self, [[batch_in(memory, batch, order) for memory in phase] for phase in phases])
 

@@ -1,4 +1,4 @@
-"""What every way into Clearprop shares: the layers of another library, checked and made a Model."""
+"""Layers of another library, checked and made a Model: the common end of every import."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from clearprop.nn.parameters import Parameters
 from clearprop.nn.scaling import Scaling
 from clearprop.utils.errors import InvalidArgument
 
-# numbers looked at in one go, since the answers need memory too
+# numbers checked at a time, since the answers need memory too
 _PIECE = 2**15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BFloat16:
-    """Numbers of a type that NumPy has not: like an array, but kept in 16 bits until one is made of them.
+    """An array of bfloat16, a type that NumPy lacks: 16 bits a number until it is converted to float32.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class BFloat16:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type that they become."""
+        """The type after conversion."""
         return np.dtype(np.float32)
 
     @property
@@ -154,7 +154,7 @@ def make_model(
 def _parameters(layers: Sequence[tuple[Floats, Floats]]) -> Parameters:
     is_double = any(array.dtype == np.float64 for layer in layers for array in layer)
     dtype: np.dtype[Any] = np.dtype(np.float64 if is_double else np.float32)
-    # all of them before the first is copied, so that a file that is refused takes no more than itself
+    # all are checked before the first is copied, so that a refused file takes no memory for copies
     for number, layer in enumerate(layers):
         if not all(_is_finite(array, dtype) for array in layer):
             raise InvalidArgument(f"Layer {number} has NaN or infinite numbers; train the network again.")
@@ -163,7 +163,7 @@ def _parameters(layers: Sequence[tuple[Floats, Floats]]) -> Parameters:
 
 
 def _is_finite(array: Floats, dtype: np.dtype[Any]) -> bool:
-    # as they lie, so that transposed numbers need not be moved
+    # in memory order, so that a transposed array is not copied
     flat = array.ravel("K")
     # numbers wider than float64 may become infinite
     with np.errstate(over="ignore"):

@@ -20,7 +20,7 @@ from clearprop.utils.errors import InvalidArgument, MissingExtra, ModelFileError
 ACTIVATIONS = {"logistic": "sigmoid", "identity": "identity", "tanh": "tanh", "relu": "relu"}
 OUTPUTS = {"softmax": "softmax", "logistic": "sigmoid", "identity": "identity", "exp": "exponential"}
 FITTED = ("coefs_", "intercepts_", "out_activation_")
-# plain attributes each, and part of every MLP that such a solver fitted
+# objects of plain attributes, part of every MLP that such a solver fitted
 TRUSTED = [
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
@@ -104,15 +104,14 @@ def read_skops(path: str | os.PathLike[str]) -> Any:
         check_schema(file, size, place)
         raw: Any = file
         try:
-            # what skops and scikit-learn warn of (another version wrote it) quotes the file, and does not
-            # matter to the weights, which are all that is taken
+            # skops and scikit-learn warn of files that another version wrote; the warning quotes the file,
+            # and does not concern the weights, which are all that is read
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return skops.io.load(raw, trusted=TRUSTED)
         except MemoryError:
             raise
-        # whatever skops, zipfile, json and NumPy say of a file they cannot read, or of one that is not
-        # trusted
+        # skops, zipfile, json and NumPy raise many types for a damaged file or one that is not trusted
         except Exception as error:
             raise ModelFileError(
                 f"{place} is damaged, or holds types that are not trusted ({clip(str(error))[1:-1]}); save a "

@@ -1,4 +1,4 @@
-"""What a .skops file says it holds, checked before skops makes anything of it."""
+"""Check the schema of a .skops file: trusted types and consistent sizes, before skops creates objects."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from clearprop.model.files.zip_reader import Entry, read_entries, read_entry
 from clearprop.utils.errors import ModelFileError
 
 SCHEMA = "schema.json"
-#: What the objects of skops may take, beside the arrays: of 1,000 epochs they take 5 MB.
+#: Memory for the objects of skops, in bytes, beside the arrays: 1,000 epochs take 5 MB.
 RESERVE = 64 * 2**20
-# memory that skops and Python need for each; for an object the names of all trusted types, too
+# bytes that skops and Python need for each node; an object also takes the names of all trusted types
 NODE_COST = 1500
 OBJECT_COST = 5000
 MOST_NESTED = 100
-# of a node that is named again, and of all that it holds
+# visits of nodes, counting a node once for each reference to it, or to a node that contains it
 MOST_VISITS = 1_000_000
 _NUMBERS = re.compile(r"ndarray|u?int\d+|float\d+|bool_?|str_?|int|float")
 _LOADERS = {
@@ -43,7 +43,7 @@ class SchemaError(ValueError):
 
 
 def check_schema(file: IO[bytes], size: int, place: Path) -> None:
-    """See whether a .skops file holds nothing but plain objects and arrays that have the bytes they claim.
+    """Check that a .skops file holds only plain objects, and arrays that have the bytes they claim.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def check_schema(file: IO[bytes], size: int, place: Path) -> None:
     size : int
         Of the file, in bytes.
     place : pathlib.Path
-        What the file is called in a message.
+        The file's name in messages.
 
     Raises
     ------
@@ -78,12 +78,12 @@ def check_schema(file: IO[bytes], size: int, place: Path) -> None:
 
 
 class _Check:
-    """Goes through the nodes of a schema as skops does, and makes nothing of them."""
+    """Visits the nodes of a schema as skops does, without creating objects."""
 
     def __init__(self, file: IO[bytes], place: Path, entries: dict[str, Entry], budget: Budget) -> None:
         self._file, self._place, self._entries, self._budget = file, place, entries, budget
         self._left = sum(entry.size for entry in entries.values())
-        # how much each node holds, itself included; 0 while that is being found out
+        # visits that each node comes to, itself included; 0 while they are counted
         self._visits: dict[Any, int] = {}
 
     def node(self, node: Any) -> int:
@@ -95,7 +95,7 @@ class _Check:
         number = node.get("__id__")
         if number is not None and type(number) is not int:
             raise SchemaError("its schema has a node whose id is no number")
-        # skops takes a node that it knows by its id, whatever is written there
+        # skops looks a known node up by its id, and ignores the rest of the node
         if number and number in self._visits:
             if not self._visits[number]:
                 raise SchemaError("its schema has a node that holds itself")
@@ -125,7 +125,7 @@ class _Check:
         if loader == "JsonNode":
             if not isinstance(content, str):
                 raise SchemaError("its schema has a value that is no text")
-            # the number that Python reads from the text
+            # skops reads the text with Python's json
             JsonReader(memoryview(bytearray(content.encode())), self._budget, MOST_NESTED).value()
             return ()
         if loader == "TypeNode":
@@ -182,7 +182,7 @@ _NPY_HEADER = re.compile(
 
 
 def _npy_size(head: bytearray) -> int | None:
-    """Return how long a file of NumPy must be that begins so, or None if it is none of plain numbers."""
+    """Return the size of an .npy file that begins so, or None if it is not an array of numbers or text."""
     # longer headers, of version 2, are of structured types
     if head[:8] != b"\x93NUMPY\x01\x00":
         return None

@@ -10,7 +10,7 @@ from clearprop.model.conversion.torch_files import import_torch
 from clearprop.model.model import Model
 from clearprop.nn.activations import ACTIVATIONS
 
-#: The module of each activation, but for the identity, which takes no place in a Sequential.
+#: The module of each activation except the identity, which adds no module to a Sequential.
 MODULES = {name: each.torch for name, each in ACTIVATIONS.items() if name != "identity"}
 AFTER = {
     "softmax": "probabilities = outputs.softmax(dim=1)",
@@ -53,7 +53,7 @@ def torch_usage(model: Model, state_dict_file: str, model_file: str) -> str:
     ----------
     model : Model
     state_dict_file, model_file : str
-        Where the state_dict is, and the model it came from, of which a scaling by feature is taken.
+        Paths of the state_dict and of its model file, which a scaling by feature is read from.
     """
     sizes, names = model.network.layer_sizes, (*model.network.activations, "identity")
     double = model.parameters[0][0].dtype == np.float64
@@ -81,7 +81,7 @@ def torch_usage(model: Model, state_dict_file: str, model_file: str) -> str:
 
 
 def _places(model: Model) -> list[int]:
-    """Return where in the Sequential each Linear stands; an identity takes no place."""
+    """Return the index of each Linear in the Sequential; an identity adds no module."""
     places, place = [], 0
     for name in (*model.network.activations, "identity"):
         places.append(place)

@@ -18,7 +18,7 @@ from clearprop.utils.errors import MissingExtra, ModelFileError
 if TYPE_CHECKING:
     import types
 
-# of safetensors, and how many bytes each number has
+# the types of safetensors that are read, and the bytes of a number of each
 FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 
 
@@ -51,13 +51,13 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Any]:
     with opened(path) as (file, size, place):
         check_state_dict(file, size, place)
         file.seek(0)
-        # without a descriptor, for which torch would first see whether the file is a tar archive
+        # a stream without a descriptor: given a file, torch would first try it as a tar archive
         stream: Any = _Stream(file)
         try:
             state = torch.load(stream, map_location="cpu", weights_only=True)
         except MemoryError:
             raise
-        # whatever torch says of a file it cannot read, and of one that it must not
+        # torch raises many types for a damaged file, and UnpicklingError for one that is not tensors only
         except Exception:
             raise ModelFileError(
                 f"{place} is damaged, or holds more than tensors; save the state_dict of the network: "
@@ -72,7 +72,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read the state_dict that a program other than Clearprop keeps in a safetensors file.
+    """Read a state_dict that another program wrote as a safetensors file.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 class _Stream(io.RawIOBase):
-    """A file of which nothing can be had but its bytes."""
+    """A file as a stream of bytes, without a name or a descriptor."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -42,8 +42,8 @@ def from_torch(
     activation : str or sequence of str, default "relu"
         For a state_dict: a key of ``ACTIVATIONS``, or one for each hidden layer.
     output : str, default "softmax"
-        What turns the last layer into the prediction: ``"softmax"``, ``"sigmoid"``, ``"identity"`` or
-        ``"exponential"``. It must be said where there is a single output.
+        The function that makes the prediction of the last layer's values: ``"softmax"``, ``"sigmoid"``,
+        ``"identity"`` or ``"exponential"``. It must be given if there is a single output.
     scaling : Scaling, default Scaling()
         How stored rows become the network's input.
     class_names : sequence of str or None

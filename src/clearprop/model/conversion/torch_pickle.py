@@ -11,7 +11,7 @@ from typing import Any
 from clearprop.model.files.json_reader import Budget
 from clearprop.model.files.safetensors_reader import clip
 
-# Python's, of anything that an operation makes
+# bytes that a Python object takes, charged for each operation
 OPERATION_COST = 100
 ITEM_SIZES = {
     "torch DoubleStorage": 8,
@@ -58,7 +58,7 @@ class Tensor:
 
 
 class Pickle:
-    """Follows one pickle after another in a text, with the few operations that ``torch.save`` uses.
+    """Interprets the pickles of a text one after another, with the few operations that ``torch.save`` uses.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Pickle:
     at : int
         Where the next pickle begins.
     storages : dict of str to Storage
-        All that were named.
+        All storages that a pickle has named.
     """
 
     def __init__(self, text: bytes, budget: Budget) -> None:
@@ -172,7 +172,7 @@ class Pickle:
     def _set(self, items: list[Any]) -> None:
         target = self._top(dict)
         for key, value in zip(items[::2], items[1::2], strict=False):
-            # only text, since the hash of a tuple within tuples may take for ever
+            # only text, since hashing tuples nested in tuples may take for ever
             if not isinstance(key, str):
                 raise PickleError(f"it has {clip(type(key).__name__)} for a name")
             target[key] = value
@@ -183,7 +183,7 @@ class Pickle:
         self._top(list).extend(items)
 
     def _build(self) -> None:
-        # the versions of the modules, which a state_dict holds and no import needs
+        # _metadata: the versions of the modules, which an import does not need
         state = self._pop()
         if not isinstance(state, dict) or state.keys() - {"_metadata"}:
             raise PickleError("its pickle gives a state to what has none")
@@ -191,7 +191,7 @@ class Pickle:
 
     def _storage(self) -> None:
         named = self._pop()
-        # the last, of the format before archives, is for a view of another storage
+        # a sixth item, in the format before archives, describes a view of another storage
         if not isinstance(named, tuple) or len(named) not in (5, 6) or named[5:] not in ((), (None,)):
             raise PickleError("its pickle names numbers as torch does not")
         kind, of, key, location, n_items = named[:5]
@@ -213,7 +213,7 @@ class Pickle:
         elif name == _TENSOR and len(arguments) == 6:
             self._push(_tensor(*arguments))
         elif name == _PARAMETER and len(arguments) == 3 and isinstance(arguments[0], Tensor):
-            # torch gives it these two as they are
+            # torch passes these two on without a check
             if not isinstance(arguments[1], bool) or arguments[2] != {}:
                 raise PickleError("it has a parameter as torch writes none")
             self._push(arguments[0])

@@ -12,17 +12,17 @@ from clearprop.model.files.safetensors_reader import MOST_TENSORS, clip, read_ex
 from clearprop.model.files.zip_reader import ZIP_BEGIN, Entry, read_entries, read_entry
 from clearprop.utils.errors import ModelFileError
 
-#: What the records of pickle and archive may take, beside the numbers: of 500 layers they take 5 MB.
+#: Memory for the records of pickle and archive, in bytes, beside the numbers: 500 layers take 5 MB.
 RESERVE = 8 * 2**20
-#: A state_dict of 500 layers has a tenth of it.
+#: The longest pickle, in bytes; that of 500 layers is a tenth as long.
 MOST_PICKLE = 2**20
 
 
 def check_state_dict(file: IO[bytes], size: int, place: Path) -> None:
-    """See whether a file is a state_dict whose tensors have the bytes they claim, and no more than it has.
+    """Check that a file is a state_dict whose tensors have the bytes they claim, and no more than the file.
 
-    The pickle is followed as torch follows it, but nothing is made of it save numbers, text and records of
-    them; the first thing that ``torch.save`` does not write of a state_dict ends it.
+    The pickle is interpreted as torch interprets it, but creates only numbers, text and records of tensors;
+    the first operation that ``torch.save`` of a state_dict does not write is an error.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ def check_state_dict(file: IO[bytes], size: int, place: Path) -> None:
     size : int
         Of the file, in bytes.
     place : pathlib.Path
-        What the file is called in a message.
+        The file's name in messages.
 
     Raises
     ------
     ModelFileError
-        If it is anything else, or damaged.
+        If the file is anything else, or damaged.
     """
     file.seek(0)
     budget = Budget(RESERVE)
@@ -54,7 +54,7 @@ def check_state_dict(file: IO[bytes], size: int, place: Path) -> None:
 
 def _of_archive(file: IO[bytes], size: int, place: Path, budget: Budget) -> tuple[Any, dict[str, int]]:
     entries = read_entries(file, size, place, budget)
-    # torch takes the folder of the first
+    # torch takes the folder of the archive's first entry
     folder = next(iter(entries), "").partition("/")[0]
     found = entries.get(f"{folder}/data.pkl", Entry(0, 0))
     if not 0 < found.size <= MOST_PICKLE:
@@ -68,7 +68,7 @@ def _of_legacy(file: IO[bytes], size: int, place: Path, budget: Budget) -> tuple
     """Read the format before archives: five pickles, then each storage as its length and its numbers."""
     file.seek(0)
     pickles = Pickle(bytes(read_exactly(file, min(size, MOST_PICKLE), place)), budget)
-    # torch's number, the version of the format, the machine that wrote it
+    # torch's magic number, the version of the format, and the byte order and sizes of the writer
     pickles.value(), pickles.value(), pickles.value()
     state = pickles.value()
     keys = pickles.value()
@@ -101,7 +101,7 @@ def _check(state: Any, sizes: dict[str, int]) -> None:
         if sizes.get(storage.key) != storage.n_items * storage.item_size:
             raise PickleError(f"{clip(name)} claims {storage.n_items:,} numbers that are not there")
         total += tensor.n_bytes
-    # else a single number could be stretched to any size, or a thousand tensors share one storage
+    # without this bound one number could be expanded to any size, or a thousand tensors share one storage
     if total > sum(sizes.values()):
         raise PickleError(
             f"its tensors have {total:,} bytes of numbers, but the file has {sum(sizes.values()):,}"

@@ -24,12 +24,12 @@ from clearprop.utils.errors import ClearpropError, InvalidArgument, ModelFileErr
 from clearprop.utils.files import write_atomic
 from clearprop.utils.version import __version__
 
-#: What this Clearprop reads; 2 is written where a network's output is another than the softmax.
+#: The newest format that this Clearprop reads; 2 is written for outputs other than the softmax.
 FORMAT_VERSION = 2
 #: The first Clearprop that reads each format version.
 READ_SINCE = {1: "0.1.0", 2: "0.2.0"}
 METADATA_KEY = "clearprop"
-#: What a model is called in a run's folder.
+#: The file name of a model in a run's folder.
 PARAMETERS_FILE = "parameters.safetensors"
 # the numbers, then the suffix of a development version
 _VERSION = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,4}){1,3})(?:[a-z.+][a-z0-9.+]{0,20})?")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from clearprop.model.files.json_reader import Budget, JsonError, JsonReader
 from clearprop.utils.errors import InvalidArgument, ModelFileError
 
-#: Stored little-endian, whatever the machine's own order is.
+#: The types of a model file's numbers, little-endian on every machine.
 DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 MOST_TENSORS = 1000
 MOST_HEADER = 32 * 2**20
@@ -39,7 +39,7 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """What the header says of one tensor: its type, its shape and where it lies behind the header."""
+    """One tensor as the header describes it: type, shape, and its first and last byte after the header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -56,11 +56,11 @@ class Header:
     tensors : dict of str to Tensor
         In the order of their bytes.
     metadata : memoryview or None
-        The text under the key that was asked for, as UTF-8.
+        The text under the requested key, as UTF-8.
     data_at : int
         Where the tensors begin in the file.
     budget : Budget
-        What may still be taken, so that header and tensors together stay within twice the file's size.
+        Memory that is left, so that header and tensors together stay within twice the file's size.
     """
 
     tensors: dict[str, Tensor]
@@ -86,7 +86,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[IO[bytes], int, Path]
     ModelFileError
         If it is missing, cannot be read, or is a folder, a pipe or a device.
     InvalidArgument
-        If the path is none.
+        If the path is not a path.
     """
     try:
         place = Path(os.fsdecode(path))
@@ -143,15 +143,15 @@ def read_header(file: IO[bytes], size: int, place: Path, key: str) -> Header:
     size : int
         Of the file, in bytes.
     place : pathlib.Path
-        What the file is called in a message.
+        The file's name in messages.
     key : str
-        Which text of the metadata to give back.
+        The key of the metadata whose text is returned.
 
     Raises
     ------
     ModelFileError
-        If the header is none, contradicts itself or the file's size, or would take more memory than twice
-        the file's size.
+        If there is no valid header, or it contradicts itself or the file's size, or would take more memory
+        than twice the file's size.
     """
     if size < 8:
         raise unreadable(place, f"it has {size} bytes, and the length of its header alone takes 8")

@@ -1,4 +1,4 @@
-"""Zip archives of any origin: where each file in one lies, checked before a library unpacks it."""
+"""Zip archives of any origin: the position of each entry, checked before a library unpacks the archive."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from clearprop.model.files.json_reader import Budget
 from clearprop.model.files.safetensors_reader import clip, read_exactly
 from clearprop.utils.errors import ModelFileError
 
-#: What an archive begins with, so that its kind can be told.
+#: The first bytes of every archive.
 ZIP_BEGIN = b"PK\x03\x04"
 LONGEST_NAME = 512
-# memory that zipfile, torch and the record here need for each
+# bytes that zipfile, torch and the record here need for each entry
 ENTRY_COST = 1500
 _END = struct.Struct("<4s4H2IH")
 _END_64 = struct.Struct("<4sQ2H2I4Q")
@@ -35,8 +35,8 @@ class Entry:
 def read_entries(file: IO[bytes], size: int, place: Path, budget: Budget) -> dict[str, Entry]:
     """Read the directory of a zip archive and check that it describes the archive, all of it and once.
 
-    What torch and skops write is stored, not compressed; so nothing in an archive that passes is longer than
-    the archive itself, and every library that reads it finds the same.
+    torch and skops store entries without compression. So no entry of an accepted archive is longer than the
+    archive, and all libraries read the same from it.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def read_entries(file: IO[bytes], size: int, place: Path, budget: Budget) -> dic
     size : int
         Of the file, in bytes.
     place : pathlib.Path
-        What the file is called in a message.
+        The file's name in messages.
     budget : Budget
         Charged for every entry.
 
@@ -71,7 +71,7 @@ def read_entries(file: IO[bytes], size: int, place: Path, budget: Budget) -> dic
     place_in_text = 0
     for _ in range(n_entries):
         name, header_at, stored, place_in_text = _central(text, place_in_text, place)
-        # torch finds names whatever their case
+        # torch ignores the case of names
         if name.lower() in names:
             raise _damaged(place, f"it has {clip(name)} twice")
         names.add(name.lower())
