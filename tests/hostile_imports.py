@@ -301,8 +301,14 @@ TORCH: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "bytes before the archive": (lambda: b"PK\x03\x04" + bytes(N_BYTES) + of_many(2), "is damaged (its "),
     "one number stretched": (lambda: state_dict(of_one((2**15, 2**15), (0, 0))), "4,294,967,296 bytes of"),
-    "steps that overflow": (lambda: state_dict(of_one((2**40, 2**40), (2**40, 1))), "has not the numbers"),
-    "steps backwards": (lambda: state_dict(of_one((2, 3), (-3, 1))), "a tensor as torch writes none"),
+    "steps that overflow": (
+        lambda: state_dict(of_one((2**40, 2**40), (2**40, 1))),
+        "does not have the numbers",
+    ),
+    "steps backwards": (
+        lambda: state_dict(of_one((2, 3), (-3, 1))),
+        "a tensor that torch.save would not write",
+    ),
     "2^60 numbers": (
         lambda: state_dict(of_one((2**30, 2**30), (2**30, 1), 2**60)),
         "names numbers as torch does not",
@@ -327,7 +333,7 @@ TORCH: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: state_dict(
             Pickle().raw(b"ccollections\nOrderedDict\n)R}").string("values").raw(b"NsbN0.").end()
         ),
-        "gives a state to what has none",
+        "sets the state of an object that has none",
     ),
     "a dict in itself": (lambda: state_dict(b"\x80\x02}q\x00X\x01\0\0\0ah\x00s."), "which is no tensor"),
     "a legacy attack": (lambda: attack(legacy=True), "it names 'posix system'"),
@@ -354,7 +360,7 @@ SAFETENSORS: dict[str, tuple[Callable[[], bytes], str]] = {
     "a header of 2^60 bytes": (lambda: safetensors({}, 99, 2**60), "is neither a PyTorch state_dict"),
     "halves that are not there": (
         lambda: safetensors({"weight": tensor("F16", (2**20, 2**20), 0, N_BYTES)}, N_BYTES),
-        "has not the numbers it claims",
+        "does not have the numbers that it claims",
     ),
     "halves that end in infinity": (
         lambda: (
@@ -485,23 +491,23 @@ SKOPS: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "2^60 numbers": (
         lambda: archived(fitted(x=array("w2.npy")), w2_npy=npy_claiming((2**30, 2**30))),
-        "has not the numbers it claims",
+        "does not have the numbers that it claims",
     ),
     "2^33 numbers": (
         lambda: archived(fitted(x=array("w2.npy")), w2_npy=npy_claiming((2**33,))),
-        "has not the numbers it claims",
+        "does not have the numbers that it claims",
     ),
     "no numbers in a huge shape": (
         lambda: archived(fitted(x=array("w2.npy")), w2_npy=npy_claiming((2**48, 0), n_bytes=0)),
-        "has not the numbers it claims",
+        "does not have the numbers that it claims",
     ),
     "texts without a length": (
         lambda: archived(fitted(x=array("w2.npy")), w2_npy=npy_claiming((2**48,), "<U0", 0)),
-        "has not the numbers it claims",
+        "does not have the numbers that it claims",
     ),
     "an array of pickles": (
         lambda: archived(fitted(x=array("w2.npy")), w2_npy=pickle.dumps(Attack())),
-        "has not the numbers it claims",
+        "does not have the numbers that it claims",
     ),
     "an archive in the archive": (
         lambda: archived(

@@ -170,7 +170,7 @@ class _Check:
             raise SchemaError("its schema has the same array again and again")
         head = read_entry(self._file, Entry(entry.begin, min(entry.size, _LONGEST_NPY_HEADER)), self._place)
         if _npy_size(head) != entry.size:
-            raise SchemaError(f"{clip(name)} has not the numbers it claims")
+            raise SchemaError(f"{clip(name)} does not have the numbers that it claims")
         return ()
 
 

@@ -92,7 +92,7 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
                     "Linear has floats; only a stack of them can be imported."
                 )
             if math.prod(tensor.shape) * item_size != tensor.end - tensor.begin:
-                raise unreadable(place, f"its tensor {clip(name)} has not the numbers it claims")
+                raise unreadable(place, f"its tensor {clip(name)} does not have the numbers that it claims")
             content = read_exactly(file, tensor.end - tensor.begin, place)
             array = np.frombuffer(content, "<u2" if tensor.dtype == "BF16" else f"<f{item_size}")
             array = array.reshape(tensor.shape)

@@ -136,7 +136,7 @@ class Pickle:
 
     def _pop(self) -> Any:
         if not self._stack or self._stack[-1] is _MARK:
-            raise PickleError("its pickle takes what is not there")
+            raise PickleError("its pickle takes more values than it has")
         return self._stack.pop()
 
     def _top(self, kind: type) -> Any:
@@ -152,7 +152,7 @@ class Pickle:
         while self._stack and self._stack[-1] is not _MARK:
             items.append(self._stack.pop())
         if not self._stack:
-            raise PickleError("its pickle takes what is not there")
+            raise PickleError("its pickle takes more values than it has")
         self._stack.pop()
         return items[::-1]
 
@@ -166,7 +166,7 @@ class Pickle:
 
     def _recall(self, number: int) -> None:
         if number not in self._memo:
-            raise PickleError("its pickle recalls what it has not kept")
+            raise PickleError("its pickle recalls a value that it has not stored")
         self._push(self._memo[number])
 
     def _set(self, items: list[Any]) -> None:
@@ -186,7 +186,7 @@ class Pickle:
         # _metadata: the versions of the modules, which an import does not need
         state = self._pop()
         if not isinstance(state, dict) or state.keys() - {"_metadata"}:
-            raise PickleError("its pickle gives a state to what has none")
+            raise PickleError("its pickle sets the state of an object that has none")
         self._top(dict)
 
     def _storage(self) -> None:
@@ -215,10 +215,10 @@ class Pickle:
         elif name == _PARAMETER and len(arguments) == 3 and isinstance(arguments[0], Tensor):
             # torch passes these two on without a check
             if not isinstance(arguments[1], bool) or arguments[2] != {}:
-                raise PickleError("it has a parameter as torch writes none")
+                raise PickleError("it has a parameter that torch.save would not write")
             self._push(arguments[0])
         else:
-            raise PickleError("its pickle calls what no state_dict calls")
+            raise PickleError("its pickle calls a function that no state_dict needs")
 
 
 def _are(kind: type, values: Any) -> bool:
@@ -239,10 +239,10 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, gradient: Any, 
         and isinstance(gradient, bool)
         and hooks == {}
     ):
-        raise PickleError("it has a tensor as torch writes none")
+        raise PickleError("it has a tensor that torch.save would not write")
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if 0 in shape or last >= storage.n_items:
-        raise PickleError(f"a tensor of shape {clip(shape)} has not the numbers it claims")
+        raise PickleError(f"a tensor of shape {clip(shape)} does not have the numbers that it claims")
     return Tensor(storage, math.prod(shape) * storage.item_size)
 
 

@@ -62,7 +62,7 @@ def read_entries(file: IO[bytes], size: int, place: Path, budget: Budget) -> dic
     """
     n_entries, length, at, end = _directory(file, size, place)
     if at + length != end or n_entries * _CENTRAL.size > length:
-        raise _damaged(place, "its directory does not lie where its end says")
+        raise _damaged(place, "its directory is not where its end record says")
     budget.take(2 * length + ENTRY_COST * n_entries)
     text = _read_at(file, at, length, place)
     entries: dict[str, Entry] = {}
@@ -106,7 +106,7 @@ def _directory(file: IO[bytes], size: int, place: Path) -> tuple[int, int, int, 
     record = _unpacked(_END, _read_at(file, end, _END.size, place), b"PK\x05\x06", place)
     _, disk, directory_disk, here, n_entries, length, at, comment = record
     if disk or directory_disk or here != n_entries or comment:
-        raise _damaged(place, "its end is none that torch or skops writes")
+        raise _damaged(place, "its end record is one that neither torch nor skops writes")
     locator_at = end - _LOCATOR_64.size
     locator = _read_at(file, locator_at, _LOCATOR_64.size, place) if locator_at >= 0 else b""
     if locator[:4] == b"PK\x06\x07":
@@ -138,13 +138,13 @@ def _central(text: bytearray, at: int, place: Path) -> tuple[str, int, int, int]
             "torch.save and skops.io.dump do by themselves."
         )
     if flags & _ENCRYPTED or disk or comment_size:
-        raise _damaged(place, f"its entry of {clip(name)} is none that torch or skops writes")
+        raise _damaged(place, f"its entry of {clip(name)} is one that neither torch nor skops writes")
     # where 32 bits do not suffice, the numbers stand behind the name, in this order
     wide = [unpacked, packed, header_at]
     if extra:
         missing = [place_ for place_, value in enumerate(wide) if value == 0xFFFFFFFF]
         if len(extra) != 4 + 8 * len(missing) or extra[:4] != struct.pack("<2H", 1, 8 * len(missing)):
-            raise _damaged(place, f"its entry of {clip(name)} is none that torch or skops writes")
+            raise _damaged(place, f"its entry of {clip(name)} is one that neither torch nor skops writes")
         for place_, value in zip(missing, struct.unpack(f"<{len(missing)}Q", extra[4:]), strict=True):
             wide[place_] = value
     if wide[0] != wide[1]:
