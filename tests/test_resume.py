@@ -20,8 +20,9 @@ from clearprop.data import Dataset, Scaling
 from clearprop.training import checkpoint_files as checkpoints
 from clearprop.training.callbacks import Callback, TrainingState
 from clearprop.training.checkpoint_files import CHECKPOINT_FILE, CHECKPOINT_FILES, PREVIOUS_FILE, Checkpoints
+from clearprop.training.folder_training import RunRecorder, train_into_folder
 from clearprop.training.loop import TrainingDiverged
-from clearprop.training.run_folder import FOLDER_FILES, RunFolder, RunRecorder
+from clearprop.training.run_folder import FOLDER_FILES, RunFolder
 from clearprop.utils.errors import (
     CheckpointError,
     ClearpropWarning,
@@ -447,7 +448,18 @@ def test_a_death_between_any_two_steps_of_writing_changes_nothing_of_the_end(
         run_folder = RunFolder(folder)
         remove_leftovers(folder, FOLDER_FILES)
         recorder = RunRecorder(run_folder, TRAIN, {}, {})
-        train(recipe, callbacks=[recorder], checkpoint=run_folder.checkpoints, resume=resume)
+        train_into_folder(
+            recorder,
+            NETWORK,
+            recipe,
+            TRAIN,
+            VALIDATION,
+            engine="numpy",
+            device="auto",
+            dtype="float32",
+            progress=False,
+            resume=resume,
+        )
 
     into(tmp_path / "whole", recipe, resume=False)
     expected = contents(tmp_path / "whole")

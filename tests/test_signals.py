@@ -16,7 +16,7 @@ from killing import contents, what_is_wrong
 from clearprop.cli import app, interrupts, main
 from clearprop.engines.numpy_engine import NumpyEngine
 from clearprop.training.checkpoint_files import Checkpoints
-from clearprop.training.run_folder import RunRecorder
+from clearprop.training.folder_training import RunRecorder
 from clearprop.utils.errors import OutputError
 
 BOTH = [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]

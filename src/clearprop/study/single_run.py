@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,10 @@ from clearprop.study.definitions import Plan
 from clearprop.study.machine import versions
 from clearprop.study.results import SCHEMA_VERSION, SeedResult
 from clearprop.training.callbacks import Callback
+from clearprop.training.folder_training import RunRecorder, train_into_folder
 from clearprop.training.loop import TrainingDiverged
 from clearprop.training.run import Run
 from clearprop.training.run_folder import CONFIG_FILE, RUN_FILES, RunFolder
-from clearprop.training.trainer import train
 from clearprop.utils.errors import CheckpointError, StudyError
 from clearprop.utils.files import write_json
 
@@ -102,40 +100,41 @@ def _run_one(
     callbacks: Sequence[Callback],
     fresh: bool,
 ) -> SeedResult:
-    # the mark of completeness goes first
+    # without its result a run counts as incomplete, so that goes first
     (run_folder.folder / SEED_RESULT_FILE).unlink(missing_ok=True)
     resume = not fresh and _was_begun(run_folder.folder, config)
-    if not resume:
-        run_folder.forget()
     seed = each.recipe.seed
     parts = _split(each, dataset)
+    training = {
+        "data": dataset.name,
+        "validation": each.validation,
+        "seed": seed,
+        "recipe": each.recipe.to_dict(),
+    }
+    rest = {name: value for name, value in config.items() if name not in ("network", "recipe")}
+    recorder = RunRecorder(run_folder, parts.train, training, rest, began=resume)
     if not resume:
-        rest = {name: value for name, value in config.items() if name not in ("network", "recipe")}
-        run_folder.write_config(each.network, each.recipe, **rest)
+        # before the training, so that the checkpoints in the folder are known to be of this configuration
+        recorder.begin(each.network, each.recipe)
     present = {name: part for name, part in parts._asdict().items() if part is not None}
     split = {name: len(part) for name, part in present.items()}
     common = {"seed": seed, "dtype": each.dtype, "folder": place, "split": split}
-    begin = partial(
-        train,
-        each.network,
-        each.recipe,
-        parts.train,
-        parts.validation,
-        engine=each.engine,
-        device=device if each.engine == "torch" else "auto",
-        dtype=each.dtype,
-        callbacks=callbacks,
-        progress=False,
-        checkpoint=run_folder.checkpoints,
-    )
     try:
-        try:
-            run = begin(resume=resume)
-        except CheckpointError:
-            # such as of another device, which "auto" does not name
-            run = begin()
+        run = train_into_folder(
+            recorder,
+            each.network,
+            each.recipe,
+            parts.train,
+            parts.validation,
+            engine=each.engine,
+            device=device if each.engine == "torch" else "auto",
+            dtype=each.dtype,
+            progress=False,
+            callbacks=callbacks,
+            resume=resume,
+            on_refusal=_start_over,
+        )
     except TrainingDiverged as error:
-        run_folder.write_history(error.history)
         return SeedResult(
             **common,
             status="diverged",
@@ -148,15 +147,11 @@ def _run_one(
             evaluations={},
             mistakes=[],
         )
-    run_folder.write_history(run.history)
-    training = {
-        "data": dataset.name,
-        "validation": each.validation,
-        "seed": seed,
-        "recipe": each.recipe.to_dict(),
-    }
-    run_folder.write_model(replace(run.model, training=training))
     return _result(run, present, common)
+
+
+def _start_over(error: CheckpointError) -> None:
+    """Accept that a checkpoint does not fit, such as one of another device, which "auto" does not name."""
 
 
 def _was_begun(folder: Path, config: dict[str, Any]) -> bool:

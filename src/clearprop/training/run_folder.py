@@ -8,13 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from clearprop.data.dataset import Dataset
 from clearprop.model.files.model_file import PARAMETERS_FILE
 from clearprop.model.model import Model
 from clearprop.nn.network import Network
-from clearprop.nn.parameters import Parameters
 from clearprop.nn.recipe import Recipe
-from clearprop.training.callbacks import Callback, TrainingState
 from clearprop.training.checkpoint_files import CHECKPOINT_FILES, Checkpoints
 from clearprop.training.checkpointing import LOCK_FILE
 from clearprop.training.history import History
@@ -78,102 +75,3 @@ class RunFolder:
     def write_model(self, model: Model) -> None:
         """Write the parameters, described so that they can be used without this folder."""
         model.save(self.parameters_file)
-
-
-class RunRecorder(Callback):
-    """Writes the config when there is an epoch to keep, and history and parameters at the end.
-
-    What an earlier run left in the folder stays until there is an epoch to replace it with. While the
-    training runs, it is the checkpoint that keeps everything.
-
-    Parameters
-    ----------
-    run_folder : RunFolder
-    dataset : Dataset
-        The training part: its scaling and class names go into the model file.
-    training : dict
-        How the model is trained, as plain JSON values, for the model file.
-    config : dict
-        More for the run's config, as plain JSON values, such as the engine.
-    """
-
-    def __init__(
-        self,
-        run_folder: RunFolder,
-        dataset: Dataset,
-        training: dict[str, Any],
-        config: dict[str, Any],
-    ) -> None:
-        self._run_folder = run_folder
-        self._dataset = dataset
-        self._training = training
-        self._config = config
-        self._network: Network | None = None
-        self._began = self._complete = False
-
-    def on_train_begin(self, state: TrainingState) -> None:
-        """See whether the training resumes from a checkpoint: then the files in the folder are its own."""
-        self._network = state.network
-        if state.epoch:
-            self._run_folder.write_config(state.network, state.recipe, **self._config)
-            self._began = True
-
-    def on_epoch_end(self, state: TrainingState) -> None:
-        """Replace the files of an earlier run after the first epoch."""
-        if not self._began:
-            self._begin(state.network, state.recipe)
-
-    def keep_diverged(self, network: Network, recipe: Recipe, history: History) -> None:
-        """Write the history of a training that diverged, unless that would harm an earlier run."""
-        if not self._began:
-            if self._run_folder.holds_a_run():
-                return
-            self._begin(network, recipe)
-        self._run_folder.write_history(history)
-
-    def keep_unfinished(self) -> int:
-        """Write history and parameters of a training that was cut off, as its checkpoint has them.
-
-        They are never the engine's, which may be in the middle of a step. What a training wrote that was
-        complete stays.
-
-        Returns
-        -------
-        int
-            The epoch they are of; 0 if there is none.
-        """
-        checkpoint = self._run_folder.checkpoints.latest() if self._began else None
-        if checkpoint is None or self._network is None:
-            return 0
-        if not self._complete:
-            history = checkpoint.history
-            self._write(self._network, checkpoint.parameters, history, history.metrics())
-        return checkpoint.epoch
-
-    def on_train_end(self, state: TrainingState) -> None:
-        """Write the final parameters, which early stopping may have changed."""
-        metrics = state.history.metrics(best=state.recipe.early_stopping is not None)
-        self._write(state.network, state.engine.parameters(), state.history, metrics)
-        self._complete = True
-
-    def _begin(self, network: Network, recipe: Recipe) -> None:
-        self._run_folder.forget()
-        self._run_folder.write_config(network, recipe, **self._config)
-        self._began = True
-
-    def _write(
-        self, network: Network, parameters: Parameters, history: History, metrics: dict[str, Any]
-    ) -> None:
-        data = self._dataset
-        self._run_folder.write_model(
-            Model(
-                network,
-                parameters,
-                data.scaling,
-                data.class_names,
-                data.image_shape,
-                metrics=metrics,
-                training=self._training,
-            )
-        )
-        self._run_folder.write_history(history)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,13 +14,14 @@ from clearprop.cli import interrupts
 from clearprop.cli.options import DataDir, Device, Quiet, resume_command, terminal_columns
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.optimizers import OPTIMIZERS
-from clearprop.utils.errors import CheckpointError, InvalidArgument
+from clearprop.utils.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from clearprop.data.dataset import Splits
     from clearprop.training.run import Run
     from clearprop.training.run_folder import RunFolder
     from clearprop.training.settings import Decided
+    from clearprop.utils.errors import CheckpointError
 
 # the default where neither an option nor a recipe says otherwise: the published network
 DEFAULTS: dict[str, Any] = {"hidden": [500, 250, 100], "engine": "numpy"}
@@ -159,10 +159,8 @@ def _train(
     """Train into a folder, and keep the last checkpoint however the training ends."""
     from clearprop.cli.safe_points import BetweenBatches
     from clearprop.data.loading import portable_name, preparation_of
-    from clearprop.training.loop import TrainingDiverged
+    from clearprop.training.folder_training import RunRecorder, train_into_folder
     from clearprop.training.progress import ResumeNotice
-    from clearprop.training.run_folder import RunRecorder
-    from clearprop.training.trainer import train as train_network
 
     training = {
         "data": portable_name(data),
@@ -181,30 +179,26 @@ def _train(
         "dtype": decided.dtype,
     }
     recorder = RunRecorder(run_folder, parts.train, training, config)
-    notices = [ResumeNotice(run_folder.folder)] if resume else []
-    begin = partial(
-        train_network,
-        decided.network,
-        decided.recipe,
-        parts.train,
-        parts.validation,
-        engine=decided.engine,
-        device=device,
-        dtype=decided.dtype,
-        progress=not quiet,
-        checkpoint=run_folder.checkpoints,
-    )
+
+    def replace_other_run(error: CheckpointError) -> None:
+        print(f"{error} --overwrite was given, so the run there is replaced.", file=sys.stderr)
+
     try:
-        try:
-            return begin(callbacks=[recorder, *notices, BetweenBatches()], resume=resume)
-        except CheckpointError as error:
-            if not (resume and overwrite):
-                raise
-            print(f"{error} --overwrite was given, so the run there is replaced.", file=sys.stderr)
-            return begin(callbacks=[recorder, BetweenBatches()])
-    except TrainingDiverged as error:
-        recorder.keep_diverged(decided.network, decided.recipe, error.history)
-        raise
+        return train_into_folder(
+            recorder,
+            decided.network,
+            decided.recipe,
+            parts.train,
+            parts.validation,
+            engine=decided.engine,
+            device=device,
+            dtype=decided.dtype,
+            progress=not quiet,
+            callbacks=[BetweenBatches()],
+            resume=resume,
+            resume_callbacks=[ResumeNotice(run_folder.folder)],
+            on_refusal=replace_other_run if overwrite else None,
+        )
     except KeyboardInterrupt as error:
         word, code = interrupts.begin_ending(error)
         epoch = recorder.keep_unfinished()
