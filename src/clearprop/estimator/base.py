@@ -13,13 +13,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from clearprop.engines.prediction import CHUNK_ROWS, OUTPUT_FUNCTIONS, logits
+from clearprop.estimator.checks import activation_names, check_parameters, hidden_sizes
 from clearprop.estimator.full_batch import fit_full_batch
-from clearprop.estimator.parameters import (
-    STOCHASTIC_SOLVERS,
-    activation_names,
-    check_parameters,
-    hidden_sizes,
-)
+from clearprop.estimator.parameters import STOCHASTIC_SOLVERS, SharedParameters
 from clearprop.estimator.plan import OUTPUTS, starting_parameters
 from clearprop.estimator.stochastic import TrainingData, fit_stochastic, not_finite
 from clearprop.nn.parameters import Parameters
@@ -34,19 +30,46 @@ ROW_TYPES = (np.float64, np.float32, np.uint8)
 #: How a validation set is called in errors about it.
 _VALIDATION = "validation_data is not (X, y) or (X, y, sample_weight); give arrays as fit takes them."
 
+#: The documentation of the fitted attributes that both estimators have.
+ATTRIBUTES = """\
+loss_ : float
+    The loss at the end of training.
+best_loss_ : float or None
+    The lowest loss of an epoch; None with ``early_stopping``. ``'lbfgs'`` sets neither this nor the
+    attributes down to ``history_``.
+loss_curve_ : list of float
+    The loss of every epoch.
+validation_scores_ : list of float or None
+    The validation set's score after every epoch, if there is one: accuracy, of ``MLPRegressor`` R².
+best_validation_score_ : float or None
+    The highest of them.
+history_ : clearprop.History
+    All that the last fit measured, batch by batch. Beyond scikit-learn.
+t_ : int
+    Rows seen in training, each counted every time.
+coefs_ : list of ndarray (fan_in, fan_out)
+    The weights of each layer; predictions follow what is set here.
+intercepts_ : list of ndarray (fan_out,)
+    The biases of each layer.
+n_features_in_ : int
+    Features of a row.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Their names, where all are strings.
+n_iter_ : int
+    Epochs, or iterations of ``'lbfgs'``.
+n_layers_ : int
+    Layers, input and output included.
+n_outputs_ : int
+    Outputs of the network."""
 
-class MultilayerPerceptron(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
+
+class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
     """The part of an estimator that does not depend on what it predicts."""
 
     # how far training is, for partial_fit and warm_start to go on from
     _no_improvement_count = 0
     _learning_rate_scale = 1.0
     _optimizer_memory: tuple[Any, Any] = (None, None)
-
-    @abstractmethod
-    def __init__(self, **parameters: Any) -> None:
-        for name, value in parameters.items():
-            setattr(self, name, value)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None) -> Self:
         """Fit the network to data.

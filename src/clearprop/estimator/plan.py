@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.estimator.parameters import SGD_SOLVERS, activation_names
+from clearprop.estimator.checks import activation_names
+from clearprop.estimator.parameters import SGD_SOLVERS
 from clearprop.nn.initialization import initial_parameters
 from clearprop.nn.network import Network
 from clearprop.nn.parameters import Parameters

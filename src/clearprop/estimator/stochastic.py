@@ -18,7 +18,6 @@ from clearprop.estimator.plan import network_of, recipe_of
 from clearprop.nn.parameters import Parameters
 from clearprop.nn.scaling import Scaling
 from clearprop.training.callbacks import TrainingState
-from clearprop.training.history import History
 from clearprop.training.loop import TrainingDiverged, run_epochs
 from clearprop.utils.errors import InvalidArgument
 
@@ -115,15 +114,7 @@ def fit_stochastic(
         estimator._learning_rate_scale = 1.0
     restore_best = estimator.early_stopping if estimator.restore_best is None else estimator.restore_best
     convergence = Convergence(estimator, incremental=incremental, restore_best=restore_best, start=parameters)
-    state = TrainingState(
-        network=network,
-        recipe=recipe,
-        engine=engine,
-        n_rows=len(rows),
-        n_batches=-(-len(rows) // recipe.batch_size),
-        has_validation=validation is not None,
-        history=History(),
-    )
+    state = TrainingState.at_start(task, engine, n_rows=len(rows), has_validation=validation is not None)
     estimator.n_iter_ = 0
     if validation is not None and estimator.validation_scores_ is None:
         estimator.validation_scores_, estimator.best_validation_score_ = [], -np.inf

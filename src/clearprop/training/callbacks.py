@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeGuard
 
-from clearprop.engines.base import Engine
+from clearprop.engines.base import Engine, Task
 from clearprop.nn.network import Network
 from clearprop.nn.parameters import Parameters
 from clearprop.nn.recipe import Recipe
@@ -50,6 +50,19 @@ class TrainingState:
     batch: int = 0
     stop: bool = False
     learning_rate_scale: float = 1.0
+
+    @classmethod
+    def at_start(cls, task: Task, engine: Engine, *, n_rows: int, has_validation: bool) -> TrainingState:
+        """Return the state before the first epoch of an engine's task on ``n_rows`` rows."""
+        return cls(
+            network=task.network,
+            recipe=task.recipe,
+            engine=engine,
+            n_rows=n_rows,
+            n_batches=-(-n_rows // task.recipe.batch_size),
+            has_validation=has_validation,
+            history=History(),
+        )
 
 
 class Callback:

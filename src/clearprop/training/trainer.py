@@ -22,7 +22,6 @@ from clearprop.nn.recipe import Recipe
 from clearprop.training.callbacks import Callback, EarlyStopping, TrainingState, check_callbacks
 from clearprop.training.checkpoint_files import Checkpoints
 from clearprop.training.checkpointing import Checkpointing
-from clearprop.training.history import History
 from clearprop.training.loop import finite_parameters, run_epochs
 from clearprop.training.progress import progress_callback
 from clearprop.training.run import Run
@@ -114,15 +113,7 @@ def train(
         # to hash all rows takes half as long as to make the engine, which does not need every core
         digests = [threads.submit(data.digest) for data in kept]
         machine = create_engine(engine, task, device)
-    state = TrainingState(
-        network=network,
-        recipe=recipe,
-        engine=machine,
-        n_rows=len(train),
-        n_batches=-(-len(train) // recipe.batch_size),
-        has_validation=validation is not None,
-        history=History(),
-    )
+    state = TrainingState.at_start(task, machine, n_rows=len(train), has_validation=validation is not None)
     # first, so that the others see its decision to stop and the best parameters at the end
     stopping = [] if recipe.early_stopping is None else [EarlyStopping(recipe.early_stopping)]
     everyone: list[Callback] = [*stopping, *callbacks]
