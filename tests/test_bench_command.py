@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import refused
 
 from clearprop.bench import running
 from clearprop.bench.jobs import Answer, Job
@@ -249,12 +250,7 @@ def test_missing_peer_is_skipped_with_a_note(
 def test_invalid_argument_gives_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    assert main(command(tmp_path, *arguments)) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("Error: ")
-    assert err.count("\n") == 1
-    assert message in err
+    assert message in refused(capsys, *command(tmp_path, *arguments))
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

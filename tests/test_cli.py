@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from command_line import refused
 from terminal import on_a_terminal
 
 from clearprop.cli import main
@@ -46,16 +47,6 @@ def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subproc
         timeout=120,
         check=False,
     )
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Return the one sentence a mistake gives; the exit code must be 2 and nothing else be said."""
-    assert main(list(arguments)) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("Error: ")
-    assert err.count("\n") == 1
-    return err
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import command_line
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
@@ -73,13 +74,8 @@ def same_as_torch(model: cp.Model, network: nn.Module, x: np.ndarray) -> None:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Return the one sentence a mistake gives."""
-    assert main(["import", *map(str, arguments)]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("Error: ")
-    assert err.count("\n") == 1
-    return err
+    """Return the sentence that clearprop import refuses with."""
+    return command_line.refused(capsys, "import", *map(str, arguments))
 
 
 X = np.random.default_rng(0).normal(size=(40, 6))

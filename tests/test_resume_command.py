@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import refused
 from killing import contents, epochs_in, kill_repeatedly, log_text, start
 
 from clearprop.cli import main
@@ -65,17 +66,6 @@ def wait_for_epoch(process: subprocess.Popen[bytes], log: Path, of: str = "") ->
 
 def small(out: Path, *more: str, epochs: int = 3) -> list[str]:
     return ["train", "--out", str(out), "--hidden", "8", "--epochs", str(epochs), "--quiet", *more]
-
-
-def sentence(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Return the one sentence of a refusal."""
-    capsys.readouterr()
-    assert main(list(arguments)) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("Error: ")
-    assert err.count("\n") == 1
-    return err
 
 
 def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(tmp_path: Path, log: Path) -> None:
@@ -174,7 +164,7 @@ def test_error_of_a_second_process_names_the_holder_of_the_folder(
         try:
             wait_for_epoch(process, log)
             for attempt in attempts:
-                message = sentence(capsys, *attempt)
+                message = refused(capsys, *attempt)
                 assert f"is in use by process {process.pid} on " in message
                 assert message.endswith(" UTC; wait until it ends, or choose another.\n")
         finally:
@@ -221,7 +211,7 @@ def test_other_settings_are_refused_and_the_run_stays(
 ) -> None:
     assert main(small(tmp_path)) == 0
     before = contents(tmp_path)
-    assert message in sentence(capsys, *small(tmp_path, "--resume", *arguments))
+    assert message in refused(capsys, *small(tmp_path, "--resume", *arguments))
     assert contents(tmp_path) == before
     # said twice over, the run is replaced: so a command with --overwrite can be resumed, too
     if arguments[0] != "--epochs":
@@ -236,7 +226,7 @@ def test_a_run_is_neither_repeated_nor_resumed_unasked(
     main(small(tmp_path))
     (tmp_path / "parameters.safetensors").unlink()
     # unfinished: there are but checkpoints
-    assert "go on with it with --resume, replace it with --overwrite" in sentence(capsys, *small(tmp_path))
+    assert "go on with it with --resume, replace it with --overwrite" in refused(capsys, *small(tmp_path))
     assert main(small(tmp_path, "--resume")) == 0
     assert (tmp_path / "parameters.safetensors").exists()
 
@@ -247,11 +237,11 @@ def test_a_run_that_kept_no_checkpoint_is_not_replaced_by_resuming(
     main(small(tmp_path))
     for name in CHECKPOINT_FILES:
         (tmp_path / name).unlink(missing_ok=True)
-    assert "holds a run without a checkpoint to go on from" in sentence(capsys, *small(tmp_path, "--resume"))
+    assert "holds a run without a checkpoint to go on from" in refused(capsys, *small(tmp_path, "--resume"))
 
 
 def test_resume_must_say_which_run(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "name its folder with --out" in sentence(capsys, "train", "--resume")
+    assert "name its folder with --out" in refused(capsys, "train", "--resume")
 
 
 def test_torn_checkpoint_gives_a_warning_and_the_same_result(
@@ -287,7 +277,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
         real(source, target)
 
     monkeypatch.setattr(os, "replace", full_at_the_second)
-    message = sentence(capsys, *small(out))
+    message = refused(capsys, *small(out))
     assert "Training stopped after epoch 2: cannot write" in message
     assert "(No space left on device); the checkpoint of epoch 1 is intact, so resume when" in message
     monkeypatch.undo()
@@ -341,15 +331,15 @@ def test_run_without_a_model_gives_the_reason_and_the_remedy(
     unfinished, diverged, begun = (tmp_path / name for name in ("my run", "diverged", "begun"))
     main(small(unfinished))
     (unfinished / "parameters.safetensors").unlink()
-    said = sentence(capsys, verb, str(unfinished), *more)
+    said = refused(capsys, verb, str(unfinished), *more)
     assert f"The run in {unfinished} is not finished and has no model yet; repeat the command" in said
     assert f"(clearprop train goes on with --out '{unfinished}' --resume; what clearprop.train" in said
     main(small(diverged, "--activation", "identity", "--learning-rate", "1e9"))
-    assert f"The run in {diverged} diverged and has no model" in sentence(capsys, verb, str(diverged), *more)
+    assert f"The run in {diverged} diverged and has no model" in refused(capsys, verb, str(diverged), *more)
     begun.mkdir()
     (begun / "run.lock").touch()
-    assert f"The run in {begun} is not finished" in sentence(capsys, verb, str(begun), *more)
-    assert f"There is no run in {tmp_path};" in sentence(capsys, verb, str(tmp_path), *more)
+    assert f"The run in {begun} is not finished" in refused(capsys, verb, str(begun), *more)
+    assert f"There is no run in {tmp_path};" in refused(capsys, verb, str(tmp_path), *more)
 
 
 def test_a_study_clears_up_after_a_run_that_was_killed_when_it_was_complete(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from killing import contents, what_is_wrong
@@ -19,8 +19,17 @@ from clearprop.training.checkpoint_files import Checkpoints
 from clearprop.training.folder_training import RunRecorder
 from clearprop.utils.errors import OutputError
 
-BOTH = [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
-both = pytest.mark.parametrize(("sent", "code", "word"), BOTH)
+
+class Signal(NamedTuple):
+    """A signal, and the exit code and first word of the command that it ends."""
+
+    number: signal.Signals
+    code: int
+    word: str
+
+
+BOTH = [Signal(signal.SIGINT, 130, "Interrupted"), Signal(signal.SIGTERM, 143, "Terminated")]
+both = pytest.mark.parametrize("sent", BOTH, ids=lambda sent: sent.number.name)
 
 
 @pytest.fixture(autouse=True)
@@ -74,30 +83,26 @@ def while_importing(module: str, sent: signal.Signals) -> str:
 
 @both
 @pytest.mark.parametrize("module", ["typer", "numpy", "clearprop.cli.commands.train"])
-def test_signal_during_the_imports_of_the_command(
-    module: str, sent: signal.Signals, code: int, word: str
-) -> None:
-    ended = own_process(while_importing(module, sent), "data", "list")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", f"{word}.\n")
+def test_signal_during_the_imports_of_the_command(module: str, sent: Signal) -> None:
+    ended = own_process(while_importing(module, sent.number), "data", "list")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (sent.code, "", f"{sent.word}.\n")
 
 
 @both
 def test_signal_while_options_are_parsed(
-    sent: signal.Signals,
-    code: int,
-    word: str,
+    sent: Signal,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     parse = app._Verbs.parse_args
 
     def parse_args(self: Any, *arguments: Any) -> Any:
-        signal.raise_signal(sent)
+        signal.raise_signal(sent.number)
         return parse(self, *arguments)
 
     monkeypatch.setattr(app._Verbs, "parse_args", parse_args)
-    assert main(["data", "list"]) == code
-    assert tuple(capsys.readouterr()) == ("", f"{word}.\n")
+    assert main(["data", "list"]) == sent.code
+    assert tuple(capsys.readouterr()) == ("", f"{sent.word}.\n")
 
 
 # before the training
@@ -106,15 +111,13 @@ def test_signal_while_options_are_parsed(
 @both
 def test_import_is_completed_before_the_signal_is_raised(
     tmp_path: Path,
-    sent: signal.Signals,
-    code: int,
-    word: str,
+    sent: Signal,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = f"sends_{sent.name.lower()}"
+    name = f"sends_{sent.number.name.lower()}"
     (tmp_path / f"{name}.py").write_text(
-        f"import signal\nsignal.raise_signal({int(sent)})\nimport colorsys\nwhole = True\n"
+        f"import signal\nsignal.raise_signal({int(sent.number)})\nimport colorsys\nwhole = True\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -125,37 +128,33 @@ def test_import_is_completed_before_the_signal_is_raised(
             pass
 
     monkeypatch.setattr("clearprop.data.load_data", load_data)
-    assert main(train(tmp_path / "run")) == code
-    assert capsys.readouterr().err == f"{word}.\n"
+    assert main(train(tmp_path / "run")) == sent.code
+    assert capsys.readouterr().err == f"{sent.word}.\n"
     assert sys.modules[name].whole is True
 
 
 @both
 def test_signal_that_turned_into_an_import_error_is_still_reported(
     tmp_path: Path,
-    sent: signal.Signals,
-    code: int,
-    word: str,
+    sent: Signal,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def load_data(*_: Any, **__: Any) -> None:
         try:
-            signal.raise_signal(sent)
+            signal.raise_signal(sent.number)
         except KeyboardInterrupt:
             raise ImportError("numpy.core.multiarray failed to import") from None
 
     monkeypatch.setattr("clearprop.data.load_data", load_data)
-    assert main(train(tmp_path / "run")) == code
-    assert capsys.readouterr().err == f"{word}.\n"
+    assert main(train(tmp_path / "run")) == sent.code
+    assert capsys.readouterr().err == f"{sent.word}.\n"
 
 
 @both
 def test_signal_swallowed_by_a_destructor_ends_training_at_the_first_batch(
     tmp_path: Path,
-    sent: signal.Signals,
-    code: int,
-    word: str,
+    sent: Signal,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -163,7 +162,7 @@ def test_signal_swallowed_by_a_destructor_ends_training_at_the_first_batch(
 
     class Destructor:
         def __del__(self) -> None:
-            signal.raise_signal(sent)
+            signal.raise_signal(sent.number)
 
     def load(*arguments: Any, **named: Any) -> Any:
         Destructor()
@@ -171,8 +170,8 @@ def test_signal_swallowed_by_a_destructor_ends_training_at_the_first_batch(
 
     monkeypatch.setattr("clearprop.data.load_data", load)
     out = tmp_path / "run"
-    assert main(train(out)) == code
-    expected = f"{word}. No epoch was complete yet; start again with: "
+    assert main(train(out)) == sent.code
+    expected = f"{sent.word}. No epoch was complete yet; start again with: "
     error = capsys.readouterr().err
     assert error.startswith(expected)
     assert error.count("\n") == 1
@@ -191,9 +190,7 @@ def test_signal_ignored_by_the_shell_stays_ignored(tmp_path: Path, monkeypatch: 
 @both
 def test_training_step_is_completed_and_finished_epochs_are_kept(
     tmp_path: Path,
-    sent: signal.Signals,
-    code: int,
-    word: str,
+    sent: Signal,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -201,10 +198,10 @@ def test_training_step_is_completed_and_finished_epochs_are_kept(
     assert main(train(whole)) == main(train(two, epochs=2)) == 0
     with monkeypatch.context() as patch:
         # an epoch of the digits has 19 steps
-        notes = in_step(patch, 45, lambda: signal.raise_signal(sent))
-        assert main(train(out)) == code
+        notes = in_step(patch, 45, lambda: signal.raise_signal(sent.number))
+        assert main(train(out)) == sent.code
     assert notes == ["began", "went on"]
-    assert f"{word}. {out} keeps the first 2 of 4 epochs; go on with: " in capsys.readouterr().err
+    assert f"{sent.word}. {out} keeps the first 2 of 4 epochs; go on with: " in capsys.readouterr().err
     assert contents(out)["history.json"] == contents(two)["history.json"]
     kept, of_two = (Checkpoints(folder).latest() for folder in (out, two))
     assert kept is not None
@@ -279,19 +276,17 @@ def test_failure_to_save_an_interrupted_run_is_reported(
 def test_signal_after_training_reports_that_the_run_is_complete(
     moment: str,
     tmp_path: Path,
-    sent: signal.Signals,
-    code: int,
-    word: str,
+    sent: Signal,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert main(train(whole)) == 0
     capsys.readouterr()
-    monkeypatch.setattr(f"clearprop.{moment}", lambda *_: signal.raise_signal(sent))
-    assert main(train(out)) == code
+    monkeypatch.setattr(f"clearprop.{moment}", lambda *_: signal.raise_signal(sent.number))
+    assert main(train(out)) == sent.code
     assert tuple(capsys.readouterr()) == (
-        "", f"{word}. The run is complete: {out / 'parameters.safetensors'}\n"
+        "", f"{sent.word}. The run is complete: {out / 'parameters.safetensors'}\n"
     )  # fmt: skip
     assert contents(out)["parameters.safetensors"] == contents(whole)["parameters.safetensors"]
 
@@ -299,14 +294,12 @@ def test_signal_after_training_reports_that_the_run_is_complete(
 @both
 def test_signal_during_an_import_after_training_reports_that_the_run_is_complete(
     tmp_path: Path,
-    sent: signal.Signals,
-    code: int,
-    word: str,
+    sent: Signal,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    name = f"sends_{sent.name.lower()}_late"
-    (tmp_path / f"{name}.py").write_text(f"import signal\nsignal.raise_signal({int(sent)})\n")
+    name = f"sends_{sent.number.name.lower()}_late"
+    (tmp_path / f"{name}.py").write_text(f"import signal\nsignal.raise_signal({int(sent.number)})\n")
     monkeypatch.syspath_prepend(tmp_path)
     # so that the end of the block comes first
     monkeypatch.setattr(interrupts, "RETRY_SECONDS", 60.0)
@@ -317,19 +310,19 @@ def test_signal_during_an_import_after_training_reports_that_the_run_is_complete
 
     monkeypatch.setattr("clearprop.model.evaluation.evaluate", evaluated)
     out = tmp_path / "out"
-    assert main(train(out)) == code
-    assert capsys.readouterr().err == f"{word}. The run is complete: {out / 'parameters.safetensors'}\n"
+    assert main(train(out)) == sent.code
+    assert capsys.readouterr().err == f"{sent.word}. The run is complete: {out / 'parameters.safetensors'}\n"
 
 
 @both
-def test_signal_while_python_exits_is_ignored(sent: signal.Signals, code: int, word: str) -> None:
-    late = f"atexit.register(lambda: os.kill(os.getpid(), {int(sent)}))"
+def test_signal_while_python_exits_is_ignored(sent: Signal) -> None:
+    late = f"atexit.register(lambda: os.kill(os.getpid(), {int(sent.number)}))"
     ended = own_process(late, "--version")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("clearprop ")
     # nor if it was a signal that ended it
-    ended = own_process(f"{late}\n{while_importing('typer', sent)}", "--version")
-    assert (ended.returncode, ended.stderr) == (code, f"{word}.\n")
+    ended = own_process(f"{late}\n{while_importing('typer', sent.number)}", "--version")
+    assert (ended.returncode, ended.stderr) == (sent.code, f"{sent.word}.\n")
 
 
 def test_handlers_installed_by_other_code_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
