@@ -496,6 +496,93 @@ def test_mistakes_of_parameters_are_clearprops_errors_too() -> None:
         MLPRegressor(tol=-1).fit(IRIS, SPECIES)
 
 
+def test_warm_start_with_early_stopping_keeps_the_best_weights_of_earlier_fits() -> None:
+    estimator = MLPClassifier(warm_start=True, early_stopping=True, max_iter=40, random_state=0)
+    estimator.fit(DIGITS, DIGIT)
+    before, score = weights(estimator), estimator.best_validation_score_
+    # far too large a step
+    estimator.set_params(learning_rate_init=3.0).fit(DIGITS, DIGIT)
+    assert estimator.best_validation_score_ == score
+    assert np.array_equal(weights(estimator), before)
+
+
+# class_weight over all classes
+
+
+def test_partial_fit_weighs_a_batch_without_some_classes() -> None:
+    two = SPECIES < 2
+    options = {"hidden_layer_sizes": 8, "random_state": 0}
+    named = MLPClassifier(**options, class_weight={1: 3.0, 2: 5.0})
+    named.partial_fit(IRIS[two], SPECIES[two], classes=[0, 1, 2])
+    weighted = MLPClassifier(**options)
+    weighted.partial_fit(IRIS[two], SPECIES[two], np.where(SPECIES[two] == 1, 3.0, 1.0), classes=[0, 1, 2])
+    assert np.array_equal(weights(named), weights(weighted))
+    named.partial_fit(IRIS[SPECIES == 0], SPECIES[SPECIES == 0])
+
+
+def test_partial_fit_weighs_a_batch_of_one_of_two_classes() -> None:
+    names = np.array(["no", "yes"])[(SPECIES == 2).astype(int)]
+    estimator = MLPClassifier(hidden_layer_sizes=8, class_weight={"yes": 7.0})
+    estimator.partial_fit(IRIS[:50], names[:50], classes=["no", "yes"])
+    assert estimator.t_ == 50
+
+
+def test_indicators_without_a_label_are_weighed() -> None:
+    indicators = np.stack([SPECIES == 0, SPECIES == 1], axis=1).astype(int)
+    options: dict[str, Any] = {**QUICK, "class_weight": [{1: 2.0}, {1: 4.0}]}
+    for first, second in ((indicators[:50], indicators[100:]), (indicators[100:], indicators[:50])):
+        estimator = MLPClassifier(**options).partial_fit(IRIS[:50], first, classes=[0, 1])
+        estimator.partial_fit(IRIS[:50], second)
+        assert estimator.t_ == 100
+    fitted = MLPClassifier(**options).fit(IRIS[50:], indicators[50:])
+    row_weight = np.where(indicators[50:, 1] == 1, 4.0, 1.0)
+    weighted = MLPClassifier(**QUICK).fit(IRIS[50:], indicators[50:], row_weight)
+    assert np.array_equal(weights(fitted), weights(weighted))
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "labels", "words"),
+    [
+        ([{1: 2.0}], SPECIES, "class_weight is a list, but y is no label indicators"),
+        ({1: 2.0}, np.eye(3, dtype=int)[SPECIES], "class_weight is a dict, but y holds label indicators"),
+        ([{1: 2.0}], np.eye(3, dtype=int)[SPECIES], "class_weight has 1 entries, but y has 3 labels"),
+    ],
+)
+def test_class_weight_of_another_kind_of_labels_is_refused(
+    class_weight: object, labels: np.ndarray, words: str
+) -> None:
+    with pytest.raises(ClearpropError, match=words):
+        MLPClassifier(**QUICK, class_weight=class_weight).fit(IRIS, labels)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", [{1: 2.0}, "balanced", {1: 2.0}]])
+def test_partial_fit_refuses_balanced_weights(class_weight: object) -> None:
+    estimator = MLPClassifier(class_weight=class_weight)
+    with pytest.raises(ClearpropError, match='class_weight is "balanced", but partial_fit'):
+        estimator.partial_fit(IRIS, np.eye(3, dtype=int)[SPECIES], classes=[0, 1, 2])
+
+
+# numpy.errstate around it
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("activation", ["relu", "logistic"])
+def test_underflow_is_no_error_where_numpy_is_told_to_raise(solver: str, activation: str) -> None:
+    options: dict[str, Any] = {**QUICK, "solver": solver, "activation": activation}
+    fits: list[tuple[Any, np.ndarray]] = [
+        (MLPClassifier(**options), DIGIT),
+        (MLPClassifier(**options), DIGIT > 4),
+        (MLPRegressor(**options), DIGIT * 1e-3),
+        (MLPRegressor(**options, loss="poisson"), DIGIT * 1.0),
+    ]
+    for estimator, targets in fits:
+        with np.errstate(all="raise"):
+            estimator.fit(DIGITS * 100, targets)
+            estimator.predict(DIGITS * 1000)
+            if isinstance(estimator, MLPClassifier):
+                estimator.predict_log_proba(DIGITS * 1000)
+
+
 def test_mistakes_of_data() -> None:
     fitted = MLPClassifier(**QUICK).fit(IRIS, SPECIES)
     with pytest.raises(ValueError, match=r"validation_data is not \(X, y\)"):

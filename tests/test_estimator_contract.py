@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import inspect
 import pickle
@@ -153,19 +154,44 @@ def test_parameters_are_set_by_name() -> None:
     assert {key: estimator.get_params()[key] for key in BEYOND} == BEYOND
 
 
+def test_a_pickle_of_many_batches_is_small() -> None:
+    # the batch losses alone would be 54,000 bytes
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(1000, 3)), rng.integers(0, 2, 1000)
+    options: dict[str, Any] = {"max_iter": 6, "batch_size": 1, "random_state": 0}
+    estimator = MLPClassifier(**options, hidden_layer_sizes=2, tol=0, learning_rate_init=1e-5).fit(x, y)
+    assert len(estimator.history_.batch_losses) == 6_000
+    content = pickle.dumps(estimator)
+    assert len(content) < 6_000
+    unpickled = pickle.loads(content)
+    assert unpickled.history_.epochs == estimator.history_.epochs
+    assert unpickled.history_.batch_losses == []
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_keeps_the_batch_losses(copied: Any) -> None:
+    estimator = MLPClassifier(**QUICK).fit(IRIS, SPECIES)
+    other = copied(estimator)
+    assert other.history_.batch_losses == estimator.history_.batch_losses != []
+    assert other.get_params() == estimator.get_params()
+    assert np.array_equal(other.predict(IRIS), estimator.predict(IRIS))
+    other.partial_fit(IRIS, SPECIES)
+    assert estimator.n_iter_ == QUICK["max_iter"]
+
+
 @pytest.mark.parametrize("dump", ["pickle", "joblib"])
 def test_a_pickled_estimator_predicts_alike_and_goes_on_alike(dump: str, tmp_path: Any) -> None:
     original = MLPClassifier(**QUICK).partial_fit(IRIS, SPECIES, classes=[0, 1, 2])
     if dump == "pickle":
-        copy = pickle.loads(pickle.dumps(original))
+        loaded = pickle.loads(pickle.dumps(original))
     else:
         joblib.dump(original, tmp_path / "estimator.joblib")
-        copy = joblib.load(tmp_path / "estimator.joblib")
-    np.testing.assert_array_equal(copy.predict_proba(IRIS), original.predict_proba(IRIS))
+        loaded = joblib.load(tmp_path / "estimator.joblib")
+    np.testing.assert_array_equal(loaded.predict_proba(IRIS), original.predict_proba(IRIS))
     # the optimizer's memory went along
-    for estimator in (original, copy):
+    for estimator in (original, loaded):
         estimator.partial_fit(IRIS, SPECIES)
-    np.testing.assert_array_equal(copy.predict_proba(IRIS), original.predict_proba(IRIS))
+    np.testing.assert_array_equal(loaded.predict_proba(IRIS), original.predict_proba(IRIS))
 
 
 def test_how_they_look() -> None:

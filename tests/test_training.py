@@ -33,6 +33,14 @@ def quiet_train(*arguments: object, **options: object) -> cp.Run:
     return cp.train(*arguments, progress=False, **options)  # type: ignore[arg-type]
 
 
+def test_underflow_is_no_error_where_numpy_is_told_to_raise() -> None:
+    rows = noise()
+    far = Dataset("far", rows.x * 1000, rows.y, rows.class_names, None, Scaling())
+    with np.errstate(all="raise"):
+        run = quiet_train(cp.Network((6, 5, 3)), cp.Recipe(epochs=2, learning_rate=1e-6), far, far)
+    assert len(run.history.epochs) == 2
+
+
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
 def test_the_readme_example_learns_the_digits(digits: Dataset, engine: str) -> None:
     if engine == "torch":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +22,7 @@ from clearprop.estimator.stochastic import TrainingData, fit_stochastic, not_fin
 from clearprop.nn.parameters import Parameters
 from clearprop.nn.scaling import Scaling
 from clearprop.training.callbacks import TrainingState
+from clearprop.training.history import History
 from clearprop.utils.errors import InvalidArgument
 
 FloatArray = NDArray[np.floating[Any]]
@@ -29,38 +31,6 @@ FloatArray = NDArray[np.floating[Any]]
 ROW_TYPES = (np.float64, np.float32, np.uint8)
 #: How a validation set is called in errors about it.
 _VALIDATION = "validation_data is not (X, y) or (X, y, sample_weight); give arrays as fit takes them."
-
-#: The documentation of the fitted attributes that both estimators have.
-ATTRIBUTES = """\
-loss_ : float
-    The loss at the end of training.
-best_loss_ : float or None
-    The lowest loss of an epoch; None with ``early_stopping``. ``'lbfgs'`` sets neither this nor the
-    attributes down to ``history_``.
-loss_curve_ : list of float
-    The loss of every epoch.
-validation_scores_ : list of float or None
-    The validation set's score after every epoch, if there is one: accuracy, of ``MLPRegressor`` R².
-best_validation_score_ : float or None
-    The highest of them.
-history_ : clearprop.History
-    All that the last fit measured, batch by batch. Beyond scikit-learn.
-t_ : int
-    Rows seen in training, each counted every time.
-coefs_ : list of ndarray (fan_in, fan_out)
-    The weights of each layer; predictions follow what is set here.
-intercepts_ : list of ndarray (fan_out,)
-    The biases of each layer.
-n_features_in_ : int
-    Features of a row.
-feature_names_in_ : ndarray of shape (n_features_in_,)
-    Their names, where all are strings.
-n_iter_ : int
-    Epochs, or iterations of ``'lbfgs'``.
-n_layers_ : int
-    Layers, input and output included.
-n_outputs_ : int
-    Outputs of the network."""
 
 
 class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
@@ -99,6 +69,8 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
         check_parameters(self)
         return self._fit(X, y, sample_weight, incremental=False, validation_data=validation_data)
 
+    # where numpy.errstate makes underflow an error: 0 is the right result
+    @np.errstate(under="ignore")
     def _fit(
         self,
         x: Any,
@@ -214,6 +186,7 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
         pairs = zip(self.coefs_, self.intercepts_, strict=True)
         return [(np.asarray(weight, dtype), np.asarray(bias, dtype).reshape(-1)) for weight, bias in pairs]
 
+    @np.errstate(under="ignore")
     def _forward(self, x: Any) -> FloatArray:
         """Return the outputs ``(n_samples, n_outputs)`` for rows as they were given."""
         check_is_fitted(self)
@@ -256,6 +229,24 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )
         return True
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state to pickle: all but the batch losses in ``history_``, the largest part of many."""
+        state: dict[str, Any] = super().__getstate__()
+        if "history_" in state:
+            state = {**state, "history_": History(state["history_"].epochs)}
+        return state
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a copy that has the batch losses."""
+        memo[id(self)] = copied = object.__new__(type(self))
+        copied.__dict__.update(deepcopy(vars(self), memo))
+        return copied
+
+    def __copy__(self) -> Self:
+        copied = object.__new__(type(self))
+        copied.__dict__.update(vars(self))
+        return copied
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

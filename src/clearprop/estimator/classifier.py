@@ -11,16 +11,16 @@ from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
-from clearprop.estimator.base import ATTRIBUTES, FloatArray, MultilayerPerceptron
+from clearprop.estimator.attributes import ATTRIBUTES
+from clearprop.estimator.base import FloatArray, MultilayerPerceptron
 from clearprop.estimator.checks import check_parameters
+from clearprop.estimator.class_weights import is_balanced, row_weights
 from clearprop.estimator.declaration import declares_parameters, parameter
 from clearprop.estimator.labels import BINARY, MULTICLASS, dense, learn_labels
-from clearprop.utils.arguments import check_number
 from clearprop.utils.errors import InvalidArgument
 
 #: Of labels that are wrong, how many an error names.
@@ -199,16 +199,12 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
     def _class_weights(self, y: Any, *, incremental: bool) -> FloatArray | None:
         if self.class_weight is None:
             return None
-        if incremental and self.class_weight == "balanced":
+        if incremental and is_balanced(self.class_weight):
             raise InvalidArgument(
                 'class_weight is "balanced", but partial_fit sees too few rows to know how frequent each '
                 "class is; give a dict of weights."
             )
-        _check_class_weight(self.class_weight)
-        weights: FloatArray = compute_sample_weight(
-            self.class_weight, dense(y) if sparse.issparse(y) else _column(y)
-        )
-        return weights
+        return row_weights(self.class_weight, dense(y) if sparse.issparse(y) else _column(y), self._labels)
 
     def _stratifies(self) -> bool:
         return self._labels.kind == BINARY
@@ -217,21 +213,6 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):  # type: ignore[misc
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _check_class_weight(given: Any) -> None:
-    """Raise InvalidArgument unless every class that is named weighs a number from 0 on."""
-    if isinstance(given, list) and given:
-        # of several labels each has its own
-        fields = {f"class_weight[{label}]": its for label, its in enumerate(given)}
-    else:
-        fields = {"class_weight": given}
-    for field, of_label in fields.items():
-        if isinstance(of_label, dict):
-            for name, weight in of_label.items():
-                check_number(f"{field}[{name!r}]", weight, minimum=0)
-        elif of_label not in (None, "balanced"):
-            raise InvalidArgument(f'{field} is {of_label!r}, but must be a dict of weights or "balanced".')
 
 
 def _column(y: Any) -> Any:

@@ -11,7 +11,8 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
-from clearprop.estimator.base import ATTRIBUTES, FloatArray, MultilayerPerceptron
+from clearprop.estimator.attributes import ATTRIBUTES
+from clearprop.estimator.base import FloatArray, MultilayerPerceptron
 from clearprop.estimator.checks import check_parameters
 from clearprop.estimator.declaration import declares_parameters
 from clearprop.estimator.parameters import RegressionLoss

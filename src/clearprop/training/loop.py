@@ -95,6 +95,8 @@ def run_epochs(
     with contextlib.ExitStack() as stack:
         # the engine may stay referenced, by its owner or by an exception, so it is closed here
         stack.callback(state.engine.close)
+        # where numpy.errstate makes underflow an error: 0 is the right result
+        stack.enter_context(np.errstate(under="ignore"))
         for callback in callbacks:
             stack.callback(callback.close)
         for callback in callbacks:
