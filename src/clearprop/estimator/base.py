@@ -1,4 +1,4 @@
-"""What the two estimators share: checking, initializing, fitting by either way, and the forward pass."""
+"""Base class of the two estimators: checks, initialization, fitting, and the forward pass."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from clearprop.utils.errors import InvalidArgument
 
 FloatArray = NDArray[np.floating[Any]]
 
-#: What rows may be without being copied; pixels stay bytes, and are computed on in float64.
+#: Types of rows that are not copied; uint8 pixels stay bytes, and are computed on in float64.
 ROW_TYPES = (np.float64, np.float32, np.uint8)
-#: How a validation set is called in errors about it.
+#: The error about a validation set in another form.
 _VALIDATION = "validation_data is not (X, y) or (X, y, sample_weight); give arrays as fit takes them."
 
 
 class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
-    """The part of an estimator that does not depend on what it predicts."""
+    """The part of an estimator that is the same for classes and for numbers."""
 
-    # how far training is, for partial_fit and warm_start to go on from
+    # the state of training that partial_fit and warm_start continue from
     _no_improvement_count = 0
     _learning_rate_scale = 1.0
     _optimizer_memory: tuple[Any, Any] = (None, None)
@@ -54,7 +54,7 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
             How much each row counts.
         validation_data : tuple, default=None
             ``(X, y)`` or ``(X, y, sample_weight)`` to score after every epoch. With ``early_stopping`` it
-            takes the place of the rows that would be set aside.
+            replaces the rows that would be held out.
 
         Returns
         -------
@@ -115,7 +115,7 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
         return self
 
     def _initialize(self, n_features: int, dtype: np.dtype[Any], random: np.random.RandomState) -> None:
-        """Draw the first parameters and start all that a fit counts."""
+        """Draw the initial parameters, and reset the counters of a fit."""
         sizes = [n_features, *hidden_sizes(self.hidden_layer_sizes), self.n_outputs_]
         self.n_layers_ = len(sizes)
         self.n_iter_ = 0
@@ -181,7 +181,7 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
         return TrainingData(x, encoded, weight, weight)
 
     def _parameters(self) -> Parameters:
-        """Return the fitted parameters as they are now, whoever set them."""
+        """Return the fitted parameters; users may have set them."""
         dtype = np.result_type(np.float32, *self.coefs_, *self.intercepts_)
         pairs = zip(self.coefs_, self.intercepts_, strict=True)
         return [(np.asarray(weight, dtype), np.asarray(bias, dtype).reshape(-1)) for weight, bias in pairs]
@@ -192,7 +192,7 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
         check_is_fitted(self)
         x = validate_data(self, x, accept_sparse="csr", dtype=ROW_TYPES, reset=False)
         own = self._parameters()
-        # as a product of NumPy's would have it
+        # the type of NumPy's matrix product
         dtype = np.result_type(np.float64 if x.dtype == np.uint8 else x.dtype, own[0][0])
         parameters = _in_type(own, dtype)
         # a whole Network would be checked again at every prediction
@@ -220,7 +220,7 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
         return (loss - penalty) / divisor + penalty
 
     def _loss_divisor(self) -> int:
-        """Return what the summed loss of the outputs is divided by where it is told."""
+        """Return the number by which ``loss_`` divides the loss summed over the outputs."""
         return 1
 
     def _check_solver(self) -> bool:
@@ -253,14 +253,14 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
         tags.input_tags.sparse = True
         return tags
 
-    # what depends on what is predicted
+    # differs between classifier and regressor
 
     #: Whether targets are converted to numbers when they are checked.
     _targets_are_numbers = False
 
     @abstractmethod
     def _learned_targets(self, y: Any, *, incremental: bool) -> NDArray[Any]:
-        """Learn what the targets are like, and return them as a ``Task`` takes them."""
+        """Learn the kind of the targets, and return them as a ``Task`` takes them."""
 
     @abstractmethod
     def _encoded(self, y: Any) -> NDArray[Any]:
@@ -272,7 +272,7 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
 
     @abstractmethod
     def _score(self, outputs: FloatArray, targets: NDArray[Any], sample_weight: FloatArray | None) -> float:
-        """Return how good outputs are, the higher the better."""
+        """Return the score of outputs; higher is better."""
 
     def _known(self, y: Any) -> Any:
         """Return the targets of a validation set; raise InvalidArgument if no network could predict them."""
@@ -283,7 +283,7 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
         return None
 
     def _stratifies(self) -> bool:
-        """Whether the rows set aside shall hold each class in proportion."""
+        """Whether the held-out rows have each class in proportion."""
         return False
 
 

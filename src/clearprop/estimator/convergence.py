@@ -1,4 +1,4 @@
-"""When a stochastic fit ends, and how its learning rate falls: scikit-learn's rules, as a callback."""
+"""Convergence of a stochastic fit: scikit-learn's rules for stopping and the learning rate, as a callback."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from clearprop.nn.parameters import Parameters
 from clearprop.nn.schedules import ENDLESS
 from clearprop.training.callbacks import Callback, TrainingState
 
-#: What an adaptive learning rate is divided by, and the rate at which it gives up.
+#: An adaptive learning rate is divided by ADAPTIVE_STEP; at ADAPTIVE_END or below, training stops instead.
 ADAPTIVE_STEP, ADAPTIVE_END = 5.0, 1e-6
 
 
 class Convergence(Callback):
-    """Keeps the estimator's fitted attributes and parameters after every epoch, and says when it is enough.
+    """Updates the estimator's fitted attributes after every epoch, and stops the training by its rules.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ class Convergence(Callback):
     restore_best : bool
         Whether to keep the parameters of the best epoch.
     start : Parameters
-        The best ones, as long as no epoch was any good.
+        The parameters before training: the best ones until an epoch is better.
 
     Attributes
     ----------
     best, latest : Parameters
-        Those of the best epoch, if they are to be kept, and those of the latest that was finished: where
-        training is cut off, the engine may be in the middle of a step.
+        Those of the best epoch, if ``restore_best``, and those of the latest complete epoch: an interrupted
+        engine may be in the middle of a step.
     """
 
     def __init__(self, estimator: Any, *, incremental: bool, restore_best: bool, start: Parameters) -> None:
@@ -47,11 +47,11 @@ class Convergence(Callback):
         self._rule = estimator.learning_rate if estimator.solver in SGD_SOLVERS else "constant"
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """Go on with the learning rate of an earlier ``partial_fit``."""
+        """Continue with the learning rate of an earlier ``partial_fit``."""
         state.learning_rate_scale = self._estimator._learning_rate_scale
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        """Keep what was measured, see whether it got better, and set the next learning rate."""
+        """Update the fitted attributes, check for an improvement, and set the next learning rate."""
         estimator, record = self._estimator, state.history.epochs[-1]
         self.latest = state.engine.parameters()
         estimator.n_iter_ += 1
@@ -64,7 +64,7 @@ class Convergence(Callback):
             self._scale(state, 1 / (estimator.t_ + 1) ** estimator.power_t)
         if estimator._no_improvement_count > estimator.n_iter_no_change:
             self._no_better(state)
-        # a schedule runs over max_iter epochs: to reach them is what was asked for
+        # a schedule is complete after max_iter epochs, so reaching them needs no warning
         endless = state.recipe.schedule in ENDLESS
         if endless and not (state.stop or self._incremental) and estimator.n_iter_ == estimator.max_iter:
             warnings.warn(
@@ -133,8 +133,8 @@ class Convergence(Callback):
     def _scale(self, state: TrainingState, scale: float) -> None:
         """Take another learning rate from here on.
 
-        scikit-learn's velocity holds past steps, learning rate and all; the engine's holds gradients. So
-        that past steps stay what they were, the velocity is scaled the other way.
+        scikit-learn's velocity is a sum of past steps, learning rate included; the engine's is a sum of
+        gradients. Scaling it by old rate / new rate leaves the past steps unchanged.
         """
         ratio = state.learning_rate_scale / scale
         state.learning_rate_scale = self._estimator._learning_rate_scale = scale

@@ -1,4 +1,4 @@
-"""Fitting by all rows at once: L-BFGS of SciPy on the loss and gradient that an engine gives."""
+"""Full-batch training: SciPy's L-BFGS on the loss and gradient of an engine."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fit_full_batch(estimator: Any, data: TrainingData, parameters: Parameters) -
     estimator : MLPClassifier or MLPRegressor
     data : TrainingData
     parameters : Parameters
-        Where training starts; SciPy works in float64, and so does all else here.
+        The initial ones; SciPy works in float64, and so does this module.
 
     Warns
     -----
@@ -124,7 +124,7 @@ class Objective:
             dropout_rng=np.random.default_rng(0),
             sample_weight=data.training_weight,
         )
-        # it is only asked for gradients of the whole
+        # one process: the engine only computes gradients here
         return create_engine(estimator.engine, task, estimator.device, processes=1)
 
 

@@ -1,4 +1,4 @@
-"""Class labels of any kind, and the numbers a network learns instead of them."""
+"""Encoding of class labels as targets, and decoding of outputs as labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BINARY, MULTICLASS, MULTILABEL = "binary", "multiclass", "multilabel-indicator"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """How labels become targets, and outputs become labels.
+    """The encoding of class labels: labels to targets, and outputs to labels.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the estimators' parameters ask for, as a Network, a Recipe and the parameters training starts from."""
+"""An estimator's parameters as a Network, a Recipe and the initial weights and biases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearprop.nn.network import Network
 from clearprop.nn.parameters import Parameters
 from clearprop.nn.recipe import Recipe
 
-#: scikit-learn's names of what the outputs pass through: Clearprop's, and the loss that is trained on.
+#: scikit-learn's names of output functions: Clearprop's name, and the loss that is trained on.
 OUTPUTS = {
     "softmax": ("softmax", "cross_entropy"),
     "logistic": ("sigmoid", "binary_cross_entropy"),
@@ -26,9 +26,9 @@ BATCH_SIZE = 200
 
 
 def network_of(estimator: Any) -> Network:
-    """Return the network that a fitted, or at least initialized, estimator holds.
+    """Return the network of a fitted or initialized estimator.
 
-    Its sizes are those of ``coefs_``, which stay where training goes on from them.
+    Its layer sizes are those of ``coefs_``, also where training continues from them.
     """
     sizes = [estimator.coefs_[0].shape[0], *(weight.shape[1] for weight in estimator.coefs_)]
     return Network(
@@ -51,7 +51,7 @@ def recipe_of(estimator: Any, n_rows: int, epochs: int) -> Recipe:
         At most.
     """
     batch_size = BATCH_SIZE if estimator.batch_size == "auto" else estimator.batch_size
-    # AdamW is adam but for where the decay goes
+    # AdamW is Adam with decoupled weight decay
     decoupled = estimator.solver == "adamw"
     return Recipe(
         optimizer=_optimizer(estimator),
@@ -107,7 +107,7 @@ def _optimizer(estimator: Any) -> str:
     if solver not in SGD_SOLVERS:
         return "adam_hat" if solver == "adam" else solver
     if estimator.momentum == 0:
-        # the same numbers, and no memory to keep
+        # the same steps, without a velocity
         return "sgd"
     if solver != "sgd":
         return solver

@@ -1,4 +1,4 @@
-"""Fitting batch by batch: an estimator's data and rules, given to Clearprop's one training loop."""
+"""Stochastic solvers: an estimator's data and convergence rules in Clearprop's training loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """What a fit learns from.
+    """The rows, targets and weights of a fit.
 
     Parameters
     ----------
@@ -61,26 +61,26 @@ def fit_stochastic(
     *,
     incremental: bool,
 ) -> Parameters:
-    """Train an estimator's network, keep what was measured as its attributes, and return its parameters.
+    """Train an estimator's network, set its fitted attributes, and return its parameters.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Initialized: its fitted attributes are there, and grow as training goes.
+        Initialized: its fitted attributes exist, and are updated after every epoch.
     data : TrainingData
     validation : TrainingData or None
-        Rows to score after every epoch; None and ``early_stopping`` set some of the data's aside.
+        Rows to score after every epoch; if None, ``early_stopping`` holds out some rows of the data.
     parameters : Parameters
         Where training starts.
     random : numpy.random.RandomState
-        Draws what is set aside, the order of the rows, and dropout.
+        Draws the held-out rows, the order of the rows, and dropout.
     incremental : bool
-        Whether to run a single epoch, with the optimizer as the one before left it.
+        Whether to run a single epoch, with the optimizer's state of the epoch before.
 
     Raises
     ------
     InvalidArgument
-        In scikit-learn's words, where the data are too few, or the loss stopped being finite.
+        With scikit-learn's message, if there are too few rows, or the loss stopped being finite.
     """
     rows = np.arange(data.x.shape[0])
     if estimator.early_stopping and validation is None:
@@ -104,9 +104,9 @@ def fit_stochastic(
         dropout_rng=np.random.default_rng(random.randint(2**31) if network.dropout else 0),
         sample_weight=data.training_weight,
     )
-    # a single epoch is over before another process would be there
+    # a single epoch is over before another process could start
     engine = create_engine(estimator.engine, task, estimator.device, processes=1 if incremental else None)
-    # a memory fits only the rule and the engine it was made by
+    # an optimizer's state fits only its own update rule and engine
     kind = (recipe.optimizer, engine.name)
     if incremental and estimator._optimizer_memory[0] == kind:
         engine.load_state(estimator._optimizer_memory[1])
@@ -142,7 +142,7 @@ def fit_stochastic(
 
 
 def not_finite() -> InvalidArgument:
-    """Return the error of a training whose numbers grew beyond all bounds."""
+    """Return the error for parameters that are no longer finite."""
     return InvalidArgument(
         "Solver produced non-finite parameter weights. The input data may contain large values and need to "
         "be preprocessed."
@@ -150,7 +150,7 @@ def not_finite() -> InvalidArgument:
 
 
 def _split(estimator: Any, data: TrainingData, random: np.random.RandomState) -> tuple[Rows, Rows]:
-    """Return the rows to train on and those set aside, the very ones that scikit-learn takes."""
+    """Return the rows to train on and the held-out rows, the same as in scikit-learn."""
     rows: Rows
     held_out: Rows
     rows, held_out = train_test_split(
@@ -167,7 +167,7 @@ def _split(estimator: Any, data: TrainingData, random: np.random.RandomState) ->
 
 
 def _order(rows: Rows, random: np.random.RandomState, *, shuffle: bool) -> Callable[[], Rows]:
-    """Return what gives the order of each epoch: scikit-learn's, which shuffles what it shuffled before."""
+    """Return a function that gives each epoch's order: as in scikit-learn, the last order shuffled again."""
     order = rows
 
     def next_order() -> Rows:

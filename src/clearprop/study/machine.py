@@ -1,4 +1,4 @@
-"""Where a study ran: versions of everything it used, and the machine."""
+"""The machine that a study ran on, and the versions of the libraries it used."""
 
 from __future__ import annotations
 

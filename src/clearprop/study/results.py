@@ -26,7 +26,7 @@ class Record(BaseModel):
 
 
 class ClassFigures(Record):
-    """How well one class is told from the others."""
+    """Precision, recall and F1 of one class."""
 
     precision: float
     recall: float
@@ -74,7 +74,7 @@ class EpochRecord(Record):
 
 
 class HistoryRecord(Record):
-    """What was measured while training."""
+    """The measurements of a training."""
 
     epochs: list[EpochRecord]
     batch_losses: list[float]
@@ -156,9 +156,9 @@ class MachineRecord(Record):
 
 
 class StudyResults(Record):
-    """What a study found.
+    """The results of a study.
 
-    ``note`` is what the study file says of this data; ``command`` makes the study again; ``published`` maps
+    ``note`` is the study file's text about this data; ``command`` repeats the study; ``published`` maps
     experiment names to {"train": {"accuracy", "classes"}, "test": ...}, and is empty for a study without
     published figures; ``published_data`` names the data set those figures belong to.
     """

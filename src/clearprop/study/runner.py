@@ -1,4 +1,4 @@
-"""Runs a study's experiments, keeps them on disk, and skips finished ones."""
+"""run_study: trains a study's experiments, writes their results, and skips complete runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from clearprop.utils.locks import hold
 
 LOCK_FILE = "study.lock"
 N_SAMPLES = 6
-# more would be a slip of the finger: a thousand trainings of each experiment take days
+# a larger number is a typing error: a thousand trainings of each experiment take days
 MAX_SEEDS = 1000
 
 #: Called with the experiment's name and seed, its place and the number of runs; gives its progress display.
@@ -57,9 +57,9 @@ def run_study(
 ) -> StudyResults:
     """Run every experiment of a study with every seed, and write ``results.json``.
 
-    A run that is complete and whose configuration and data are unchanged is not repeated; one that was cut
-    off goes on after its last complete epoch, to the same figures bit for bit. After an interruption
-    ``results.json`` holds what is complete.
+    A run that is complete and whose configuration and data are unchanged is not repeated; an interrupted run
+    resumes after its last complete epoch, with the same figures bit for bit. After an interruption
+    ``results.json`` holds the complete runs.
 
     Parameters
     ----------
@@ -75,11 +75,12 @@ def run_study(
     device : str, default "auto"
         For experiments on the PyTorch engine.
     fresh : bool, default False
-        Repeat what is complete, too.
+        Repeat complete runs, too.
     origin : mapping or None
-        Where the data lies here, as ``clearprop.data.loading.origin_of`` tells it; kept with each run.
+        The data's place on this machine, as ``clearprop.data.loading.origin_of`` returns it; kept with each
+        run.
     command : str
-        What makes this study again, for the report.
+        The command that repeats this study, for the report.
     progress_for : callable or None
         Gives the callbacks that show a run's progress.
 
@@ -99,7 +100,7 @@ def run_study(
         If the folder cannot be written.
     """
     n_seeds = study.seeds if seeds is None else check_whole("seeds", seeds, minimum=1, maximum=MAX_SEEDS)
-    # a mistake in the options is the user's to correct, so it is found before any experiment
+    # options are checked before the first experiment runs
     if engine is not None:
         check_choice("engine", engine, ENGINES)
     if epochs is not None:
@@ -142,7 +143,7 @@ def _run_all(
     for number, each in enumerate(in_order, start=1):
         seed = each.recipe.seed
         place = f"runs/{each.name}/{seed}"
-        # not in the fingerprint: a run is the same wherever its data lies
+        # the origin is not in the fingerprint: the result does not depend on where the data is stored
         config = {**run_config(each, digest, device), **origin}
         result = None if fresh else finished(folder / place, config)
         if result is None:

@@ -1,4 +1,4 @@
-"""One run of a study: one experiment with one seed, kept so that it need not be repeated."""
+"""One run of a study: one experiment with one seed, with its files, and resumed if it was interrupted."""
 
 from __future__ import annotations
 
@@ -72,8 +72,7 @@ def run_one(
 ) -> SeedResult:
     """Train one experiment with one seed and keep it; its result file, written last, says it is complete.
 
-    One that was cut off goes on from its checkpoint, unless it was of another configuration or is to be
-    trained afresh.
+    An interrupted run resumes from its checkpoint, unless its configuration differs or ``fresh`` is True.
     """
     run_folder = RunFolder(folder / place)
     with run_folder.hold():

@@ -1,4 +1,4 @@
-"""What may happen beside a training: each callback sees the state after every batch and epoch."""
+"""Callbacks of the training loop: the state they see, the moments they are called at, and early stopping."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class TrainingState:
     network : Network
     recipe : Recipe
     engine : Engine
-        Asked for ``parameters()`` where a callback needs them.
+        ``parameters()`` returns a copy of the parameters.
     n_rows, n_batches : int
         Training rows, and steps in an epoch.
     has_validation : bool
         Whether a validation set is measured after every epoch.
     epoch, batch : int
-        Where the training is, counted from 1.
+        The current epoch and batch, counted from 1.
     history : History
-        All that was measured so far; after an epoch its last record is that epoch's.
+        The measurements so far; after an epoch its last record is that epoch's.
     stop : bool
         A callback sets it to end the training after this epoch.
     learning_rate_scale : float
@@ -66,19 +66,19 @@ class TrainingState:
 
 
 class Callback:
-    """Does nothing at each moment of a training; a subclass does something at some of them."""
+    """Base class of callbacks: every method does nothing; a subclass overrides those it needs."""
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """Come before the first batch."""
+        """Act before the first batch."""
 
     def on_batch_end(self, state: TrainingState) -> None:
-        """Come after every batch, its loss the last in the history."""
+        """Act after every batch; its loss is the last in the history."""
 
     def on_epoch_end(self, state: TrainingState) -> None:
-        """Come after every epoch, its record the last in the history."""
+        """Act after every epoch; its record is the last in the history."""
 
     def on_train_end(self, state: TrainingState) -> None:
-        """Come after the last epoch of a training that did not fail."""
+        """Act after the last epoch, unless the training failed."""
 
     def close(self) -> None:
         """Release resources; called last of all, after a failure too."""
@@ -134,7 +134,7 @@ class EarlyStopping(Callback):
 def check_callbacks(callbacks: object) -> None:
     """Raise InvalidArgument unless it is a list or tuple of callbacks.
 
-    Seen before the training begins, since it would otherwise end in the middle of its first epoch.
+    Checked before the training begins, since it would otherwise fail in its first epoch.
     """
     if not _is_sequence(callbacks):
         raise InvalidArgument(

@@ -1,7 +1,7 @@
-"""Checkpoints: all that a training needs to go on as if never stopped, in files that prove themselves.
+"""Checkpoint files: the complete state of a training between two epochs, with a digest.
 
-Arrays as safetensors, everything else as JSON in its metadata, and a digest over both: a file that was torn
-or has one bit turned is recognised, and the one before it is taken. Nothing is ever unpickled.
+Arrays as safetensors, everything else as JSON in its metadata, and a digest over both: a torn file or
+one with a flipped bit is recognised, and the checkpoint before it is used. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FORMAT_VERSION = 1
 METADATA_KEY, DIGEST_KEY = "clearprop_checkpoint", "sha256"
 #: Fields that are plain JSON values, and are kept as they are.
 PLAIN = ("settings", "versions", "epoch", "epochs", "stopped", "learning_rate_scale", "seconds", "streams")
-# waiting for the disk takes milliseconds, as long as a short epoch does
+# a sync takes milliseconds, as long as a short epoch
 SECONDS_BETWEEN_SYNCS = 1.0
 
 
@@ -42,9 +42,9 @@ class Checkpoint:
     Parameters
     ----------
     settings : dict
-        All that decides how the training goes, its data included, as plain JSON values.
+        Everything that the result depends on, data included, as plain JSON values.
     versions : dict
-        Of what computed it, by name.
+        Versions of the libraries that computed it, by name.
     epoch, epochs : int
         Epochs done, and those that were asked for.
     stopped : bool
@@ -57,9 +57,9 @@ class Checkpoint:
         The state of every random stream's bit generator.
     parameters : Parameters
     engine : dict of ndarray
-        What the engine remembers beside the parameters.
+        The engine's state beside the parameters: the optimizer's arrays.
     callbacks : dict of dict
-        What each callback remembers: JSON values and arrays.
+        The state of each callback: JSON values and arrays.
     """
 
     settings: dict[str, Any]
@@ -77,12 +77,12 @@ class Checkpoint:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing of the training is left."""
+        """Whether the training is complete."""
         return self.stopped or self.epoch >= self.epochs
 
 
 class Checkpoints:
-    """Where a training keeps its newest checkpoint, and the one before it.
+    """A training's newest checkpoint and the one before it, in a folder.
 
     Parameters
     ----------
@@ -93,25 +93,25 @@ class Checkpoints:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self.file, self.previous = (self.folder / name for name in CHECKPOINT_FILES)
-        # whether the newest is one of this training, whole and certain to outlive a loss of power
+        # whether the newest is of this training, whole and synced to disk
         self._safe = False
         self._synced = -math.inf
         self._began = False
 
     def present(self) -> bool:
-        """Tell whether there is any, whole or not."""
+        """Tell whether there is a checkpoint file, whole or damaged."""
         return self.file.exists() or self.previous.exists()
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Write the newest; the one before it is kept until there is one to take its place.
 
-        The disk is waited for once a second at most. Only a checkpoint it is known to have becomes the
-        previous one, so that even a loss of power leaves one that is whole.
+        The file is synced to disk once a second at most. Only a synced checkpoint becomes the previous one,
+        so that a whole one is left even after a loss of power.
 
         Raises
         ------
         OutputError
-            If it cannot be written; what was there is untouched.
+            If it cannot be written; the files before it stay.
         """
         content = encode(checkpoint)
         if not self._began:
@@ -158,14 +158,14 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Remove both."""
-        # the newest last: at no moment is an older one taken for it
+        # the newest last, so that no older one is ever the only one left
         self.previous.unlink(missing_ok=True)
         self.file.unlink(missing_ok=True)
         self._safe = False
 
 
 class _NewerFormatError(Exception):
-    """A checkpoint that is whole, in a format of the future."""
+    """A checkpoint that is whole, in the format of a newer Clearprop."""
 
 
 def encode(checkpoint: Checkpoint) -> bytes:
@@ -173,7 +173,7 @@ def encode(checkpoint: Checkpoint) -> bytes:
     from safetensors.numpy import save
 
     arrays: dict[str, NDArray[Any]] = {
-        # as an array, since there is a number for every batch
+        # an array, since there are as many numbers as batches
         "history.batch_losses": np.array(checkpoint.history.batch_losses, dtype=np.float64),
         **{f"engine.{name}": array for name, array in checkpoint.engine.items()},
     }

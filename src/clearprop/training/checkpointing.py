@@ -1,4 +1,4 @@
-"""Keeping a training's checkpoints while it runs, and going on from one as if it had never stopped."""
+"""Checkpointing: a callback that saves a training's state after every epoch, and resuming from it."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from clearprop.utils.files import remove_leftovers
 from clearprop.utils.locks import hold
 
 LOCK_FILE = "run.lock"
-#: What a setting that is data, or a digest of it, is called in a sentence.
+#: Names in messages of the settings whose values are digests of data.
 DATA_SETTINGS = {"data": "training rows", "validation": "validation rows"}
 
 
 class Checkpointing(Callback):
     """Keeps a checkpoint after every epoch.
 
-    It comes after the callbacks whose state it keeps, so that it keeps what they made of the epoch.
+    It comes after the callbacks whose state it keeps, so that their state includes the epoch.
 
     Parameters
     ----------
     checkpoints : Checkpoints or path-like
-        A folder is held with a lock while the training runs; who gives Checkpoints sees to that alone.
+        A folder is locked while the training runs; the owner of a Checkpoints object locks its folder.
     settings : mapping
-        All that decides how the training goes but the number of epochs, as plain JSON values.
+        Everything that the result depends on but the number of epochs, as plain JSON values.
     streams : mapping of numpy.random.Generator
         The random streams the training draws from, by name.
     callbacks : sequence of Callback
-        Whose state is kept.
+        The callbacks whose state is kept.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Checkpointing(Callback):
         self._callbacks = callbacks
         self._started = time.perf_counter()
         self._kept_epoch = 0
-        #: Wall-clock time of the training before it was cut off.
+        #: Wall-clock time of the training before its interruption.
         self.seconds_before = 0.0
 
     def resume(self, state: TrainingState) -> None:
-        """Put a training that has not begun where the newest checkpoint left it; without one, do nothing.
+        """Load the newest checkpoint into a training that has not begun; without one, do nothing.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class Checkpointing(Callback):
         self._kept_epoch = state.epoch
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Unlock the folder."""
         self._holding.close()
 
     def _check(self, checkpoint: Checkpoint, state: TrainingState) -> None:
@@ -179,7 +179,7 @@ class Checkpointing(Callback):
         self._kept_epoch = checkpoint.epoch
 
     def _named_callbacks(self) -> dict[str, Callback]:
-        """Return the callbacks by class, numbered within it, so that others may come and go between."""
+        """Return the callbacks by class name and number, counted within each class."""
         named: dict[str, Callback] = {}
         for callback in self._callbacks:
             name = type(callback).__name__

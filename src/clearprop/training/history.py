@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a training measured.
+    """The measurements of one training.
 
     Attributes
     ----------

@@ -65,9 +65,8 @@ def run_epochs(
 ) -> None:
     """Run the epochs that are left of a training: the one loop under ``train``, for any targets.
 
-    It asks nothing of the data: the engine has them, from its ``Task`` or ``load_rows``. So it serves other
-    targets than classes, parameters that were trained before, an engine that goes on with other rows, and a
-    training that was cut off.
+    It never sees the data: the engine has them, from its ``Task`` or ``load_rows``. So targets may be of any
+    kind, parameters may be trained already, and an interrupted training may be resumed.
 
     Parameters
     ----------
@@ -80,7 +79,7 @@ def run_epochs(
         int64, in their order: ``lambda: rng.permutation(n_rows)`` shuffles, ``lambda: rows`` does not. They
         are cut into batches of ``state.recipe.batch_size``.
     measure : callable or None
-        ``measure(state)`` is called after every epoch, before its callbacks, and gives what belongs in the
+        ``measure(state)`` is called after every epoch, before its callbacks, and returns entries for the
         epoch's record. A ``"validation_loss"`` among it that is not finite ends the training; the record
         has None for it and for ``"validation_accuracy"`` where nothing else is said.
     callbacks : sequence of Callback
@@ -89,8 +88,8 @@ def run_epochs(
     Raises
     ------
     TrainingDiverged
-        If a loss becomes NaN or infinite; what was measured is in its ``history``. The last step's result
-        is for ``finite_parameters`` to check.
+        If a loss becomes NaN or infinite; the measurements so far are in its ``history``. The result of the
+        last step is for ``finite_parameters`` to check.
     """
     with contextlib.ExitStack() as stack:
         # the engine may stay referenced, by its owner or by an exception, so it is closed here

@@ -13,12 +13,12 @@ from clearprop.training.callbacks import Callback, TrainingState
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-# often enough to look alive, seldom enough to cost nothing
+# a bar looks alive at this rate, and drawing it takes no noticeable time
 SECONDS_BETWEEN_UPDATES = 0.1
 
 
 def progress_callback(title: str = "") -> Callback:
-    """Return the progress display that fits where standard error goes.
+    """Return the progress display for standard error: a notebook's, a terminal's, or plain lines.
 
     Parameters
     ----------
@@ -31,19 +31,19 @@ def progress_callback(title: str = "") -> Callback:
 
 
 class ResumeNotice(Callback):
-    """Says where a training that was to be resumed goes on.
+    """Prints the epoch after which a training resumes.
 
     Parameters
     ----------
     folder : path-like
-        What to call the run.
+        The run's folder, as messages name it.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = os.fspath(folder)
 
     def on_train_begin(self, state: TrainingState) -> None:
-        """Say it."""
+        """Print the sentence."""
         if not state.epoch:
             sentence = f"There is no checkpoint in {self._folder} yet: training from the beginning."
         elif state.stop or state.epoch >= state.recipe.epochs:
@@ -54,14 +54,14 @@ class ResumeNotice(Callback):
 
 
 class _Progress(Callback):
-    """What the three displays share: rows a second, time left, and the words for them."""
+    """Base class of the three displays: rows a second, time left, and their text."""
 
     def __init__(self, title: str = "") -> None:
         self._title = title
         self._started = 0.0
         self._epoch_started = 0.0
         self._updated = 0.0
-        # of a training that goes on from a checkpoint
+        # steps before a resumed training was interrupted
         self._steps_before = 0
 
     def on_train_begin(self, state: TrainingState) -> None:
@@ -84,7 +84,7 @@ class _Progress(Callback):
         """Return the facts that every display shows; a dash stands for a value not known yet."""
         epochs, losses = state.history.epochs, state.history.batch_losses
         now = time.perf_counter()
-        # as Run.rows_per_second has it: the time of validation is not the training's
+        # as in Run.rows_per_second, without the time of validation
         seconds = sum(state.history.column("seconds"))
         if len(epochs) == state.epoch and epochs:
             loss = f"{epochs[-1]['train_loss']:.4f}"
@@ -119,7 +119,7 @@ class LineProgress(_Progress):
 
 
 class _LiveProgress(_Progress):
-    """What the two bars share: when they move."""
+    """Base class of the two bars: it limits how often they are drawn."""
 
     def on_batch_end(self, state: TrainingState) -> None:
         """Move the bar."""
@@ -153,7 +153,7 @@ class BarProgress(_LiveProgress):
         if self._title:
             console.out(self._title, highlight=False)
         self._bar = Progress(
-            # gives way where the terminal is narrow; the text does not
+            # on a narrow terminal the bar gets shorter, and the text stays
             BarColumn(bar_width=24),
             TextColumn("{task.description}", markup=False),
             console=console,
@@ -173,7 +173,7 @@ class BarProgress(_LiveProgress):
 
     def _text(self, state: TrainingState) -> str:
         facts = self._facts(state)
-        # the only accuracy there is, so the short word will do
+        # the only accuracy there is, so the short word is clear
         words = [f"{name.removeprefix('validation ')} {value}" for name, value in facts.items()]
         return "  ".join(words)
 

@@ -25,7 +25,7 @@ class Run:
     history : History
     model : Model
     engine, device, dtype : str
-        Where the arithmetic was done, and in which floating-point type.
+        The engine, its device and the floating-point type of the arithmetic.
     n_rows : int
         Training rows.
     seconds : float

@@ -21,12 +21,12 @@ from clearprop.utils.locks import hold
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.json"
 RUN_FILES = (CONFIG_FILE, HISTORY_FILE, PARAMETERS_FILE)
-#: All that may stand in the folder of a run that is going on, was cut off or is finished.
+#: All files of a run that is running, interrupted or finished.
 FOLDER_FILES = (*RUN_FILES, *CHECKPOINT_FILES, LOCK_FILE)
 
 
 class RunFolder:
-    """Where one training is kept.
+    """The folder of one training.
 
     Parameters
     ----------
@@ -53,11 +53,11 @@ class RunFolder:
             yield
 
     def holds_a_run(self) -> bool:
-        """Tell whether a training was kept here, finished or not."""
+        """Tell whether the folder has a model or a checkpoint."""
         return self.parameters_file.exists() or self.checkpoints.present()
 
     def forget(self) -> None:
-        """Remove the files of an earlier run, so that they never stand beside those of a new one."""
+        """Remove the files of an earlier run, so that they are never mixed with those of a new one."""
         for name in RUN_FILES:
             (self.folder / name).unlink(missing_ok=True)
         self.checkpoints.remove()

@@ -69,7 +69,7 @@ def train(
     resume : bool, default False
         Go on from the folder's checkpoint, to the parameters and history of a training that was never cut
         off, bit for bit; where there is none, start from the beginning. A training that is finished already
-        returns what it was; if the schedule is constant, more epochs than it was asked for are added.
+        returns its result; if the schedule is constant, it can be continued for more epochs.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def train(
     EngineUnavailable
         If the engine or device is not here.
     TrainingDiverged
-        If the loss becomes NaN or infinite; what was measured is in its ``history``.
+        If the loss becomes NaN or infinite; the measurements so far are in its ``history``.
     CheckpointError
         If the checkpoint is of other settings or data; the text names the first that differs.
     FolderInUse
@@ -110,7 +110,7 @@ def train(
     check_callbacks(callbacks)
     kept = [] if checkpoint is None else [data for data in (train, validation) if data is not None]
     with ThreadPoolExecutor() as threads:
-        # to hash all rows takes half as long as to make the engine, which does not need every core
+        # hashing all rows takes half as long as creating the engine, which leaves a core free
         digests = [threads.submit(data.digest) for data in kept]
         machine = create_engine(engine, task, device)
     state = TrainingState.at_start(task, machine, n_rows=len(train), has_validation=validation is not None)
@@ -168,7 +168,7 @@ def train(
 def measure(engine: Engine, recipe: Recipe, dataset: Dataset) -> tuple[float, float]:
     """Return the mean loss, as it is trained on, and the accuracy on a data set."""
     logits = engine.logits(dataset.x)
-    # in float64, so that a mean over many rows is not where precision is lost
+    # in float64, so that the mean over many rows loses no precision
     with np.errstate(over="ignore", invalid="ignore"):
         loss, _ = LOSSES[recipe.loss](logits.T.astype(np.float64), dataset.y, recipe.label_smoothing)
     return loss, float(np.mean(logits.argmax(axis=1) == dataset.y))
@@ -186,7 +186,7 @@ def _settings(
     dtype: str,
     digests: Sequence[str],
 ) -> dict[str, Any]:
-    """Return all that decides how a training goes, but for the number of epochs."""
+    """Return everything that the result of a training depends on but the number of epochs."""
     data, validation = (*digests, None)[:2]
     settings = {
         **network.to_dict(),
