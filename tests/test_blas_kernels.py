@@ -12,7 +12,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 TESTS = Path(__file__).parent
-FILES = ("test_engines.py", "test_estimator.py", "test_refinement.py")
+FILES = ("test_engines.py", "test_estimator.py", "test_precision.py")
 # An optimizer multiplies no matrices: tests of every optimizer run with SGD alone. Without MNIST, which would
 # be trained on once a kernel.
 SELECTED = "not mnist and (sgd or not (same_path or memory_order or path_stays or fused or leaving_out))"
