@@ -12,7 +12,8 @@ from report_fixtures import diverged, experiment, run, study
 from clearprop.nn.recipe import Recipe
 from clearprop.report.facts import words
 from clearprop.report.facts.intervals import Interval, interval, separated_groups
-from clearprop.report.sections.conclusion import WORDS, conclusion, seed_intervals
+from clearprop.report.facts.settings import COMPARED
+from clearprop.report.sections.conclusion import conclusion, seed_intervals
 from clearprop.study.results import StudyResults
 
 accuracies = st.lists(st.floats(0, 1), min_size=2, max_size=8)
@@ -118,7 +119,7 @@ def test_pair_with_two_different_settings_is_not_compared() -> None:
 
 
 def test_comparison_covers_every_recipe_setting_except_the_seed() -> None:
-    assert set(Recipe().to_dict()) - {"seed"} <= set(WORDS)
+    assert set(Recipe().to_dict()) - {"seed"} <= set(COMPARED)
 
 
 def test_adam_and_adamw_are_equal_without_decay() -> None:

@@ -168,9 +168,16 @@ def test_a_key_is_not_looked_for_inside_strings_and_comments(tmp_path: Path) -> 
         small(tmp_path, text.replace("\nepochs = 1", "\nepoch = 1"))
 
 
-def test_a_value_that_is_not_allowed_names_its_experiment(tmp_path: Path) -> None:
-    study = small(tmp_path, SMALL.replace("learning_rate = 0.003", "learning_rate = 0.0"))
-    with pytest.raises(StudyError, match=r"Experiment second of study small: learning_rate is 0\.0"):
+def test_a_value_that_is_not_allowed_is_named_with_its_line(tmp_path: Path) -> None:
+    text = SMALL.replace("learning_rate = 0.003", "learning_rate = 0.0")
+    line = text[: text.index("learning_rate = 0.0")].count("\n") + 1
+    with pytest.raises(StudyError, match=rf"line {line}: .*learning_rate: it is 0\.0, but must be a number"):
+        small(tmp_path, text)
+
+
+def test_settings_that_do_not_go_together_name_their_experiment(tmp_path: Path) -> None:
+    study = small(tmp_path, SMALL.replace("learning_rate = 0.003", 'loss = "poisson"\nlabel_smoothing = 0.1'))
+    with pytest.raises(StudyError, match=r"Experiment second of study small: label_smoothing is 0\.1"):
         plan(study, "digits", 784, 10)
 
 

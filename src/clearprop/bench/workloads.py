@@ -177,7 +177,7 @@ def _prediction() -> list[Workload]:
 def _cold_start() -> Workload:
     from clearprop.training.recipe_files import load_recipe
 
-    hidden = load_recipe(RECIPE).hidden or []
+    hidden = load_recipe(RECIPE).given().get("hidden", [])
     return Workload(
         "cold-start",
         "Cold start to 98% test accuracy on MNIST, whole process",

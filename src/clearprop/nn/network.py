@@ -10,7 +10,8 @@ from typing import Any
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.initialization import INITIALIZATIONS
 from clearprop.nn.losses import LOSSES_OF_OUTPUT
-from clearprop.utils.arguments import check_choice, check_number, check_whole
+from clearprop.nn.setting import setting, settings_of
+from clearprop.utils.arguments import check_choice, check_whole
 from clearprop.utils.errors import InvalidArgument
 
 OUTPUTS = tuple(LOSSES_OF_OUTPUT)
@@ -46,11 +47,28 @@ class Network:
     """
 
     layer_sizes: tuple[int, ...]
-    activation: str | tuple[str, ...] = "relu"
-    initialization: str = "glorot_uniform"
-    dropout: float = 0.0
+    activation: str | tuple[str, ...] = setting(
+        "relu",
+        type=str,
+        choices=ACTIVATIONS,
+        file_type=str | list[str],
+        help="Of {names}; {default} if not given. Or one for each hidden layer.",
+        always_shown=True,
+    )
+    initialization: str = setting(
+        "glorot_uniform", choices=INITIALIZATIONS, help="{choices}.", always_shown=True
+    )
+    dropout: float = setting(
+        0.0, minimum=0.0, below=1.0, help="Share of hidden units left out in a step; {default}."
+    )
     output: str = "softmax"
-    input_dropout: float = 0.0
+    input_dropout: float = setting(
+        0.0,
+        minimum=0.0,
+        below=1.0,
+        help="Share of inputs left out in a step; {default}.",
+        label="dropout of the inputs",
+    )
 
     def __init__(
         self,
@@ -88,17 +106,16 @@ class Network:
                     "hidden layers; give one name for all of them, or one for each."
                 )
         for name in (activation,) if isinstance(activation, str) else activation:
-            check_choice("activation", name, ACTIVATIONS)
-        check_choice("initialization", initialization, INITIALIZATIONS)
+            NETWORK_SETTINGS["activation"].check(name)
         check_choice("output", output, OUTPUTS)
         # a frozen dataclass with slots has no other way to set its fields
         for field, value in (
             ("layer_sizes", sizes),
             ("activation", activation),
-            ("initialization", initialization),
-            ("dropout", check_number("dropout", dropout, minimum=0.0, below=1.0)),
+            ("initialization", NETWORK_SETTINGS["initialization"].check(initialization)),
+            ("dropout", NETWORK_SETTINGS["dropout"].check(dropout)),
             ("output", output),
-            ("input_dropout", check_number("input_dropout", input_dropout, minimum=0.0, below=1.0)),
+            ("input_dropout", NETWORK_SETTINGS["input_dropout"].check(input_dropout)),
         ):
             object.__setattr__(self, field, value)
 
@@ -137,6 +154,10 @@ class Network:
             )
         ]
         return card("network", network=self, layers=layers)
+
+
+#: The settings of a network by name; its sizes and its output come from the data.
+NETWORK_SETTINGS = settings_of(Network)
 
 
 def _count_parameters(layer_sizes: Sequence[int]) -> int:

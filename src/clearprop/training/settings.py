@@ -5,47 +5,40 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from clearprop.engines import ENGINES
-from clearprop.nn.network import Network
+from pydantic import AfterValidator, create_model
+
+from clearprop.nn.network import NETWORK_SETTINGS, Network
 from clearprop.nn.recipe import DoubleSoftmaxWarning, Recipe
-from clearprop.utils.arguments import check_choice
+from clearprop.nn.setting import Setting
+from clearprop.training.settings_table import EVERY_SETTING
 from clearprop.utils.toml_files import Table
 
-DTYPES = ("float32", "float64")
+
+def _key_of(row: Setting) -> tuple[Any, None]:
+    """Return the field of a pydantic model for a setting: its type, its check and no default."""
+
+    def check(value: Any) -> Any:
+        return row.check(value, "it")
+
+    return Annotated[row.file_type or row.type, AfterValidator(check)] | None, None
 
 
-class Settings(Table):
-    """Optional settings; one that is None has its default.
+if TYPE_CHECKING:
+    _Keys = Table
+else:
+    _Keys = create_model(
+        "_Keys", __base__=Table, **{name: _key_of(row) for name, row in EVERY_SETTING.items()}
+    )
+
+
+class Settings(_Keys):
+    """Optional settings, the rows of ``EVERY_SETTING``; one that is None has its default.
 
     Names and meanings are those of ``Network`` and ``Recipe``; ``hidden`` are the sizes between input and
     output, which the data decides. ``validation`` is a number of rows or a share of them.
     """
-
-    engine: str | None = None
-    dtype: str | None = None
-    hidden: list[int] | None = None
-    activation: str | list[str] | None = None
-    initialization: str | None = None
-    dropout: float | None = None
-    input_dropout: float | None = None
-    optimizer: str | None = None
-    learning_rate: float | None = None
-    schedule: str | None = None
-    weight_decay: float | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    loss: str | None = None
-    label_smoothing: float | None = None
-    early_stopping: int | None = None
-    l2_penalty: float | None = None
-    momentum: float | None = None
-    beta_1: float | None = None
-    beta_2: float | None = None
-    epsilon: float | None = None
-    adversarial_epsilon: float | None = None
-    validation: int | float | None = None
 
     def given(self) -> dict[str, Any]:
         """Return the settings that are given."""
@@ -80,14 +73,13 @@ def decide(settings: Mapping[str, Any], n_features: int, n_classes: int, seed: i
         If a value is not allowed.
     """
     rest = dict(settings)
-    engine, dtype = rest.pop("engine", "numpy"), rest.pop("dtype", "float32")
-    check_choice("engine", engine, ENGINES)
-    check_choice("dtype", dtype, DTYPES)
+    engine, dtype = (rest.pop(name, EVERY_SETTING[name].default) for name in ("engine", "dtype"))
+    EVERY_SETTING["engine"].check(engine)
+    EVERY_SETTING["dtype"].check(dtype)
     validation = rest.pop("validation", None)
-    of_network = ("activation", "initialization", "dropout", "input_dropout")
     network = Network(
         (n_features, *rest.pop("hidden", ()), n_classes),
-        **{name: rest.pop(name) for name in of_network if name in rest},
+        **{name: rest.pop(name) for name in NETWORK_SETTINGS if name in rest},
     )
     with warnings.catch_warnings():
         # a file asks for it on purpose, and the report of a study explains it at length

@@ -129,7 +129,9 @@ def _parse(
         else:
             # pydantic prefixes what our own checks raise
             words = WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
-            problem = f"{'.'.join(str(step) for step in place) or f'the {kind}'}: {words}."
+            # a suggestion ends in a question mark
+            end = "" if words.endswith((".", "?")) else "."
+            problem = f"{'.'.join(str(step) for step in place) or f'the {kind}'}: {words}{end}"
         raise error(f"In the {kind} file {name}{where}: {problem}") from None
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from clearprop.cli import interrupts
 from clearprop.cli.options import DataDir, Device, Quiet, resume_command, terminal_columns
-from clearprop.nn.activations import ACTIVATIONS
-from clearprop.nn.optimizers import OPTIMIZERS
+from clearprop.cli.settings import setting_option, with_setting_options
+from clearprop.training.settings_table import EVERY_SETTING
 from clearprop.utils.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -23,54 +25,24 @@ if TYPE_CHECKING:
     from clearprop.training.settings import Decided
     from clearprop.utils.errors import CheckpointError
 
-# the default where neither an option nor a recipe says otherwise: the published network
-DEFAULTS: dict[str, Any] = {"hidden": [500, 250, 100], "engine": "numpy"}
+# the settings whose defaults are the command's, where neither an option nor a recipe says otherwise
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
+    {name: EVERY_SETTING[name].default for name in ("hidden", "engine")}
+)
 
 
-def _setting(help_text: str) -> Any:
-    """Return an option that is None unless it is given, since a recipe may set it."""
-    return typer.Option(help=help_text, show_default=False)
-
-
+@with_setting_options
 def train(
     out: Annotated[
-        Path | None, _setting("The run's folder; the next free runs/DATA-NUMBER if not given.")
+        Path | None, setting_option("The run's folder; the next free runs/DATA-NUMBER if not given.")
     ] = None,
     data: Annotated[str, typer.Option(help="A data set's name or path.")] = "digits",
     recipe: Annotated[
         str | None,
-        _setting("fast, accurate, or a .toml file: settings that the options below may change."),
+        setting_option("fast, accurate, or a .toml file: settings that the options below may change."),
     ] = None,
-    hidden: Annotated[
-        str | None, _setting('Hidden layer sizes, first to last: 500,250,100 if not given, "" for none.')
-    ] = None,
-    activation: Annotated[
-        str | None, _setting(f"Of {', '.join(ACTIVATIONS)}; relu if not given. Or one for each hidden layer.")
-    ] = None,
-    initialization: Annotated[
-        str | None,
-        _setting("glorot_uniform (the default), glorot_normal, he_uniform, he_normal or torch_default."),
-    ] = None,
-    dropout: Annotated[float | None, _setting("Share of hidden units left out in a step; 0.")] = None,
-    input_dropout: Annotated[float | None, _setting("Share of inputs left out in a step; 0.")] = None,
-    optimizer: Annotated[str | None, _setting(f"Of {', '.join(OPTIMIZERS)}; sgd if not given.")] = None,
-    learning_rate: Annotated[float | None, _setting("The highest the schedule reaches; 0.01.")] = None,
-    schedule: Annotated[str | None, _setting("constant (the default), cosine, one_cycle or step.")] = None,
-    weight_decay: Annotated[float | None, _setting("As torch.optim takes it; 0.")] = None,
-    label_smoothing: Annotated[float | None, _setting("Share of targets spread over all classes; 0.")] = None,
-    adversarial_epsilon: Annotated[
-        float | None,
-        _setting("Train on each row moved so far to where its loss is higher, twice the work a step; 0."),
-    ] = None,
-    early_stopping: Annotated[
-        int | None, _setting("Stop after this many epochs without a lower validation loss.")
-    ] = None,
-    epochs: Annotated[int | None, _setting("Passes over the training rows; 10.")] = None,
-    batch_size: Annotated[int | None, _setting("Rows a step; 64.")] = None,
-    validation: Annotated[
-        str | None, _setting("Rows to validate on, or a share below 1; a sixth if not given, 0 for none.")
-    ] = None,
-    engine: Annotated[str | None, _setting("numpy (the default) or torch.")] = None,
+    # in its place stands an option for each setting
+    asked: Mapping[str, Any] = MappingProxyType({}),
     device: Device = "auto",
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that --out holds.")] = False,
@@ -95,30 +67,10 @@ def train(
 
     if resume and out is None:
         raise InvalidArgument("--resume needs to know which run to go on with; name its folder with --out.")
-    asked = {
-        "engine": engine,
-        "hidden": None if hidden is None else _sizes(hidden),
-        "activation": activation.replace(" ", "").split(",")
-        if activation and "," in activation
-        else activation,
-        "initialization": initialization,
-        "dropout": dropout,
-        "input_dropout": input_dropout,
-        "optimizer": optimizer,
-        "learning_rate": learning_rate,
-        "schedule": schedule,
-        "weight_decay": weight_decay,
-        "label_smoothing": label_smoothing,
-        "adversarial_epsilon": adversarial_epsilon,
-        "early_stopping": early_stopping,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "validation": None if validation is None else _rows_or_share(validation),
-    }
     settings = {
         **DEFAULTS,
         **(load_recipe(recipe).given() if recipe is not None else {}),
-        **{name: value for name, value in asked.items() if value is not None},
+        **asked,
     }
     # every setting is checked before the data is read, and again with the sizes the data has
     decide(settings, 1, 2, seed)
@@ -238,25 +190,3 @@ def _hold_run_folder(
             "another --out."
         )
     return run_folder
-
-
-def _rows_or_share(text: str) -> int | float:
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        raise InvalidArgument(
-            f'--validation is "{text}", but must be a number of rows such as 1000, or a share such as 0.2.'
-        ) from None
-
-
-def _sizes(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")] if text.strip() else []
-    except ValueError:
-        raise InvalidArgument(
-            f'--hidden is "{text}", but must be whole numbers with commas, such as 500,250,100.'
-        ) from None

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from statistics import fmean
-from typing import Any
 
 from clearprop.nn.losses import double_softmax_floor
-from clearprop.nn.recipe import Recipe
 from clearprop.report.facts.intervals import CONFIDENCE, Interval, interval, separated_groups
+from clearprop.report.facts.settings import COMPARED, settings_of
 from clearprop.report.facts.words import accuracy, counted, listed, signed, with_spread
 from clearprop.study.results import ExperimentResult, SeedResult, StudyResults
 
@@ -108,30 +107,6 @@ def _group(names: list[str], intervals: dict[str, Interval]) -> str:
 
 # ---- One change at a time ----------------------------------------------------------------------------
 
-WORDS = {
-    "activation": "activation",
-    "layer_sizes": "layer sizes",
-    "initialization": "initialization",
-    "dropout": "dropout",
-    "input_dropout": "dropout of the inputs",
-    "optimizer": "optimizer",
-    "learning_rate": "learning rate",
-    "schedule": "schedule",
-    "weight_decay": "weight decay",
-    "epochs": "number of epochs",
-    "batch_size": "batch size",
-    "loss": "loss",
-    "label_smoothing": "label smoothing",
-    "early_stopping": "early stopping",
-    "l2_penalty": "L2 penalty",
-    "momentum": "momentum",
-    "beta_1": "Adam's β₁",
-    "beta_2": "Adam's β₂",
-    "epsilon": "Adam's ε",
-    "adversarial_epsilon": "adversarial ε",
-    "engine": "engine",
-}
-
 
 def _single_changes(results: StudyResults) -> Iterator[str]:
     several = seed_intervals(results)
@@ -149,7 +124,7 @@ def _single_changes(results: StudyResults) -> Iterator[str]:
                 else ""
             )
             yield (
-                f"{WORDS[field].capitalize()}, {before} to {after} ({first.name} to {second.name}{same}): "
+                f"{COMPARED[field].capitalize()}, {before} to {after} ({first.name} to {second.name}{same}): "
                 f"test accuracy {with_spread(first.accuracies())} to {with_spread(second.accuracies())}, "
                 f"{_judged(first, second, several)}."
             )
@@ -158,8 +133,8 @@ def _single_changes(results: StudyResults) -> Iterator[str]:
 
 
 def _differences(first: ExperimentResult, second: ExperimentResult) -> list[str]:
-    ours, theirs = (_settings(each) for each in (first, second))
-    different = [field for field in WORDS if ours[field] != theirs[field]]
+    ours, theirs = (settings_of(each) for each in (first, second))
+    different = [field for field in COMPARED if ours[field] != theirs[field]]
     without_decay = {each["optimizer"] for each in (ours, theirs) if not each["weight_decay"]}
     if {ours["optimizer"], theirs["optimizer"]} == {"adam", "adamw"} and without_decay:
         # without decay Adam and AdamW are one algorithm
@@ -167,14 +142,8 @@ def _differences(first: ExperimentResult, second: ExperimentResult) -> list[str]
     return different
 
 
-def _settings(experiment: ExperimentResult) -> dict[str, Any]:
-    """Return every setting; settings that results of an earlier version lack had their defaults."""
-    defaults = {**Recipe().to_dict(), "input_dropout": 0.0}
-    return {**defaults, **experiment.network, **experiment.recipe, "engine": experiment.engine}
-
-
 def _setting(experiment: ExperimentResult, field: str) -> str:
-    value = _settings(experiment)[field]
+    value = settings_of(experiment)[field]
     if isinstance(value, list | tuple):
         return "-".join(str(part) for part in value)
     return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")

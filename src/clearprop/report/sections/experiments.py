@@ -9,7 +9,9 @@ from pathlib import Path
 
 from clearprop.display.plots.curves import GROUPS, readable_group
 from clearprop.display.plots.images import MOST_UNITS, percent, strongest_units, weight_images
+from clearprop.nn.settings_table import HIDDEN
 from clearprop.report.facts.images import Thumbnail, encoded
+from clearprop.report.facts.settings import shown_settings
 from clearprop.report.facts.words import accuracy, counted, duration, listed, with_spread
 from clearprop.report.figures.gallery import first_layer, shown_run
 from clearprop.report.sections.conclusion import is_collapsed
@@ -126,40 +128,13 @@ def _facts(experiment: ExperimentResult, run: SeedResult) -> Iterator[tuple[str,
 
 
 def _configuration(experiment: ExperimentResult, run: SeedResult) -> Iterator[tuple[str, str]]:
-    network, recipe = experiment.network, experiment.recipe
-    sizes = network["layer_sizes"]
-    activation = network["activation"]
-    yield "Layers", " – ".join(str(size) for size in sizes)
+    sizes = experiment.network["layer_sizes"]
+    yield HIDDEN.label.capitalize(), " – ".join(str(size) for size in sizes)
     yield (
         "Parameters",
         f"{sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes)):,}",
     )
-    yield "Activation", activation if isinstance(activation, str) else ", ".join(activation)
-    yield "Initialization", network["initialization"].replace("_", " ")
-    if network["dropout"]:
-        yield "Dropout", f"{network['dropout']:g}"
-    if network.get("input_dropout"):
-        yield "Dropout of the inputs", f"{network['input_dropout']:g}"
-    yield "Optimizer", recipe["optimizer"]
-    rate = f"{recipe['learning_rate']:g}"
-    yield (
-        "Learning rate",
-        rate if recipe["schedule"] == "constant" else f"{rate}, {recipe['schedule'].replace('_', ' ')}",
-    )
-    if recipe["weight_decay"]:
-        yield "Weight decay", f"{recipe['weight_decay']:g}"
-    # results of an earlier version do not have it
-    if recipe.get("l2_penalty"):
-        yield "L2 penalty", f"{recipe['l2_penalty']:g}"
-    if recipe.get("adversarial_epsilon"):
-        yield "Adversarial ε", f"{recipe['adversarial_epsilon']:g}"
-    yield "Loss", "softmax twice" if recipe["loss"] == "double_softmax" else recipe["loss"].replace("_", "-")
-    if recipe["label_smoothing"]:
-        yield "Label smoothing", f"{recipe['label_smoothing']:g}"
-    yield "Epochs", str(recipe["epochs"])
-    if recipe["early_stopping"] is not None:
-        yield "Early stopping", f"after {counted(recipe['early_stopping'], 'epoch')} without gain"
-    yield "Batch size", str(recipe["batch_size"])
+    yield from shown_settings(experiment)
     yield "Engine", f"{run.engine}, {run.device}, {run.dtype}"
     yield "Rows", ", ".join(f"{part} {rows:,}" for part, rows in run.split.items())
 
