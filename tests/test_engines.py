@@ -22,7 +22,7 @@ from clearprop.engines.prediction import logits
 from clearprop.engines.training_rows import Rows
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.initialization import initial_parameters
-from clearprop.nn.losses import LOSSES_OF_OUTPUT
+from clearprop.nn.losses import LOSSES, LOSSES_OF_OUTPUT
 from clearprop.nn.network import Network
 from clearprop.nn.optimizers import OPTIMIZERS
 from clearprop.nn.parameters import Parameters
@@ -69,6 +69,11 @@ def recipe_of(**fields: object) -> Recipe:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return Recipe(**{"learning_rate": LEARNING_RATE, **fields})  # type: ignore[arg-type]
+
+
+def smoothing_of(loss: str) -> float:
+    """Return label smoothing where the loss has any."""
+    return 0.1 if LOSSES[loss].smooths_labels else 0.0
 
 
 def one_epoch(engine: Engine, recipe: Recipe, n_rows: int) -> tuple[np.ndarray, Parameters]:
@@ -134,7 +139,7 @@ def test_the_path_stays_the_same_with_weight_decay_dropout_and_label_smoothing(
             dropout=dropout,
             input_dropout=input_dropout,
         ),
-        recipe_of(optimizer=optimizer, loss=loss, weight_decay=0.01, label_smoothing=0.1),
+        recipe_of(optimizer=optimizer, loss=loss, weight_decay=0.01, label_smoothing=smoothing_of(loss)),
         "float64",
     )
 
@@ -254,7 +259,7 @@ def test_the_gradient_agrees_with_finite_differences(activation: str, loss: str)
     rng = np.random.default_rng(5)
     x = rng.normal(size=(7, 5)).astype(np.float32)
     data = Dataset("noise", x, np.arange(7) % 3, ("a", "b", "c"), None, Scaling())
-    recipe = recipe_of(learning_rate=1.0, loss=loss, label_smoothing=0.1)
+    recipe = recipe_of(learning_rate=1.0, loss=loss, label_smoothing=smoothing_of(loss))
     # biases other than zero: a row whose first layer is all off would put the second exactly on relu's kink
     network = Network((5, 4, 4, 3), activation, initialization="torch_default")
     task = make_task(data, network, recipe, scaling=Scaling())

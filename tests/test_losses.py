@@ -35,25 +35,38 @@ labels = hnp.arrays(np.int64, N_ROWS, elements=st.integers(0, N_OUTPUTS - 1))
 
 def targets_of(loss: str, classes: NDArray[np.int64]) -> NDArray[Any]:
     """Return targets that fit a loss, made of classes: labels, 0 and 1, or counts."""
-    if loss in LOSSES_OF_OUTPUT["softmax"]:
+    if LOSSES[loss].output == "softmax":
         return classes
     of_each: NDArray[np.float64] = (classes * np.arange(1, N_OUTPUTS + 1)[:, np.newaxis]) % 3 * 1.0
-    return np.minimum(of_each, 1) if loss == "binary_cross_entropy" else of_each
+    return np.minimum(of_each, 1) if LOSSES[loss].output == "sigmoid" else of_each
 
 
-def plain_losses(loss: str, z: Array, targets: NDArray[Any]) -> Array:
-    """Return each column's loss, as the books write it."""
-    if loss in LOSSES_OF_OUTPUT["softmax"]:
-        p = lesson_softmax(z.T).T
-        p = lesson_softmax(p.T).T if loss == "double_softmax" else p
-        return -np.log(p[targets, np.arange(N_ROWS)])
-    if loss == "binary_cross_entropy":
-        p = 1 / (1 + np.exp(-z))
-        return -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).sum(axis=0)
-    if loss == "squared_error":
-        return ((z - targets) ** 2).sum(axis=0) / 2
+def plain_softmax(z: Array) -> Array:
+    return lesson_softmax(z.T).T
+
+
+def of_true_class(p: Array, labels: NDArray[Any]) -> Array:
+    return p[labels, np.arange(N_ROWS)]
+
+
+def plain_binary_cross_entropy(z: Array, targets: Array) -> Array:
+    p = 1 / (1 + np.exp(-z))
+    return -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).sum(axis=0)
+
+
+def plain_poisson(z: Array, targets: Array) -> Array:
     ratio = np.where(targets > 0, targets, 1) / np.exp(z)
     return (targets * np.log(ratio) - targets + np.exp(z)).sum(axis=0)
+
+
+# each column's loss, as the books write it
+FORMULAS = {
+    "cross_entropy": lambda z, labels: -np.log(of_true_class(plain_softmax(z), labels)),
+    "double_softmax": lambda z, labels: -np.log(of_true_class(plain_softmax(plain_softmax(z)), labels)),
+    "binary_cross_entropy": plain_binary_cross_entropy,
+    "squared_error": lambda z, targets: ((z - targets) ** 2).sum(axis=0) / 2,
+    "poisson": plain_poisson,
+}
 
 
 @EVERY_LOSS
@@ -61,7 +74,7 @@ def plain_losses(loss: str, z: Array, targets: NDArray[Any]) -> Array:
 def test_a_loss_is_the_mean_of_its_formula(loss: str, z: Array, classes: NDArray[np.int64]) -> None:
     targets = targets_of(loss, classes)
     value, _ = LOSSES[loss](z, targets)
-    assert value == pytest.approx(plain_losses(loss, z, targets).mean(), rel=1e-9, abs=1e-12)
+    assert value == pytest.approx(FORMULAS[loss](z, targets).mean(), rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
@@ -84,7 +97,7 @@ def test_with_weights_it_is_the_weighted_mean(
 ) -> None:
     targets = targets_of(loss, classes)
     value, _ = LOSSES[loss](z, targets, sample_weight=weight)
-    expected = np.average(plain_losses(loss, z, targets), weights=weight)
+    expected = np.average(FORMULAS[loss](z, targets), weights=weight)
     assert value == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
@@ -94,7 +107,7 @@ def test_a_weight_of_two_is_a_row_that_comes_twice_and_one_of_zero_a_row_that_do
     loss: str, z: Array, classes: NDArray[np.int64], times: NDArray[np.int64]
 ) -> None:
     times[0] = max(times[0], 1)
-    smoothing = 0.2 if loss in LOSSES_OF_OUTPUT["softmax"] else 0.0
+    smoothing = 0.2 if LOSSES[loss].smooths_labels else 0.0
     columns = np.repeat(np.arange(N_ROWS), times)
     targets = targets_of(loss, classes)
     repeated = targets[columns] if targets.ndim == 1 else targets[:, columns]

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from clearprop.engines.base import FloatArray, Task, dropout_masks
 from clearprop.engines.prediction import CHUNK_ROWS
 from clearprop.nn.activations import ACTIVATIONS
+from clearprop.nn.losses import LOSSES
 from clearprop.nn.optimizers import OPTIMIZERS
 from clearprop.nn.parameters import Parameters
 from clearprop.nn.recipe import Recipe
@@ -68,23 +68,6 @@ class FeedForwardNN(nn.Module):
         """Return the outputs ``(n, n_outputs)`` for inputs ``(n, features)``."""
         outputs: Tensor = self.output_function(self.logits(x, masks))
         return outputs
-
-
-#: Each computes the loss of every row ``(n,)`` from logits, targets and label smoothing.
-ROW_LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
-    "cross_entropy": lambda logits, labels, smoothing: functional.cross_entropy(
-        logits, labels, reduction="none", label_smoothing=smoothing
-    ),
-    "binary_cross_entropy": lambda logits, targets, smoothing: functional.binary_cross_entropy_with_logits(
-        logits, (1 - smoothing) * targets + smoothing / 2, reduction="none"
-    ).sum(dim=1),
-    "squared_error": lambda outputs, targets, _: (outputs - targets).square().sum(dim=1) / 2,
-    "poisson": lambda logits, targets, _: (
-        torch.xlogy(targets, targets) - targets * logits - targets + logits.exp()
-    ).sum(dim=1),
-}
-# a published mistake, reproduced: this loss gets probabilities instead of logits
-ROW_LOSSES["double_softmax"] = ROW_LOSSES["cross_entropy"]
 
 
 def make_optimizer(
@@ -147,7 +130,7 @@ class TorchEngine:
             output_function,
         ).to(self._device, self._dtype)
         self.load_parameters(task.parameters)
-        self._losses = ROW_LOSSES[task.recipe.loss]
+        self._row_losses = LOSSES[task.recipe.loss].torch_rows
         # fused: one pass over each array instead of a dozen, a third less time a step on a CPU
         fused = self.device in ("cpu", "cuda") or None
         self._optimizer = make_optimizer(task.recipe, self.module.parameters(), fused=fused)
@@ -266,7 +249,7 @@ class TorchEngine:
         """Return the loss of a batch with the inputs ``x``, the L2 penalty included."""
         recipe = self._task.recipe
         outputs = self.module(x, masks)
-        losses = self._losses(outputs, self._y[index], recipe.label_smoothing)
+        losses: Tensor = self._row_losses(torch, outputs, self._y[index], recipe.label_smoothing)
         loss = losses.mean() if self._sample_weight is None else losses @ self._sample_weight[index] / total
         if recipe.l2_penalty:
             squares = torch.stack([layer.weight.square().sum() for layer in self._linear()])

@@ -1,5 +1,8 @@
 """The losses that training minimizes: each gives its value and its gradient with respect to the logits.
 
+Each has its formula a second time, for PyTorch, which derives the gradient from it: so one engine checks
+the other. The recipe, both engines and the tests read the table ``LOSSES``.
+
 Arrays are features-first, ``(n_outputs, batch)``, as the NumPy engine keeps them. Every loss is the mean
 over the batch, or with ``sample_weight`` the weighted mean Σ wᵢ lossᵢ / Σ wᵢ.
 
@@ -12,6 +15,7 @@ warnings of overflow and invalid values are for the caller to ignore, once for a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -21,9 +25,36 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
-#: ``loss(logits, targets, label_smoothing, sample_weight)`` gives the loss and its gradient for the logits;
-#: the targets are labels for those of a softmax, and else numbers of the logits' shape.
-Loss = Callable[..., tuple[float, Array]]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss; called as its function is.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(logits, targets, label_smoothing, sample_weight)`` returns the loss and its gradient for
+        the logits. The targets are labels for a softmax, and else numbers of the logits' shape.
+    output : str
+        The network's output that it fits.
+    torch_rows : callable
+        ``torch_rows(torch, logits, targets, label_smoothing)`` returns the loss of every row ``(n,)`` from
+        tensors ``(n, n_outputs)``; labels are ``(n,)``. It gets the module ``torch`` as an argument.
+    smooths_labels : bool, default False
+        Whether the targets are labels or probabilities, which can be smoothed.
+    """
+
+    function: Callable[..., tuple[float, Array]]
+    output: str
+    torch_rows: Callable[[Any, Any, Any, float], Any]
+    smooths_labels: bool = False
+
+    def __call__(
+        self, logits: Array, targets: Any, label_smoothing: float = 0.0, sample_weight: Array | None = None
+    ) -> tuple[float, Array]:
+        """Return the loss of a batch and its gradient for the logits."""
+        return self.function(logits, targets, label_smoothing, sample_weight)
 
 
 def softmax(logits: Array) -> Array:
@@ -128,7 +159,7 @@ def double_softmax(
     gradient : ndarray (n_classes, batch)
         p (g - Σ p g), where g is the cross-entropy's gradient with respect to p = softmax(z).
     """
-    # not its limit, which would hide that a training has diverged
+    # not its limit, which would hide divergence
     probabilities = _softmax(logits)
     loss, gradient = cross_entropy(probabilities, labels, label_smoothing, sample_weight)
     gradient -= (probabilities * gradient).sum(axis=0)
@@ -246,28 +277,41 @@ def _share(gradient: Array, sample_weight: Array | None) -> None:
         gradient *= sample_weight / sample_weight.sum()
 
 
+def _cross_entropy_rows(torch: Any, logits: Any, labels: Any, smoothing: float) -> Any:
+    return torch.nn.functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+
+
+def _binary_cross_entropy_rows(torch: Any, logits: Any, targets: Any, smoothing: float) -> Any:
+    cross_entropy_of = torch.nn.functional.binary_cross_entropy_with_logits
+    return cross_entropy_of(logits, (1 - smoothing) * targets + smoothing / 2, reduction="none").sum(dim=1)
+
+
+def _poisson_rows(torch: Any, logits: Any, targets: Any, smoothing: float) -> Any:
+    return (torch.xlogy(targets, targets) - targets * logits - targets + logits.exp()).sum(dim=1)
+
+
 LOSSES: Mapping[str, Loss] = MappingProxyType(
     {
-        "cross_entropy": cross_entropy,
-        "double_softmax": double_softmax,
-        "binary_cross_entropy": binary_cross_entropy,
-        "squared_error": squared_error,
-        "poisson": poisson,
+        "cross_entropy": Loss(cross_entropy, "softmax", _cross_entropy_rows, smooths_labels=True),
+        # a published mistake, reproduced: in PyTorch this loss gets probabilities instead of logits
+        "double_softmax": Loss(double_softmax, "softmax", _cross_entropy_rows, smooths_labels=True),
+        "binary_cross_entropy": Loss(
+            binary_cross_entropy, "sigmoid", _binary_cross_entropy_rows, smooths_labels=True
+        ),
+        "squared_error": Loss(
+            squared_error, "identity", lambda torch, z, t, smoothing: (z - t).square().sum(dim=1) / 2
+        ),
+        "poisson": Loss(poisson, "exponential", _poisson_rows),
     }
 )
 
-#: The losses that fit each output: with them the gradient for the logits is simply prediction - target.
+#: The losses that fit each output; with the first, the gradient for the logits is prediction - target.
 LOSSES_OF_OUTPUT: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "softmax": ("cross_entropy", "double_softmax"),
-        "sigmoid": ("binary_cross_entropy",),
-        "identity": ("squared_error",),
-        "exponential": ("poisson",),
+        output: tuple(name for name, loss in LOSSES.items() if loss.output == output)
+        for output in dict.fromkeys(loss.output for loss in LOSSES.values())
     }
 )
-
-#: The losses whose targets are labels or probabilities, which can be smoothed.
-LABEL_LOSSES = (*LOSSES_OF_OUTPUT["softmax"], *LOSSES_OF_OUTPUT["sigmoid"])
 
 
 def double_softmax_floor(n_classes: int) -> float:

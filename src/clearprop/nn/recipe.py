@@ -6,7 +6,7 @@ import warnings
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clearprop.nn.losses import LABEL_LOSSES, LOSSES, LOSSES_OF_OUTPUT
+from clearprop.nn.losses import LOSSES, LOSSES_OF_OUTPUT
 from clearprop.nn.optimizers import BETA_1, BETA_2, EPSILON, MOMENTUM, OPTIMIZERS
 from clearprop.nn.schedules import SCHEDULES
 from clearprop.nn.setting import documented, setting, settings_of
@@ -151,7 +151,7 @@ class Recipe:
         # NumPy numbers become Python's, so that the fields are plain JSON values
         for name, row in RECIPE_SETTINGS.items():
             object.__setattr__(self, name, row.check(getattr(self, name)))
-        if self.label_smoothing and self.loss not in LABEL_LOSSES:
+        if self.label_smoothing and not LOSSES[self.loss].smooths_labels:
             raise InvalidArgument(
                 f'label_smoothing is {self.label_smoothing:g}, but loss="{self.loss}" has no labels to '
                 "smooth; leave label_smoothing out."
