@@ -8,8 +8,9 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from unittest.mock import Mock
 from zipfile import ZipFile
 
@@ -26,7 +27,12 @@ from clearprop.nn.optimizers import OPTIMIZERS, Optimizer, with_coefficients
 
 PROJECT = Path(__file__).resolve().parents[1]
 DTYPES = ["float32", "float64"]
-NAMES = sorted(OPTIMIZERS)
+# a rule needs no compiled passes
+NAMES = sorted(
+    name
+    for name, rule in OPTIMIZERS.items()
+    if compiled_update.name_of_passes(rule) in compiled_update.functions_in_source()
+)
 
 COMPILER = os.environ.get("CC") or "cc"
 
@@ -154,8 +160,8 @@ def test_infinities_and_nan_are_treated_as_numpy_does(name: str, decay: float) -
         np.testing.assert_array_equal(ours, theirs)
 
 
-def trained(digits: Dataset, name: str, dtype: str, decay: float) -> bytes:
-    recipe = Recipe(optimizer=name, epochs=3, batch_size=64, learning_rate=0.01, weight_decay=decay)
+def trained(digits: Dataset, name: str, dtype: str, decay: float, learning_rate: float = 0.01) -> bytes:
+    recipe = Recipe(optimizer=name, epochs=3, batch_size=64, learning_rate=learning_rate, weight_decay=decay)
     run = train(Network((784, 32, 16, 10), "relu"), recipe, digits, dtype=dtype, progress=False)
     return b"".join(array.tobytes() for pair in run.model.parameters for array in pair)
 
@@ -201,6 +207,36 @@ def test_is_compiled_tells_whether_the_rules_are(request: pytest.FixtureRequest)
 def test_uncompiled_rule_has_no_function(name: str) -> None:
     rule = OPTIMIZERS[name]
     assert compiled_update.compiled_update(rule, *np.ones((2, 3)), [np.zeros(3)] * rule.n_slots) is None
+
+
+def test_every_function_of_the_source_is_the_passes_of_a_rule() -> None:
+    passes = {compiled_update.name_of_passes(rule) for rule in OPTIMIZERS.values()}
+    assert {"sgd", "adam"} <= set(compiled_update.functions_in_source()) <= passes
+
+
+def _half_step(
+    parameter: np.ndarray, gradient: np.ndarray, slots: list[np.ndarray], workspace: np.ndarray, rate: float
+) -> None:
+    parameter -= rate / 2 * gradient
+
+
+@needs_compiler
+@pytest.mark.usefixtures("compiled")
+# "log" is a function of the C library, which every library finds
+@pytest.mark.parametrize("passes", ["_half_step", "_log"])
+def test_rule_without_a_function_in_the_source_makes_its_numpy_passes(
+    digits: Dataset, passes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_half_step, "__name__", passes)
+    monkeypatch.setattr("clearprop.engines.numpy_step.gemm_for", lambda dtype: None)
+    half = replace(OPTIMIZERS["sgd"], passes=_half_step)
+    with_half = MappingProxyType({**OPTIMIZERS, "momentum": half})
+    assert compiled_update.compiled_update(half, *np.ones((2, 3)), []) is None
+    plain = trained(digits, "sgd", "float64", 0.0, learning_rate=0.005)
+    monkeypatch.setattr("clearprop.nn.optimizers.OPTIMIZERS", with_half)
+    monkeypatch.setattr("clearprop.engines.numpy_engine.OPTIMIZERS", with_half)
+    halved = trained(digits, "momentum", "float64", 0.0, learning_rate=0.01)
+    np.testing.assert_allclose(np.frombuffer(halved), np.frombuffer(plain), rtol=1e-9, atol=1e-12)
 
 
 @pytest.fixture

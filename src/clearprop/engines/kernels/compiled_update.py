@@ -1,14 +1,15 @@
 """The optimizers' update rules compiled from C, each in one pass over memory, where a compiler was installed.
 
 NumPy makes a pass for each operation, ten for Adam. The functions of ``compiled_update.c`` do the same
-operations with the same rounding, and give the same numbers to the last bit. Without them, for example where
-the package was installed without a C compiler, the engine makes NumPy's passes.
+operations with the same rounding, and give the same numbers to the last bit. A rule needs none: without one,
+and where the package was installed without a C compiler, the engine makes NumPy's passes.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -48,7 +49,7 @@ def compiled_update(
     callable or None
         None where the rule has not been compiled.
     """
-    function = _function(_name_of(rule), parameter.dtype.name)
+    function = _function(name_of_passes(rule), parameter.dtype.name)
     if function is None:
         return None
     addresses = [array.ctypes.data for array in (parameter, gradient, *slots)]
@@ -61,24 +62,33 @@ def compiled_update(
 
 
 def is_compiled(dtype: str = "float32") -> bool:
-    """Tell whether all rules have been compiled for numbers of a type."""
-    return all(_function(_name_of(rule), dtype) is not None for rule in OPTIMIZERS.values())
+    """Tell whether all functions of the source have been compiled for numbers of a type."""
+    return all(_function(name, dtype) is not None for name in functions_in_source())
 
 
-def _name_of(rule: Optimizer) -> str:
-    """Return the name of a rule's passes, in Python and in C."""
+@cache
+def functions_in_source() -> tuple[str, ...]:
+    """Return the names of the functions of ``compiled_update.c``, each that of a rule's passes."""
+    return tuple(re.findall(r"^void (\w+)\(", SOURCE.read_text("utf-8"), flags=re.MULTILINE))
+
+
+def name_of_passes(rule: Optimizer) -> str:
+    """Return the name of a rule's passes in C: that of the Python function, without its underscore."""
     return rule.passes.__name__.removeprefix("_")
 
 
 @cache
 def _function(name: str, dtype: str) -> Callable[..., None] | None:
-    """Return the compiled passes of a rule, if they give the rule's numbers."""
-    library, number, rule = _library(dtype), _C_TYPES.get(dtype), OPTIMIZERS[name]
+    """Return the compiled passes of that name, if they give the numbers of the rules that make them."""
+    library, number = _library(dtype), _C_TYPES.get(dtype)
     if library is None or number is None:
         return None
-    function = getattr(library, name, None)
+    # the library also has functions that are no passes, such as those of the C library
+    function = getattr(library, name, None) if name in functions_in_source() else None
     if function is None:
         return None
+    # decoupled decay and other factors change neither the passes nor the check of them
+    rule = next(rule for rule in OPTIMIZERS.values() if name_of_passes(rule) == name)
     arrays = [ctypes.c_void_p] * (2 + rule.n_slots)
     function.argtypes = [ctypes.c_size_t, number, number, *arrays, *[number] * len(rule.factors(1.0, 1))]
     function.restype = None
