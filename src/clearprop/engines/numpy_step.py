@@ -8,7 +8,7 @@ the matrix products of small batches up to two times as fast, depending on the p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, TypeVar, cast
 
@@ -98,7 +98,7 @@ class Stepper:
         # plain gradient descent is fused with the weight gradient's product; other rules need the gradient
         self._updater, self._targets = None, self._parameters
         if self._prepare_gemm is None or recipe.optimizer != "sgd":
-            rule = with_coefficients(recipe.optimizer, recipe.to_dict())
+            rule = with_coefficients(recipe.optimizer, asdict(recipe))
             self._updater = Updater(rule, recipe.weight_decay, flat, slots)
             self._targets = layers_in(self._updater.gradient, self._shapes)
         self._inputs = InputLoader(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from typing import Any
 
@@ -75,7 +75,7 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """Return the recipe's optimizer of ``torch.optim``, which the table of optimizers names."""
     rule = OPTIMIZERS[recipe.optimizer]
-    options = rule.torch_options(recipe.to_dict())
+    options = rule.torch_options(asdict(recipe))
     if rule.torch in ("Adam", "AdamW"):
         options["fused"] = fused
     make: Callable[..., torch.optim.Optimizer] = getattr(torch.optim, rule.torch)
@@ -136,7 +136,7 @@ class TorchEngine:
         self._optimizer = make_optimizer(task.recipe, self.module.parameters(), fused=fused)
         self._step_options, self._coefficients = (
             OPTIMIZERS[task.recipe.optimizer].torch_step,
-            task.recipe.to_dict(),
+            asdict(task.recipe),
         )
         self.load_rows(task.x, task.y, task.sample_weight)
         self._shift, self._factor = (

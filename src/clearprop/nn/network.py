@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.initialization import INITIALIZATIONS
 from clearprop.nn.losses import LOSSES_OF_OUTPUT
-from clearprop.nn.setting import setting, settings_of
+from clearprop.nn.setting import fields_for_files, setting, settings_of
 from clearprop.utils.arguments import check_choice, check_whole
 from clearprop.utils.errors import InvalidArgument
 
@@ -68,6 +68,7 @@ class Network:
         below=1.0,
         help="Share of inputs left out in a step; {default}.",
         label="dropout of the inputs",
+        is_newer=True,
     )
 
     def __init__(
@@ -133,10 +134,7 @@ class Network:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values; ``Network(**d)`` makes the network again."""
-        fields = asdict(self)
-        # files of a time before it are without it, and so are those they could read
-        if not self.input_dropout:
-            del fields["input_dropout"]
+        fields = fields_for_files(self, NETWORK_SETTINGS)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
     def _repr_html_(self) -> str:

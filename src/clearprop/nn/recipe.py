@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from clearprop.nn.losses import LOSSES, LOSSES_OF_OUTPUT
 from clearprop.nn.optimizers import BETA_1, BETA_2, EPSILON, MOMENTUM, OPTIMIZERS
 from clearprop.nn.schedules import SCHEDULES
-from clearprop.nn.setting import documented, setting, settings_of
+from clearprop.nn.setting import documented, fields_for_files, setting, settings_of
 from clearprop.utils.arguments import listed
 from clearprop.utils.errors import InvalidArgument
 
@@ -187,7 +187,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values; ``Recipe(**d)`` makes the recipe again."""
-        return asdict(self)
+        return fields_for_files(self, RECIPE_SETTINGS)
 
 
 #: The settings of a recipe by name, in the order of its fields.

@@ -7,7 +7,7 @@ options of ``clearprop train``, the keys of TOML files and the labels of the rep
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from inspect import cleandoc
 from textwrap import fill, indent
 from types import MappingProxyType, NoneType
@@ -48,6 +48,9 @@ class Setting:
         In the report's sentences about a change; by default the label.
     always_shown : bool
         Whether the report shows the setting even where it has its default.
+    is_newer : bool
+        Whether files of Clearprop 0.1.0 lack the setting. New files then lack it too where it has its default,
+        so that a run of an older version counts as unchanged and is resumed.
     """
 
     name: str = ""
@@ -65,6 +68,7 @@ class Setting:
     label: str = ""
     change_label: str = ""
     always_shown: bool = False
+    is_newer: bool = False
 
     def __post_init__(self) -> None:
         label = self.label or self.name.replace("_", " ")
@@ -147,6 +151,12 @@ def settings_of(declaring: type) -> Mapping[str, Setting]:
     return MappingProxyType(
         {name: replace(row, name=name, type=row.type or hints[name]) for name, row in rows.items()}
     )
+
+
+def fields_for_files(value: Any, rows: Mapping[str, Setting]) -> dict[str, Any]:
+    """Return a dataclass's fields for a file: without newer settings that have their defaults."""
+    left_out = {name for name, row in rows.items() if row.is_newer and getattr(value, name) == row.default}
+    return {name: each for name, each in asdict(value).items() if name not in left_out}
 
 
 def documented(declaring: type[AnyClass]) -> type[AnyClass]:
