@@ -138,7 +138,7 @@ def test_bars_have_the_agreed_values() -> None:
         for each in workloads.workloads(work, quick=False)
     }
     fits = [bars.pop(name) for name in list(bars) if name.startswith("fit-")]
-    assert fits == [{"scikit-learn": 1.0}] * 6
+    assert fits == [{"scikit-learn": 1.0}] * 8
     grid = {name: each for name, each in bars.items() if name.startswith("grid")}
     assert len(grid) == 12
     assert all(each == {BEST: 1.0} for each in grid.values())

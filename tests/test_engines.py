@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from clearprop import engines, scratch
 from clearprop.data import Dataset
@@ -19,6 +19,7 @@ from clearprop.engines.base import Engine, FloatArray, Task, dropout_masks
 from clearprop.engines.kernels.blas import _is_right, gemm_for
 from clearprop.engines.kernels.zero_columns import Block, cuts_of
 from clearprop.engines.prediction import logits
+from clearprop.engines.sparse_rows import SparseRows
 from clearprop.engines.training_rows import Rows
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.initialization import initial_parameters
@@ -441,6 +442,54 @@ def test_sparse_rows_take_the_steps_of_dense_ones(digits: Dataset, engine: str) 
         for x in (task.x, csr_array(task.x))
     )
     assert distance(sparse, dense) == 0.0
+
+
+def word_counts(n_rows: int, features: int, dtype: str = "float64") -> csr_array:
+    """Return rows with one number in a hundred stored, some of them twice, and an empty row."""
+    rng = np.random.default_rng(5)
+    n_stored = n_rows * features // 100
+    where = rng.integers(1, n_rows, n_stored), rng.integers(0, features, n_stored)
+    return coo_array((rng.random(n_stored).astype(dtype), where), shape=(n_rows, features)).tocsr()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"optimizer": name} for name in sorted(OPTIMIZERS)),
+        {"weight_decay": 0.1},
+        {"l2_penalty": 0.1},
+        {"optimizer": "adam", "l2_penalty": 0.1},
+        {"adversarial_epsilon": 0.1},
+    ],
+    ids=str,
+)
+def test_rows_that_stay_sparse_take_the_steps_of_dense_ones(options: dict[str, Any], dtype: str) -> None:
+    rows, recipe = word_counts(130, 400, dtype), recipe_of(batch_size=32, **options)
+    network = Network((400, 12, 6, 3), "tanh", dropout=0.2)
+    factor = np.linspace(0.5, 1.5, 400)
+    results = []
+    for x in (rows.toarray(), rows):
+        task = Task(
+            network=network,
+            recipe=recipe,
+            parameters=initial_parameters(
+                network.layer_sizes, "glorot_uniform", np.random.default_rng(1), np.dtype(dtype)
+            ),
+            x=x,
+            y=np.arange(130) % 3,
+            scaling=Scaling(factor=factor),
+            dropout_rng=np.random.default_rng(2),
+            sample_weight=np.linspace(0.1, 1, 130),
+        )
+        machine = create_engine("numpy", task)
+        results.append((*one_epoch(machine, recipe, 130), machine.logits(x)))
+        assert isinstance(rows_of(machine).x, SparseRows) == (x is rows and not recipe.adversarial_epsilon)
+    (losses, parameters, values), (sparse_losses, sparse_parameters, sparse_values) = results
+    tolerance = {"float64": 1e-11, "float32": 2e-5}[dtype]
+    np.testing.assert_allclose(sparse_losses, losses, rtol=tolerance)
+    assert distance(sparse_parameters, parameters) < tolerance
+    np.testing.assert_allclose(sparse_values, values, rtol=0, atol=10 * tolerance)
 
 
 def test_unknown_engine_error_names_the_allowed_ones(digits: Dataset) -> None:

@@ -246,6 +246,25 @@ def test_a_large_sparse_table_is_never_made_dense() -> None:
     assert peak < 40e6
 
 
+def test_memory_of_sparse_rows_does_not_grow_with_their_columns() -> None:
+    """HashingVectorizer has 2^20 columns by default; a dense batch of 200 rows would take 1.7 GB."""
+    import tracemalloc
+
+    rng = np.random.default_rng(0)
+    features = 2**20
+    rows = csr_array(
+        (np.ones(3_000), rng.integers(0, features, 3_000), np.arange(0, 3_001, 10)), shape=(300, features)
+    )
+    estimator = MLPClassifier(hidden_layer_sizes=2, max_iter=1, random_state=0)
+    tracemalloc.start()
+    estimator.fit(rows, np.arange(300) % 2).predict(rows)
+    estimator.partial_fit(rows, np.arange(300) % 2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # ten times the network's 16.8 MB: its parameters, their gradient, the optimizer's memory, and copies
+    assert peak < 170e6
+
+
 def test_constant_features_and_a_single_class_break_nothing() -> None:
     x = np.ones((20, 3))
     estimator = MLPClassifier(**QUICK).fit(x, np.full(20, "only"))

@@ -75,7 +75,7 @@ class Workload:
     at : str
         The row's name in that table.
     data : str
-        Data of a fit: ``"digits"``, ``"mnist"`` or ``"synthetic"``; other kinds use MNIST.
+        Data of a fit: ``"digits"``, ``"mnist"``, ``"synthetic"`` or ``"sparse"``; other kinds use MNIST.
     dtype : str
         The type to compute in.
     """
@@ -198,6 +198,13 @@ def _fits(quick: bool) -> list[Workload]:
             20_000 if quick else 100_000,
             (50, 100, 10),
             1 if quick else 5,
+        ),
+        # as many columns and as few words in a row as text has
+        "sparse": (
+            "sparse rows",
+            1_000 if quick else 5_000,
+            (20_000 if quick else 100_000, 100, 10),
+            1 if quick else 2,
         ),
     }
     return [

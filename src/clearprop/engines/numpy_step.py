@@ -19,14 +19,16 @@ from clearprop.engines.base import FloatArray, dropout_masks, drops
 from clearprop.engines.kernels.blas import gemm_for
 from clearprop.engines.kernels.layout import Batch, Order, layers_in, make_batch, shapes_of
 from clearprop.engines.kernels.optimizer_update import Updater
-from clearprop.engines.numpy_inputs import InputLoader
+from clearprop.engines.numpy_inputs import InputLoader, SparseLoader
 from clearprop.engines.numpy_layers import (
+    CsrInputLayer,
     DenseLayer,
     FusedDenseLayer,
     LayerArrays,
     Products,
     SparseInputLayer,
 )
+from clearprop.engines.sparse_rows import SparseRows
 from clearprop.engines.training_rows import Rows
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.losses import LOSSES
@@ -101,12 +103,17 @@ class Stepper:
             rule = with_coefficients(recipe.optimizer, asdict(recipe))
             self._updater = Updater(rule, recipe.weight_decay, flat, slots)
             self._targets = layers_in(self._updater.gradient, self._shapes)
-        self._inputs = InputLoader(
-            rows,
-            can_fold=self._prepare_gemm is not None,
-            is_adversarial=bool(recipe.adversarial_epsilon),
-            can_sort=not self._has_dropout,
-        )
+        self._is_sparse = isinstance(rows.x, SparseRows)
+        self._inputs: InputLoader | SparseLoader
+        if self._is_sparse:
+            self._inputs = SparseLoader(rows.x)
+        else:
+            self._inputs = InputLoader(
+                rows,
+                can_fold=self._prepare_gemm is not None,
+                is_adversarial=bool(recipe.adversarial_epsilon),
+                can_sort=not self._has_dropout,
+            )
         self._workspaces: dict[int, _Workspace] = {}
         self.steps = 0
         self.all_move = True
@@ -145,7 +152,7 @@ class Stepper:
             self.steps += 1
             if self._updater is None:
                 # their target is the parameters
-                fused = cast("list[FusedDenseLayer]", work.layers)
+                fused = cast("list[FusedDenseLayer | CsrInputLayer]", work.layers)
                 for layer in self._backward(fused, masks):
                     layer.descend(learning_rate, self._recipe.weight_decay, penalty)
                 return loss
@@ -253,6 +260,9 @@ class Stepper:
         # of the inputs of each layer, and of the logits: unit by unit, as the losses take them
         orders: list[Order] = [*_orders(self._shapes, batch), "F"]
         n_units = [*(rows - 1 for rows, _ in self._shapes), self._network.layer_sizes[-1]]
+        if self._is_sparse:
+            # a sparse batch is no array
+            n_units[0] = 0
 
         def batches(start: int, stop: int | None = None) -> list[Batch]:
             pairs = zip(n_units[start:stop], orders[start:stop], strict=True)
@@ -274,10 +284,12 @@ class Stepper:
                 input_gradient=gradients[number - 1] if number else moves,
             )
             layers.append(self._make_layer(number, arrays))
-        return _Workspace(layers, np.empty((batch, features), self.rows.x.dtype))
+        return _Workspace(layers, self._inputs.buffer(batch))
 
     def _make_layer(self, number: int, arrays: LayerArrays) -> DenseLayer:
         activation, prepare_gemm = self._activations[number], self._prepare_gemm
+        if self._is_sparse and not number:
+            return CsrInputLayer(arrays, activation)
         bias_input, products = self._bias_input(number), self._products(number, arrays)
         if prepare_gemm is None:
             return DenseLayer(arrays, activation, bias_input, products)

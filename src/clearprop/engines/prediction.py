@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from clearprop.engines.forward import Forward, even_chunks, few_rows, order_for
 from clearprop.engines.kernels.blas import BLAS_THREADS
+from clearprop.engines.sparse_rows import dense_chunks, sparse_rows
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.losses import softmax
 from clearprop.nn.parameters import Parameters, copy_parameters
@@ -56,7 +57,7 @@ def logits(
     parameters: Parameters,
     activations: Sequence[str],
     scaling: Scaling,
-    x: NDArray[Any],
+    x: Any,
     threads: int | None = None,
     dtype: type | np.dtype[Any] | None = None,
 ) -> FloatArray:
@@ -68,8 +69,8 @@ def logits(
     activations : sequence of str
         One for each hidden layer.
     scaling : Scaling
-    x : ndarray (n, features) of uint8 or float
-        Rows as they are stored.
+    x : ndarray (n, features) of uint8 or float, or a SciPy CSR matrix
+        Rows as they are stored. The first product of sparse rows is computed as ``sparse_rows`` decides.
     threads : int or None, default None
         The number of threads that share the rows, each using the BLAS with one thread. With 1 the BLAS uses
         its own threads. None lets the work decide.
@@ -85,6 +86,8 @@ def logits(
         input is zero, unless another row needs that weight.
     """
     dtype = np.dtype(dtype or parameters[0][0].dtype.newbyteorder("="))
+    if not isinstance(x, np.ndarray):
+        return _logits_of_sparse(parameters, activations, scaling, x, dtype)
     # a network that has diverged overflows here; the caller sees it in the result
     is_small = _multiplications(len(x), parameters) <= MAX_UNPREPARED_MULTIPLICATIONS
     if len(x) <= MAX_UNPREPARED_ROWS or is_small:
@@ -128,6 +131,32 @@ def logits(
         work()
     else:
         _run_in_threads(prepare, work, threads, stopped.set)
+    return result
+
+
+def _logits_of_sparse(
+    parameters: Parameters, activations: Sequence[str], scaling: Scaling, x: Any, dtype: np.dtype[Any]
+) -> FloatArray:
+    """Return the logits of a CSR matrix."""
+    rows = sparse_rows(x, scaling, dtype)
+    if rows is None:
+        parts = (
+            logits(parameters, activations, scaling, part, dtype=dtype)
+            for part in dense_chunks(x, CHUNK_ROWS)
+        )
+        return np.concatenate(list(parts))
+    (weight, bias), *others = parameters
+    weight = np.asarray(weight, dtype)
+    result = np.empty((len(rows), parameters[-1][1].size), dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(rows), CHUNK_ROWS):
+            chunk = slice(start, start + CHUNK_ROWS)
+            outputs = rows.take(chunk).times(weight)
+            outputs += bias
+            if others:
+                ACTIVATIONS[activations[0]].value(outputs)
+                outputs = few_rows(others, activations[1:], Scaling(), outputs, dtype)
+            result[chunk] = outputs
     return result
 
 

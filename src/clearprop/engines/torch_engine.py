@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from clearprop.engines.base import FloatArray, Task, dropout_masks
 from clearprop.engines.prediction import CHUNK_ROWS
+from clearprop.engines.sparse_rows import dense_chunks
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.losses import LOSSES
 from clearprop.nn.optimizers import OPTIMIZERS
@@ -199,11 +200,12 @@ class TorchEngine:
     @torch.no_grad()
     def logits(self, x: NDArray[Any]) -> FloatArray:
         """Return the last layer's pre-activations; see ``Engine.logits``."""
-        chunks = [
-            self.module.logits(self._scaled(_tensor(x[start : start + CHUNK_ROWS]).to(self._device)))
-            for start in range(0, len(x), CHUNK_ROWS)
-        ]
-        result: FloatArray = torch.cat(chunks).cpu().numpy()
+        if isinstance(x, np.ndarray):
+            chunks = (x[start : start + CHUNK_ROWS] for start in range(0, len(x), CHUNK_ROWS))
+        else:
+            chunks = dense_chunks(x, CHUNK_ROWS)
+        parts = [self.module.logits(self._scaled(_tensor(chunk).to(self._device))) for chunk in chunks]
+        result: FloatArray = torch.cat(parts).cpu().numpy()
         return result
 
     def parameters(self) -> Parameters:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from clearprop.engines.base import FloatArray, Task
 from clearprop.engines.kernels.zero_columns import sort_columns
+from clearprop.engines.sparse_rows import sparse_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +23,7 @@ class Rows:
 
     Parameters
     ----------
-    x : ndarray (n, features), or a SciPy CSR matrix
+    x : ndarray (n, features), SparseRows, or a SciPy CSR matrix whose batches are made dense
     y : ndarray (n,) of intp, or (n, n_outputs) of the training dtype
     sample_weight : ndarray (n,) of the training dtype, or None
     shift, factor : ndarray () or (features,) of the training dtype
@@ -82,10 +83,16 @@ def rows_for(task: Task, out: NDArray[Any] | None = None) -> Rows:
     # zeros do not stay zero if they are shifted or moved by an adversary
     is_dense = bool(shift.any()) or bool(task.recipe.adversarial_epsilon)
     columns = None if is_dense else sort_columns(task.x, out)
+    # a dropout mask of the inputs is drawn for zeros, too
+    can_stay_sparse = not (is_dense or task.network.input_dropout)
+    scaled = sparse_rows(task.x, task.scaling, dtype) if can_stay_sparse else None
+    if scaled is not None:
+        factor = np.ones((), dtype)
     if columns is not None and factor.ndim:
         factor = factor[columns.order]
+    x = task.x if columns is None else columns.rows
     return Rows(
-        x=task.x if columns is None else columns.rows,
+        x=x if scaled is None else scaled,
         # multiplied by the batch size, labels of a narrow type would overflow
         y=task.y.astype(np.intp if task.network.output == "softmax" else dtype, copy=False),
         sample_weight=None if weight is None else weight.astype(dtype, copy=False),

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from clearprop.engines.prediction import CHUNK_ROWS, OUTPUT_FUNCTIONS, logits
+from clearprop.engines.prediction import OUTPUT_FUNCTIONS, logits
 from clearprop.estimator.checks import activation_names, check_parameters, hidden_sizes
 from clearprop.estimator.full_batch import fit_full_batch
 from clearprop.estimator.parameters import STOCHASTIC_SOLVERS, SharedParameters
@@ -200,14 +200,9 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
         return self._outputs(lambda rows: logits(parameters, activations, Scaling(), rows), x)
 
     def _outputs(self, logits_of: Callable[[Any], FloatArray], x: Any) -> FloatArray:
-        """Return the outputs ``(n, n_outputs)`` for checked rows; sparse ones go in chunk by chunk."""
-        if isinstance(x, np.ndarray):
-            values = logits_of(x)
-        else:
-            parts = range(0, x.shape[0], CHUNK_ROWS)
-            values = np.concatenate([logits_of(x[start : start + CHUNK_ROWS].toarray()) for start in parts])
+        """Return the outputs ``(n, n_outputs)`` for checked rows, dense or CSR."""
         function = OUTPUT_FUNCTIONS[OUTPUTS[self.out_activation_][0]]
-        return np.ascontiguousarray(function(values.T).T)
+        return np.ascontiguousarray(function(logits_of(x).T).T)
 
     def _reported_loss(self, loss: float, state: TrainingState) -> float:
         """Return an epoch's loss as ``loss_`` gives it."""

@@ -137,7 +137,8 @@ def fit_stochastic(
             raise not_finite() from error
         convergence.diverged()
     estimator.history_ = state.history
-    estimator._optimizer_memory = (kind, {name: array.copy() for name, array in engine.state().items()})
+    # valid as long as the engine takes no step, and this was its last
+    estimator._optimizer_memory = (kind, engine.state())
     return convergence.best if restore_best else engine.parameters()
 
 
