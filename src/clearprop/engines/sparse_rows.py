@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from clearprop.engines.base import FloatArray
 from clearprop.nn.scaling import Scaling
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # the largest fraction of stored numbers for which a product is quicker sparse
 MAX_DENSITY = 0.05
@@ -32,7 +34,7 @@ class SparseRows:
 
     Parameters
     ----------
-    matrix : csr_array (n, features) of float32 or float64
+    matrix : csr_array or csr_matrix (n, features) of float32 or float64
     """
 
     matrix: csr_array
@@ -70,7 +72,8 @@ class SparseRows:
         # renumbering by a table takes a tenth of the time of sorting the indices
         column_of = np.empty(rows.shape[1], rows.indices.dtype)
         column_of[features] = np.arange(len(features))
-        used = csr_array((rows.data, column_of[rows.indices], rows.indptr), shape=(len(self), len(features)))
+        # of the same class, so that SciPy need not be imported where no rows are sparse
+        used = type(rows)((rows.data, column_of[rows.indices], rows.indptr), shape=(len(self), len(features)))
         return features, used.T @ np.ascontiguousarray(gradient)
 
 
@@ -99,7 +102,7 @@ def sparse_rows(x: Any, scaling: Scaling, dtype: np.dtype[Any]) -> SparseRows | 
     if (factor != 1).any():
         data = data * (factor[x.indices] if factor.ndim else factor)
     # an entry that is stored twice counts as the sum, in every product
-    return SparseRows(csr_array((data, x.indices, x.indptr), shape=x.shape))
+    return SparseRows(type(x)((data, x.indices, x.indptr), shape=x.shape))
 
 
 def dense_chunks(x: Any, max_rows: int) -> Iterator[NDArray[Any]]:

@@ -49,8 +49,8 @@ class Setting:
     always_shown : bool
         Whether the report shows the setting even where it has its default.
     is_newer : bool
-        Whether files of Clearprop 0.1.0 lack the setting. New files then lack it too where it has its default,
-        so that a run of an older version counts as unchanged and is resumed.
+        Whether files of Clearprop 0.1.0 lack the setting. New files then lack it too where it has its
+        default, so that a run of an older version counts as unchanged and is resumed.
     """
 
     name: str = ""
