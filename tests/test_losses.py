@@ -15,8 +15,9 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from clearprop.engines.prediction import OUTPUT_FUNCTIONS
-from clearprop.nn.losses import LOSSES, LOSSES_OF_OUTPUT, softmax
+from clearprop.nn.losses import LOSSES, LOSSES_OF_OUTPUT
 from clearprop.nn.network import OUTPUTS
+from clearprop.nn.softmax import softmax
 from clearprop.scratch import softmax as lesson_softmax
 
 Array = NDArray[np.floating[Any]]

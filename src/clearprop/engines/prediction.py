@@ -16,9 +16,9 @@ from clearprop.engines.forward import Forward, even_chunks, few_rows, order_for
 from clearprop.engines.kernels.blas import BLAS_THREADS
 from clearprop.engines.sparse_rows import dense_chunks, sparse_rows
 from clearprop.nn.activations import ACTIVATIONS
-from clearprop.nn.losses import softmax
 from clearprop.nn.parameters import Parameters, copy_parameters
 from clearprop.nn.scaling import Scaling
+from clearprop.nn.softmax import softmax
 
 FloatArray = NDArray[np.floating[Any]]
 

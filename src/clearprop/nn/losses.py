@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.nn.softmax import softmax_or_nan
+
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 
@@ -55,41 +57,6 @@ class Loss:
     ) -> tuple[float, Array]:
         """Return the loss of a batch and its gradient for the logits."""
         return self.function(logits, targets, label_smoothing, sample_weight)
-
-
-def softmax(logits: Array) -> Array:
-    """Turn logits into probabilities, column by column, without a warning for any logits.
-
-    Parameters
-    ----------
-    logits : ndarray (n_classes, batch)
-        The largest of each column is subtracted first, so no exponential overflows.
-
-    Returns
-    -------
-    ndarray (n_classes, batch)
-        exp(z) / Σ exp(z); every column sums to one. Where the largest logit of a column is infinite, its
-        limit: the classes of the largest logit share the probability equally, which are all classes where
-        all logits are -∞. A column with a NaN is NaN.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        probabilities = _softmax(logits)
-        # every class of a column is NaN, or none is
-        if np.isnan(np.add.reduce(probabilities[0])):
-            infinite = np.isnan(probabilities[0])
-            columns = logits[:, infinite]
-            are_largest = columns == np.maximum.reduce(columns, axis=0)
-            # NaN equals nothing: 0 / 0
-            probabilities[:, infinite] = are_largest / are_largest.sum(axis=0)
-    return probabilities
-
-
-def _softmax(logits: Array) -> Array:
-    """Return exp(z) / Σ exp(z); NaN in the columns whose largest logit is not finite."""
-    probabilities: Array = logits - np.maximum.reduce(logits, axis=0)
-    np.exp(probabilities, out=probabilities)
-    probabilities /= np.add.reduce(probabilities, axis=0)
-    return probabilities
 
 
 def cross_entropy(
@@ -160,7 +127,7 @@ def double_softmax(
         p (g - Σ p g), where g is the cross-entropy's gradient with respect to p = softmax(z).
     """
     # not its limit, which would hide divergence
-    probabilities = _softmax(logits)
+    probabilities = softmax_or_nan(logits)
     loss, gradient = cross_entropy(probabilities, labels, label_smoothing, sample_weight)
     gradient -= (probabilities * gradient).sum(axis=0)
     gradient *= probabilities
