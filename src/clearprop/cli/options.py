@@ -1,4 +1,4 @@
-"""What several verbs share, so that it means the same everywhere: options, and the terminal."""
+"""Options of several verbs, declared once so that they mean the same, and the terminal's width."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def model_file(place: Path) -> Path:
     Parameters
     ----------
     place : pathlib.Path
-        It need not be there; who reads it says so.
+        It need not exist: reading it raises the error.
 
     Raises
     ------

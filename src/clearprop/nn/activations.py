@@ -38,7 +38,7 @@ class Activation:
         The class in ``torch.nn`` that computes the same, made without arguments.
     onnx : tuple of (str, ...)
         The ONNX operators (of operator set 13) that compute the same, one after another. Each has the result
-        of the one before as its first input, then what is named after it: a number, or ``"x"`` for the
+        of the one before as its first input, then the operands after its name: a number, or ``"x"`` for the
         pre-activations. ONNX Runtime must have them in float64.
     """
 

@@ -72,7 +72,7 @@ def initial_parameters(
     rng : numpy.random.Generator
         The stream to draw from; the same stream gives the same numbers in every dtype.
     dtype : dtype, default float32
-        What the float64 numbers are rounded to.
+        The type that the float64 numbers are rounded to.
 
     Returns
     -------

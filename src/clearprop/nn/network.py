@@ -34,16 +34,17 @@ class Network:
     dropout : float, default 0.0
         The share of hidden units left out in a training step, from 0 up to but not including 1.
     output : str, default "softmax"
-        What turns the last layer's logits into the prediction: ``"softmax"`` into the probability of each
-        of several classes, ``"sigmoid"`` into a probability for each output by itself (two classes, or
-        several labels at once), ``"identity"`` into any numbers, ``"exponential"`` into positive ones.
+        The function that turns the last layer's logits into the prediction: ``"softmax"`` into the
+        probability of each of several classes, ``"sigmoid"`` into a probability for each output by itself
+        (two classes, or several labels at once), ``"identity"`` into any numbers, ``"exponential"`` into
+        positive ones.
     input_dropout : float, default 0.0
         The share of inputs left out in a training step, from 0 up to but not including 1.
 
     Raises
     ------
     InvalidArgument
-        Naming the field, its value and what is allowed.
+        Naming the field, its value and the values allowed.
     """
 
     layer_sizes: tuple[int, ...]

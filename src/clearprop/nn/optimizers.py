@@ -22,8 +22,8 @@ Array = NDArray[np.floating[Any]]
 MOMENTUM = 0.9
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
-# steps between two looks for what has faded, and how many times the smallest normal number that still is:
-# 0.9 ** 64 is 0.001, so that none becomes subnormal in between
+# faded numbers are looked for every so many steps; a number has faded where it is below so many times the
+# smallest normal number. 0.9 ** 64 is 0.001, so that none becomes subnormal in between
 FADING_STEPS = 64
 FADED = 1e8
 
@@ -40,8 +40,8 @@ class Optimizer:
         ``factors(learning_rate, step)`` returns the numbers of a step, which counts from 1.
     passes : callable
         ``passes(parameter, gradient, slots, workspace, *factors)`` changes ``parameter`` and ``slots`` in
-        place; ``gradient`` and ``workspace``, of the same shape, are overwritten. An engine may know another
-        way to do the same, by this function's name.
+        place; ``gradient`` and ``workspace``, of the same shape, are overwritten. Where a compiled function
+        of the same name gives the same numbers, an engine may call it instead; a rule needs none.
     decoupled : bool
         Whether weight decay shrinks the parameter itself instead of joining the gradient.
     coefficients : tuple of str
@@ -208,7 +208,7 @@ def _adam(
 
 
 def forget_faded(slots: Sequence[Array]) -> None:
-    """Set to zero, in place, what a rule remembers of gradients that were zero for hundreds of steps.
+    """Set to zero, in place, the memory of gradients that were zero for hundreds of steps.
 
     A mean that only shrinks ends among the subnormal numbers, which many processors compute with a hundred
     times as slowly, and stays there: rounded, 0.9 times the smallest of them is itself again. A mean as small
@@ -217,7 +217,7 @@ def forget_faded(slots: Sequence[Array]) -> None:
     Parameters
     ----------
     slots : sequence of ndarray
-        The first is the mean or the velocity; of another one, what belongs to a faded mean fades with it.
+        The first is the mean or the velocity; where it has faded, small numbers of the others fade with it.
     """
     if not slots:
         return
@@ -226,7 +226,7 @@ def forget_faded(slots: Sequence[Array]) -> None:
     faded = np.abs(mean) < tiny * FADED
     mean[faded] = 0
     for other in others:
-        # the mean is zero there, and so is any step, whatever it is divided by
+        # the mean is zero there, so the step is zero for any divisor
         other[faded & (other < tiny * FADED)] = 0
 
 

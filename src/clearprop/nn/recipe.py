@@ -35,7 +35,7 @@ class Recipe:
     Raises
     ------
     InvalidArgument
-        Naming the field, its value and what is allowed.
+        Naming the field, its value and the values allowed.
 
     Warns
     -----

@@ -93,7 +93,7 @@ class Setting:
         Raises
         ------
         InvalidArgument
-            If the value is not allowed; the text names it and what is allowed.
+            If the value is not allowed; the text names it and the values allowed.
         """
         name = name or self.name
         if isinstance(value, list) and self.file_type is not None:
