@@ -1,4 +1,4 @@
-"""The arithmetic of scikit-learn's MLP, step for step: what makes Clearprop's estimators drop-in."""
+"""The engines' loss, gradient and steps agree with those of scikit-learn's MLP."""
 
 from __future__ import annotations
 

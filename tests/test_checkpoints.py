@@ -1,4 +1,4 @@
-"""Checkpoint files: they give back what was kept, or are recognised as damaged; the last good one is kept."""
+"""Checkpoint files are read back bit for bit; damaged ones are recognised, and the one before is used."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ CONTENT = encode(checkpoint_of())
 DAMAGED = r"it is torn, or not a checkpoint|its digest does not fit its content"
 
 
-def test_a_checkpoint_comes_back_bit_for_bit() -> None:
+def test_checkpoint_is_read_back_bit_for_bit() -> None:
     assert plain(decode(CONTENT)) == plain(checkpoint_of())
 
 
-def test_arrays_of_no_dimension_and_of_other_layouts_come_back_as_they_were() -> None:
+def test_zero_dimensional_and_strided_arrays_are_read_back() -> None:
     turned = np.arange(6.0).reshape(2, 3).T
     kept = decode(encode(checkpoint_of(engine={"step": np.array(3), "turned": turned})))
     assert kept.engine["step"].shape == ()
     np.testing.assert_array_equal(kept.engine["turned"], turned)
 
 
-def test_a_stream_goes_on_where_it_was() -> None:
+def test_random_stream_continues_after_reading() -> None:
     stream = np.random.default_rng(0)
     stream.random(5, dtype=np.float32)
     kept = decode(encode(checkpoint_of(streams={"dropout": stream.bit_generator.state})))
@@ -83,14 +83,14 @@ def test_a_stream_goes_on_where_it_was() -> None:
 @given(st.integers(0, 8 * len(CONTENT) - 1))
 @example(0)
 @example(8 * 8)
-def test_a_turned_bit_is_recognised(bit: int) -> None:
+def test_flipped_bit_is_recognised(bit: int) -> None:
     damaged = bytearray(CONTENT)
     damaged[bit // 8] ^= 1 << bit % 8
     with pytest.raises(ValueError, match=DAMAGED):
         decode(bytes(damaged))
 
 
-def test_every_bit_of_the_header_counts() -> None:
+def test_flipped_bit_in_the_header_is_recognised() -> None:
     # the part of the file that says where everything lies, and where a turned bit can do the oddest things
     for bit in range(8 * (8 + int.from_bytes(CONTENT[:8], "little"))):
         damaged = bytearray(CONTENT)
@@ -110,7 +110,7 @@ def test_a_torn_file_is_recognised(length: int) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_anything_else_is_not_a_checkpoint(content: bytes) -> None:
+def test_other_bytes_are_no_checkpoint(content: bytes) -> None:
     with pytest.raises(ValueError, match="it is torn, or not a checkpoint"):
         decode(content)
 
@@ -121,7 +121,7 @@ def test_folder_without_checkpoints_has_no_latest(tmp_path: Path) -> None:
     assert kept.latest() is None
 
 
-def test_the_newest_is_given_and_the_one_before_it_kept(
+def test_newest_checkpoint_is_returned_and_the_one_before_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN_SYNCS", 0)
@@ -135,7 +135,7 @@ def test_the_newest_is_given_and_the_one_before_it_kept(
     assert not list(tmp_path.iterdir())
 
 
-def test_only_one_that_the_disk_is_known_to_have_becomes_the_previous_one(
+def test_only_a_synced_checkpoint_becomes_the_previous_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
@@ -151,7 +151,7 @@ def test_only_one_that_the_disk_is_known_to_have_becomes_the_previous_one(
 
 
 @pytest.mark.parametrize("harm", ["torn", "bit", "empty", "gone"])
-def test_a_damaged_newest_gives_way_to_the_one_before_it(
+def test_damaged_newest_checkpoint_is_replaced_by_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
 ) -> None:
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN_SYNCS", 0)
@@ -177,7 +177,7 @@ def test_a_damaged_newest_gives_way_to_the_one_before_it(
         assert decode(found.file.read_bytes()).epoch == 2
 
 
-def test_where_both_are_damaged_a_warning_says_that_all_begins_anew(tmp_path: Path) -> None:
+def test_two_damaged_checkpoints_give_a_warning_and_none(tmp_path: Path) -> None:
     kept = Checkpoints(tmp_path)
     kept.file.write_bytes(b"x")
     kept.previous.write_bytes(b"y")
@@ -195,9 +195,7 @@ def test_a_new_training_leaves_no_checkpoint_of_an_earlier_one(tmp_path: Path) -
     assert new.latest() is None
 
 
-def test_a_checkpoint_of_the_future_is_not_taken_for_a_damaged_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checkpoint_of_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "FORMAT_VERSION", 2)
     Checkpoints(tmp_path).write(checkpoint_of())
     monkeypatch.undo()
@@ -207,7 +205,7 @@ def test_a_checkpoint_of_the_future_is_not_taken_for_a_damaged_one(
         Checkpoints(tmp_path).latest()
 
 
-def test_a_disk_that_cannot_be_read_is_not_taken_for_a_damaged_file(tmp_path: Path) -> None:
+def test_unreadable_disk_raises_checkpoint_error(tmp_path: Path) -> None:
     (tmp_path / checkpoints.CHECKPOINT_FILE).mkdir()
     with pytest.raises(CheckpointError, match=r"Cannot read .*checkpoint\.safetensors \(Is a directory\)"):
         Checkpoints(tmp_path).latest()

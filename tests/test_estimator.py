@@ -1,4 +1,4 @@
-"""What the estimators can do beyond scikit-learn's, and what they say when something cannot be."""
+"""Estimators beyond scikit-learn: options, convergence, class weights, interruption, and error messages."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def test_invscaling_follows_the_rows_seen_through_a_warm_start(power_t: float) -
     assert rates(estimator) == pytest.approx(expected)
 
 
-def test_a_constant_rate_stays() -> None:
+def test_constant_learning_rate_stays() -> None:
     estimator = MLPClassifier(solver="sgd", max_iter=3).fit(IRIS, SPECIES)
     assert rates(estimator) == [0.001] * 3
 
 
-def test_an_adaptive_rate_is_divided_until_it_is_too_small() -> None:
+def test_adaptive_learning_rate_is_divided_until_training_stops() -> None:
     estimator = MLPClassifier(tol=0.5, max_iter=3000, solver="sgd", learning_rate="adaptive")
     estimator.fit([[3, 2], [1, 6]], [1, 0])
     assert estimator.n_iter_ < 3000
@@ -101,7 +101,7 @@ def test_partial_fit_keeps_an_adaptive_rate() -> None:
     ("name", "targets"),
     [("MLPClassifier", SPECIES), ("MLPClassifier", SPECIES == 1), ("MLPRegressor", np.c_[SPECIES, -SPECIES])],
 )
-def test_the_gradient_that_lbfgs_is_given_is_that_of_its_loss(
+def test_lbfgs_gradient_agrees_with_finite_differences_of_its_loss(
     name: str, targets: Any, weighted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # several chunks, the last one smaller
@@ -120,7 +120,7 @@ def test_the_gradient_that_lbfgs_is_given_is_that_of_its_loss(
     np.testing.assert_allclose(gradient, numeric, atol=1e-7)
 
 
-def test_lbfgs_tells_a_loss_for_several_values_as_scikit_learn_does() -> None:
+def test_lbfgs_reports_the_loss_of_several_outputs_as_scikit_learn_does() -> None:
     x, y = load_diabetes(return_X_y=True)
     y = np.c_[y, -y] / 100
     estimator = MLPRegressor(solver="lbfgs", alpha=0.5, max_iter=20, random_state=0).fit(x, y)
@@ -131,7 +131,7 @@ def test_lbfgs_tells_a_loss_for_several_values_as_scikit_learn_does() -> None:
 # beyond scikit-learn
 
 
-def test_dropout_leaves_units_out_of_training_only() -> None:
+def test_dropout_is_applied_in_training_only() -> None:
     plain, dropped, again = (
         MLPClassifier(**QUICK, dropout=dropout).fit(DIGITS, DIGIT) for dropout in (0.0, 0.5, 0.5)
     )
@@ -140,7 +140,7 @@ def test_dropout_leaves_units_out_of_training_only() -> None:
     assert (dropped.predict_proba(DIGITS) == dropped.predict_proba(DIGITS)).all()
 
 
-def test_each_layer_may_have_an_activation_of_its_own() -> None:
+def test_each_layer_can_have_its_own_activation() -> None:
     estimator = MLPClassifier((6, 4), ["tanh", "identity"], max_iter=2, random_state=0).fit(IRIS, SPECIES)
     hidden = np.tanh(IRIS @ estimator.coefs_[0] + estimator.intercepts_[0])
     hidden = hidden @ estimator.coefs_[1] + estimator.intercepts_[1]
@@ -149,7 +149,7 @@ def test_each_layer_may_have_an_activation_of_its_own() -> None:
     np.testing.assert_allclose(estimator.predict_proba(IRIS), expected)
 
 
-def test_one_name_for_all_layers_is_that_name_for_each() -> None:
+def test_one_activation_name_equals_the_same_name_for_each_layer() -> None:
     one, each = (
         MLPClassifier((6, 4), activation, max_iter=2, random_state=0).fit(IRIS, SPECIES)
         for activation in ("logistic", ["logistic", "logistic"])
@@ -158,13 +158,13 @@ def test_one_name_for_all_layers_is_that_name_for_each() -> None:
 
 
 @pytest.mark.parametrize(("solver", "nesterov"), [("momentum", False), ("nesterov", True)])
-def test_momentum_by_name_is_sgd_with_that_momentum(solver: str, nesterov: bool) -> None:
+def test_momentum_solvers_equal_sgd_with_that_momentum(solver: str, nesterov: bool) -> None:
     named = MLPClassifier(**QUICK, solver=solver).fit(DIGITS, DIGIT)
     chosen = MLPClassifier(**QUICK, solver="sgd", nesterovs_momentum=nesterov).fit(DIGITS, DIGIT)
     assert (weights(named) == weights(chosen)).all()
 
 
-def test_adamw_keeps_its_decay_out_of_the_loss() -> None:
+def test_adamw_decay_is_no_part_of_the_loss() -> None:
     weak, strong = (
         MLPClassifier(**{**QUICK, "max_iter": 60}, solver="adamw", learning_rate_init=0.01, alpha=alpha).fit(
             DIGITS, DIGIT
@@ -186,7 +186,7 @@ def test_a_schedule_runs_over_max_iter_epochs(schedule: str) -> None:
 
 @pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("schedule", sorted(SCHEDULES))
-def test_only_a_rate_without_an_end_warns_that_max_iter_ended_it(
+def test_only_a_constant_schedule_warns_that_max_iter_was_reached(
     schedule: str, recwarn: pytest.WarningsRecorder
 ) -> None:
     MLPClassifier(**QUICK, schedule=schedule).fit(IRIS, SPECIES)
@@ -229,7 +229,7 @@ def test_class_weights_are_weights_of_the_rows() -> None:
 
 
 @pytest.mark.parametrize("initialization", ["glorot_normal", "he_uniform", "torch_default"])
-def test_an_initialization_by_name_decides_where_training_starts(initialization: str) -> None:
+def test_named_initialization_draws_the_initial_weights(initialization: str) -> None:
     one, again, auto = (
         MLPClassifier(**{**QUICK, "max_iter": 1}, initialization=name).fit(IRIS, SPECIES)
         for name in (initialization, initialization, "auto")
@@ -305,7 +305,7 @@ def test_validation_data_is_scored_after_every_epoch() -> None:
     assert (weights(estimator) == weights(plain)).all()
 
 
-def test_validation_data_takes_the_place_of_rows_set_aside() -> None:
+def test_validation_data_replaces_the_held_out_rows() -> None:
     estimator = MLPClassifier(**{**QUICK, "max_iter": 300}, early_stopping=True, n_iter_no_change=3)
     weight = np.ones(100)
     estimator.fit(DIGITS[:200], DIGIT[:200], validation_data=(DIGITS[200:], DIGIT[200:], weight))
@@ -327,9 +327,7 @@ def test_validation_data_takes_the_place_of_rows_set_aside() -> None:
     ],
     ids=["several classes", "two classes", "numbers as text", "names", "many", "no whole numbers"],
 )
-def test_labels_of_validation_data_that_were_not_learned_are_named(
-    learned: Any, validated: Any, named: str
-) -> None:
+def test_unknown_labels_of_validation_data_are_named(learned: Any, validated: Any, named: str) -> None:
     with pytest.raises(ValueError, match=f"validation_data has labels that y has not: {named}; leave their"):
         MLPClassifier(**QUICK).fit(IRIS, learned, validation_data=(IRIS, validated))
 
@@ -340,19 +338,19 @@ def test_validation_data_need_not_hold_every_class() -> None:
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-def test_validation_data_must_have_the_columns_that_were_learned(kind: Any) -> None:
+def test_validation_data_with_other_columns_is_refused(kind: Any) -> None:
     indicators = np.eye(3, dtype=int)[SPECIES]
     with pytest.raises(ValueError, match="A row of y is 3 wide, but one of validation_data's y 2"):
         kind(**QUICK).fit(IRIS, indicators, validation_data=(IRIS, indicators[:, :2]))
 
 
-def test_a_score_weighs_rows_as_they_were_given_not_their_classes() -> None:
+def test_score_uses_sample_weight_without_class_weight() -> None:
     estimator = MLPClassifier(**QUICK, class_weight={0: 100.0, 1: 1.0, 2: 1.0})
     estimator.fit(IRIS, SPECIES, validation_data=(IRIS, SPECIES))
     assert estimator.validation_scores_[-1] == estimator.score(IRIS, SPECIES)
 
 
-def test_a_training_that_diverges_goes_back_to_the_best_and_warns() -> None:
+def test_diverging_training_restores_the_best_weights_and_warns() -> None:
     estimator = MLPRegressor(
         activation="identity", solver="sgd", learning_rate_init=1, restore_best=True, random_state=0
     )
@@ -461,21 +459,19 @@ def test_mistake_gives_one_sentence(mistake: str) -> None:
         ([{0: 1}, "even"], r"class_weight\[1\] is 'even', but must be a dict of weights or \"balanced\""),
     ],
 )
-def test_of_several_labels_the_one_whose_classes_weigh_wrong_is_named(
-    class_weight: object, words: str
-) -> None:
+def test_invalid_class_weight_of_a_label_is_named(class_weight: object, words: str) -> None:
     labels = np.stack([SPECIES == 0, SPECIES == 1], axis=1).astype(int)
     with pytest.raises(ValueError, match=words):
         MLPClassifier(**QUICK, class_weight=class_weight).fit(IRIS, labels)
 
 
-def test_rows_that_weigh_nothing_in_classes_that_do_are_refused() -> None:
+def test_sample_and_class_weights_that_leave_no_row_are_refused() -> None:
     estimator = MLPClassifier(**QUICK, class_weight={0: 0, 1: 1, 2: 1})
     with pytest.raises(ValueError, match="class_weight leaves no row any weight"):
         estimator.fit(IRIS, SPECIES, sample_weight=(SPECIES == 0) * 1.0)
 
 
-def test_lbfgs_takes_all_options_that_it_can_honour(recwarn: pytest.WarningsRecorder) -> None:
+def test_lbfgs_takes_every_option_it_can_use(recwarn: pytest.WarningsRecorder) -> None:
     options = {"initialization": "he_normal", "label_smoothing": 0.2, "class_weight": "balanced"}
     plain = MLPClassifier(solver="lbfgs", max_iter=5, random_state=0).fit(IRIS, SPECIES[::-1] // 2)
     for name, value in options.items():
@@ -491,7 +487,7 @@ def test_partial_fit_has_no_schedule(kind: Any) -> None:
         )
 
 
-def test_mistakes_of_parameters_are_clearprops_errors_too() -> None:
+def test_invalid_parameters_raise_clearprop_errors() -> None:
     with pytest.raises(ClearpropError):
         MLPRegressor(tol=-1).fit(IRIS, SPECIES)
 
@@ -583,7 +579,7 @@ def test_underflow_is_no_error_where_numpy_is_told_to_raise(solver: str, activat
                 estimator.predict_log_proba(DIGITS * 1000)
 
 
-def test_mistakes_of_data() -> None:
+def test_invalid_data_gives_one_sentence() -> None:
     fitted = MLPClassifier(**QUICK).fit(IRIS, SPECIES)
     with pytest.raises(ValueError, match=r"validation_data is not \(X, y\)"):
         fitted.fit(IRIS, SPECIES, validation_data=IRIS)
@@ -606,7 +602,7 @@ def test_lbfgs_has_no_partial_fit(estimator: Any) -> None:
     assert not hasattr(estimator, "partial_fit")
 
 
-def test_a_memory_of_another_solver_is_forgotten() -> None:
+def test_optimizer_state_of_another_solver_is_dropped() -> None:
     estimator = MLPClassifier(**QUICK).partial_fit(IRIS, SPECIES, classes=[0, 1, 2])
     estimator.set_params(solver="sgd").partial_fit(IRIS, SPECIES)
     assert np.isfinite(weights(estimator)).all()

@@ -1,4 +1,4 @@
-"""The estimators among scikit-learn's tools: its contract, and all that takes an estimator."""
+"""Estimators among scikit-learn's tools: check_estimator, pipelines, searches, pickles, sparse rows."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ BEYOND: dict[str, Any] = {
 }
 
 
-def test_a_clone_has_every_parameter_and_nothing_that_was_fitted() -> None:
+def test_clone_has_every_parameter_and_no_fitted_attribute() -> None:
     original = MLPClassifier(**BEYOND).fit(IRIS, SPECIES)
     copy = clone(original)
     assert not hasattr(copy, "coefs_")
@@ -180,7 +180,7 @@ def test_a_copy_keeps_the_batch_losses(copied: Any) -> None:
 
 
 @pytest.mark.parametrize("dump", ["pickle", "joblib"])
-def test_a_pickled_estimator_predicts_alike_and_goes_on_alike(dump: str, tmp_path: Any) -> None:
+def test_pickled_estimator_predicts_and_trains_on_as_the_original(dump: str, tmp_path: Any) -> None:
     original = MLPClassifier(**QUICK).partial_fit(IRIS, SPECIES, classes=[0, 1, 2])
     if dump == "pickle":
         loaded = pickle.loads(pickle.dumps(original))
@@ -194,7 +194,7 @@ def test_a_pickled_estimator_predicts_alike_and_goes_on_alike(dump: str, tmp_pat
     np.testing.assert_array_equal(loaded.predict_proba(IRIS), original.predict_proba(IRIS))
 
 
-def test_how_they_look() -> None:
+def test_repr_and_html_show_changed_parameters() -> None:
     estimator = MLPClassifier(dropout=0.5)
     assert repr(estimator) == "MLPClassifier(dropout=0.5)"
     assert "MLPClassifier" in estimator._repr_html_()
@@ -202,7 +202,7 @@ def test_how_they_look() -> None:
     assert "sk-estimator fitted" in estimator.set_params(max_iter=1).fit(IRIS, SPECIES)._repr_html_()
 
 
-def test_string_labels_come_back_as_they_were() -> None:
+def test_predictions_are_string_labels_where_those_were_given() -> None:
     names = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
     estimator = MLPClassifier(**QUICK).fit(IRIS, names)
     assert list(estimator.classes_) == ["setosa", "versicolor", "virginica"]
@@ -210,14 +210,14 @@ def test_string_labels_come_back_as_they_were() -> None:
     assert estimator.score(IRIS, names) > 0.9
 
 
-def test_sparse_indicators_come_back_sparse() -> None:
+def test_predictions_are_sparse_where_the_indicators_were() -> None:
     indicators = csr_matrix(np.eye(3, dtype=int)[SPECIES])
     predicted = MLPClassifier(**QUICK).fit(IRIS, indicators).predict(IRIS)
     assert predicted.shape == (150, 3)
     assert not isinstance(predicted, np.ndarray)
 
 
-def test_pixels_are_learned_from_as_bytes_without_a_copy_in_float() -> None:
+def test_uint8_rows_are_trained_on_without_a_float_copy() -> None:
     x, y = load_digits(return_X_y=True)
     pixels = x.astype(np.uint8)
     options = {"hidden_layer_sizes": 10, "max_iter": 3, "random_state": 0}
@@ -265,7 +265,7 @@ def test_memory_of_sparse_rows_does_not_grow_with_their_columns() -> None:
     assert peak < 170e6
 
 
-def test_constant_features_and_a_single_class_break_nothing() -> None:
+def test_constant_features_and_a_single_class_can_be_fitted() -> None:
     x = np.ones((20, 3))
     estimator = MLPClassifier(**QUICK).fit(x, np.full(20, "only"))
     assert set(estimator.predict(x)) == {"only"}
@@ -273,13 +273,13 @@ def test_constant_features_and_a_single_class_break_nothing() -> None:
     assert np.isfinite(MLPRegressor(**QUICK).fit(x, np.arange(20.0)).predict(x)).all()
 
 
-def test_unfitted_estimators_say_so() -> None:
+def test_unfitted_estimator_raises_not_fitted_error() -> None:
     for method in ("predict", "predict_proba", "predict_log_proba"):
         with pytest.raises(NotFittedError, match="is not fitted yet"):
             getattr(MLPClassifier(), method)(IRIS)
 
 
-def test_weights_that_are_set_are_the_ones_that_predict() -> None:
+def test_predictions_use_weights_set_by_the_user() -> None:
     estimator = MLPRegressor(**QUICK).fit(IRIS, SPECIES.astype(float))
     estimator.coefs_[-1] = np.zeros_like(estimator.coefs_[-1])
     estimator.intercepts_[-1] = np.array([4.5])

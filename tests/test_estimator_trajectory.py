@@ -1,4 +1,4 @@
-"""The estimators draw scikit-learn's numbers and take its steps: the same random_state, the same weights."""
+"""The same random_state gives scikit-learn's weights, losses and epochs."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_the_same_random_state_gives_the_same_weights_and_losses(target: str, so
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-def test_weights_of_rows_give_the_same_network(solver: str) -> None:
+def test_sample_weight_gives_the_same_network(solver: str) -> None:
     weight = np.random.default_rng(0).uniform(0, 3, len(DIGITS))
     options = {"solver": solver, "max_iter": 8, "random_state": 0, "hidden_layer_sizes": 20}
     mine, yours = (
@@ -105,7 +105,7 @@ def test_sparse_rows_give_the_same_network(solver: str) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"solver": "sgd", "learning_rate": "invscaling"}])
-def test_partial_fit_goes_on_where_scikit_learn_does(options: dict[str, Any]) -> None:
+def test_partial_fit_continues_as_in_scikit_learn(options: dict[str, Any]) -> None:
     mine, yours = (
         library.MLPClassifier(hidden_layer_sizes=20, random_state=1, **options) for library in (ours, theirs)
     )
@@ -119,7 +119,7 @@ def test_partial_fit_goes_on_where_scikit_learn_does(options: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-def test_a_warm_start_goes_on_where_scikit_learn_does(solver: str) -> None:
+def test_warm_start_continues_as_in_scikit_learn(solver: str) -> None:
     options = {
         "solver": solver,
         "max_iter": 4,
@@ -134,7 +134,7 @@ def test_a_warm_start_goes_on_where_scikit_learn_does(solver: str) -> None:
     assert mine.n_iter_ == yours.n_iter_
 
 
-def test_a_generator_that_was_drawn_from_before_gives_the_same_network() -> None:
+def test_used_random_state_gives_the_same_network() -> None:
     mine, yours = (
         library.MLPClassifier(hidden_layer_sizes=20, max_iter=4, random_state=np.random.RandomState(7)).fit(
             DIGITS, DIGIT
@@ -160,7 +160,7 @@ def test_training_ends_in_the_same_epoch() -> None:
     assert mine.n_iter_ == yours.n_iter_ < 200
 
 
-def test_the_words_of_verbose_are_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verbose_prints_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
     options = {
         "solver": "sgd",
         "learning_rate": "adaptive",

@@ -1,4 +1,4 @@
-"""Progress: which display is chosen, what it says, and that the terminal is left as it was."""
+"""Progress: the choice of display, its text, and the state of the terminal afterwards."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_duration_reads_as_a_clock(seconds: float, words: str) -> None:
     assert _clock(seconds) == words
 
 
-def test_rows_and_time_left_are_those_of_the_training_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_a_second_and_time_left_follow_the_training_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten seconds of training and five of validation an epoch, 100 rows in two batches of 64 and 36."""
 
     class Slow(Callback):
@@ -107,7 +107,7 @@ def test_within_an_epoch_the_loss_is_that_of_the_last_batch() -> None:
     train(display, Look())
 
 
-def test_before_the_first_batch_there_is_nothing_to_say() -> None:
+def test_facts_before_the_first_batch_are_dashes() -> None:
     class Look(Callback):
         def on_train_begin(self, state: TrainingState) -> None:
             seen.update(display._facts(state))
@@ -146,7 +146,7 @@ def test_the_last_line_has_the_speed_of_the_run(capsys: pytest.CaptureFixture[st
     assert f"  rows/s {run.rows_per_second:7,.0f}  " in lines_of(capsys)[-1]
 
 
-def test_without_a_validation_set_no_line_speaks_of_validation(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_validation_set_no_line_names_validation(capsys: pytest.CaptureFixture[str]) -> None:
     train(LineProgress(), validation=False)
     lines = lines_of(capsys)
     assert len(lines) == 3
@@ -158,7 +158,7 @@ def test_each_line_starts_with_the_title(capsys: pytest.CaptureFixture[str]) -> 
     assert all(line.startswith(f"{TITLE}  epoch ") for line in lines_of(capsys))
 
 
-def test_a_training_that_stops_early_leaves_no_time(
+def test_training_that_stops_early_shows_no_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class StopAfterOne(Callback):
@@ -322,7 +322,7 @@ def failure() -> str:
     return on_a_terminal(80, "fail")
 
 
-def test_the_bar_says_how_far_the_training_is(success: str) -> None:
+def test_bar_shows_the_finished_share(success: str) -> None:
     title, *bars, after = visible(success)
     assert title == TITLE
     assert after == "the program goes on"

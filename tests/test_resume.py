@@ -1,4 +1,4 @@
-"""Going on from a checkpoint: to the bit what an undisturbed training gives, or one sentence why not."""
+"""Resuming from a checkpoint gives the uninterrupted training bit for bit, or one sentence of refusal."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_float64_and_an_interruption_in_every_epoch(tmp_path: Path, engine: str)
     assert_equal_runs(resumed, train(dtype="float64", engine=engine))
 
 
-def test_checkpoints_change_nothing(tmp_path: Path) -> None:
+def test_checkpoints_do_not_change_the_training(tmp_path: Path) -> None:
     assert_equal_runs(train(checkpoint=tmp_path), train())
 
 
@@ -252,7 +252,7 @@ def test_another_version_of_numpy_gives_a_warning_and_resumes(
         train(checkpoint=tmp_path, resume=True)
 
 
-def test_a_torn_checkpoint_gives_way_to_the_one_before_and_the_end_is_the_same(
+def test_torn_checkpoint_is_replaced_by_the_one_before_with_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN_SYNCS", 0)
@@ -288,7 +288,7 @@ def test_callback_state_is_kept_by_class_when_other_callbacks_change(tmp_path: P
     assert counting.last.tolist() == [6, 4]
 
 
-def test_a_rule_that_scales_the_learning_rate_goes_on(tmp_path: Path) -> None:
+def test_learning_rate_scale_is_restored(tmp_path: Path) -> None:
     class Halve(Callback):
         def on_epoch_end(self, state: TrainingState) -> None:
             state.learning_rate_scale /= 2
@@ -299,7 +299,7 @@ def test_a_rule_that_scales_the_learning_rate_goes_on(tmp_path: Path) -> None:
     assert_equal_runs(resumed, train(callbacks=[Halve()]))
 
 
-def test_a_training_that_a_callback_stopped_is_finished(tmp_path: Path) -> None:
+def test_training_stopped_by_a_callback_is_finished(tmp_path: Path) -> None:
     class Stop(Callback):
         def on_epoch_end(self, state: TrainingState) -> None:
             state.stop = state.epoch == 2
@@ -308,7 +308,7 @@ def test_a_training_that_a_callback_stopped_is_finished(tmp_path: Path) -> None:
     assert_equal_runs(train(callbacks=[Stop()], checkpoint=tmp_path, resume=True), whole)
 
 
-def test_a_training_that_diverges_does_so_again_where_it_did(tmp_path: Path) -> None:
+def test_resumed_training_diverges_at_the_same_step(tmp_path: Path) -> None:
     recipe = recipe_of(optimizer="sgd", learning_rate=1e3, epochs=200)
     network = cp.Network((6, 30, 3), "identity", dropout=0.25)
     messages = []
@@ -358,7 +358,7 @@ class FailFrom(Callback):
         (errno.EROFS, "Read-only file system"),
     ],
 )
-def test_a_checkpoint_that_cannot_be_written_stops_the_training_and_harms_nothing(
+def test_unwritable_checkpoint_stops_the_training_and_keeps_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int, reason: str
 ) -> None:
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN_SYNCS", 0)
@@ -396,7 +396,7 @@ def test_unwritable_first_checkpoint_gives_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_write_that_the_system_really_cuts_short_leaves_the_one_before(tmp_path: Path) -> None:
+def test_write_cut_short_by_the_system_keeps_the_checkpoint_before(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource", reason="this system has no limits on file sizes")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     failing = FailFrom(3, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard)))
@@ -438,7 +438,7 @@ class Death:
 
 
 @pytest.mark.parametrize("replacing", [False, True])
-def test_a_death_between_any_two_steps_of_writing_changes_nothing_of_the_end(
+def test_kill_between_any_two_file_operations_leaves_the_result_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replacing: bool
 ) -> None:
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN_SYNCS", 0)
@@ -486,7 +486,7 @@ def test_a_death_between_any_two_steps_of_writing_changes_nothing_of_the_end(
     assert steps > 30
 
 
-def test_progress_goes_on_where_the_training_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_resumes_with_the_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cut_off(tmp_path, 5)
     train(checkpoint=tmp_path, resume=True, progress=True)
     lines = capsys.readouterr().err.splitlines()

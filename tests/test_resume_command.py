@@ -1,4 +1,4 @@
-"""Runs that survive anything, as a user meets them: killed, interrupted, finished, taken, out of disk."""
+"""clearprop train and study when killed, interrupted, finished, locked, or out of disk space."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def small(out: Path, *more: str, epochs: int = 3) -> list[str]:
     return ["train", "--out", str(out), "--hidden", "8", "--epochs", str(epochs), "--quiet", *more]
 
 
-def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(tmp_path: Path, log: Path) -> None:
+def test_run_killed_repeatedly_ends_with_the_same_files(tmp_path: Path, log: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert main([*TRAIN, "--out", str(whole), "--quiet"]) == 0
     command = [*TRAIN, "--out", str(out), "--resume"]
@@ -81,7 +81,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(tmp_path: 
     }  # fmt: skip
 
 
-def test_a_study_that_is_killed_again_and_again_ends_as_if_it_never_was(
+def test_study_killed_repeatedly_ends_with_the_same_results(
     tmp_path: Path, log: Path, digits: Dataset
 ) -> None:
     study = tmp_path / "tiny.toml"
@@ -100,7 +100,7 @@ def test_a_study_that_is_killed_again_and_again_ends_as_if_it_never_was(
 @pytest.mark.parametrize(
     ("sent", "code", "word"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")]
 )
-def test_a_signal_says_where_the_epochs_are_and_how_to_go_on(
+def test_signal_prints_the_kept_epochs_and_the_resume_command(
     tmp_path: Path, log: Path, sent: signal.Signals, code: int, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "my run"
@@ -220,7 +220,7 @@ def test_other_settings_are_refused_and_the_run_stays(
         assert contents(tmp_path) != before
 
 
-def test_a_run_is_neither_repeated_nor_resumed_unasked(
+def test_existing_run_is_refused_without_resume_or_overwrite(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(small(tmp_path))
@@ -231,7 +231,7 @@ def test_a_run_is_neither_repeated_nor_resumed_unasked(
     assert (tmp_path / "parameters.safetensors").exists()
 
 
-def test_a_run_that_kept_no_checkpoint_is_not_replaced_by_resuming(
+def test_resume_refuses_a_run_without_a_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(small(tmp_path))
@@ -240,7 +240,7 @@ def test_a_run_that_kept_no_checkpoint_is_not_replaced_by_resuming(
     assert "holds a run without a checkpoint to go on from" in refused(capsys, *small(tmp_path, "--resume"))
 
 
-def test_resume_must_say_which_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_resume_without_out_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "name its folder with --out" in refused(capsys, "train", "--resume")
 
 
@@ -263,7 +263,7 @@ def test_torn_checkpoint_gives_a_warning_and_the_same_result(
     assert contents(tmp_path / "torn") == contents(tmp_path / "whole")
 
 
-def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
+def test_full_disk_gives_one_sentence_and_the_run_can_be_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
@@ -304,7 +304,7 @@ def test_the_parameters_of_an_early_stopped_run_are_those_of_its_best_epoch(tmp_
 @pytest.mark.parametrize(
     ("sent", "code", "said"), [(signal.SIGINT, 130, "Interrupted.\n"), (signal.SIGTERM, 143, "Terminated.\n")]
 )
-def test_a_signal_is_heard_before_the_training_too(
+def test_signal_before_the_training_ends_the_command(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -342,9 +342,7 @@ def test_run_without_a_model_gives_the_reason_and_the_remedy(
     assert f"There is no run in {tmp_path};" in refused(capsys, verb, str(tmp_path), *more)
 
 
-def test_a_study_clears_up_after_a_run_that_was_killed_when_it_was_complete(
-    tmp_path: Path, digits: Dataset
-) -> None:
+def test_study_removes_checkpoints_of_a_complete_run(tmp_path: Path, digits: Dataset) -> None:
     path = tmp_path / "tiny.toml"
     path.write_text(STUDY.replace("epochs = 40", "epochs = 1"))
     run_study(load_study(str(path)), digits, tmp_path / "out")

@@ -1,4 +1,4 @@
-"""The loop by itself: any targets, any order, any starting point; what an estimator is built on."""
+"""run_epochs: any targets, any order of rows, any initial parameters."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_regression_learns_its_targets() -> None:
     assert error < 0.05 * task.y.var()
 
 
-def test_the_rows_come_in_the_order_given_in_batches_of_the_recipe() -> None:
+def test_rows_are_trained_in_the_given_order_and_batch_size() -> None:
     recorder = Recorder()
     orders = iter([np.arange(N_ROWS), np.arange(N_ROWS)[::-1]])
     run_epochs(begin(regression(epochs=2, batch_size=40)), order=lambda: next(orders), callbacks=[recorder])
@@ -87,7 +87,7 @@ def test_the_rows_come_in_the_order_given_in_batches_of_the_recipe() -> None:
     assert [row for rows in recorder.rows for row in rows] == [*range(100), *range(99, -1, -1)]
 
 
-def test_it_is_the_loop_of_train() -> None:
+def test_run_epochs_gives_the_same_numbers_as_train() -> None:
     data = cp.load_data("digits").split(train=200, validation=100).train
     network, recipe = cp.Network((784, 8, 10)), cp.Recipe(epochs=2, seed=4)
     run = cp.train(network, recipe, data, progress=False)
@@ -118,7 +118,7 @@ def test_epoch_record_holds_the_measurements_after_it() -> None:
     assert state.history.column("validation_loss") == [None] * 3
 
 
-def test_a_measured_loss_that_is_not_finite_ends_it() -> None:
+def test_non_finite_validation_loss_ends_the_training() -> None:
     with pytest.raises(TrainingDiverged, match="NaN or infinite in epoch 1"):
         run_epochs(begin(regression()), order=in_order, measure=lambda _: {"validation_loss": np.nan})
 
@@ -133,7 +133,7 @@ def test_a_callback_scales_the_learning_rate() -> None:
     assert state.history.column("learning_rate") == pytest.approx([0.1, 0.05, 0.025])
 
 
-def test_the_scale_goes_on_top_of_the_schedule() -> None:
+def test_learning_rate_scale_multiplies_the_schedule() -> None:
     class Third(Callback):
         def on_train_begin(self, state: TrainingState) -> None:
             state.learning_rate_scale = 1 / 3
@@ -143,7 +143,7 @@ def test_the_scale_goes_on_top_of_the_schedule() -> None:
     assert state.history.column("learning_rate") == pytest.approx([0.1 / 3, 0.1 / 3, 0.01 / 3, 0.001 / 3])
 
 
-def test_a_training_cut_off_after_an_epoch_goes_on_as_if_it_had_not_been() -> None:
+def test_training_interrupted_after_an_epoch_continues_bit_for_bit() -> None:
     task = regression(optimizer="adam", schedule="cosine", epochs=4)
     whole = begin(task)
     run_epochs(whole, order=in_order)
@@ -160,7 +160,7 @@ def test_a_training_cut_off_after_an_epoch_goes_on_as_if_it_had_not_been() -> No
     assert cut.history.batch_losses == whole.history.batch_losses
 
 
-def test_an_engine_that_exists_goes_on_with_its_memory() -> None:
+def test_existing_engine_continues_with_its_optimizer_state() -> None:
     # three calls of one epoch each, as partial_fit makes them, are one of three
     task = regression(optimizer="adam", epochs=3)
     whole = begin(task)
@@ -176,7 +176,7 @@ def test_an_engine_that_exists_goes_on_with_its_memory() -> None:
     assert losses == whole.history.batch_losses
 
 
-def test_parameters_that_are_not_finite_are_not_given_out() -> None:
+def test_non_finite_parameters_are_refused() -> None:
     state = begin(regression(epochs=1))
     run_epochs(state, order=in_order)
     state.engine.load_parameters(

@@ -1,4 +1,4 @@
-"""Studies: the file, the runs it keeps, and what is skipped, repeated and never counted."""
+"""Studies: the TOML file, the runs and their files, and which runs are skipped or repeated."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_the_built_in_study_splits_mnist_as_published(mnist: Dataset) -> None:
         )
 
 
-def test_the_corrected_experiments_differ_from_the_published_one_where_they_say() -> None:
+def test_corrected_experiments_differ_from_the_published_one_only_in_named_settings() -> None:
     plans = {each.name: each for each in plan(load_study("activations"), "mnist", 784, 10)}
     published = plans["torch-sigmoid-adam"].recipe.to_dict()
     logits = plans["torch-sigmoid-adam-logits"].recipe.to_dict()
@@ -162,7 +162,7 @@ def test_a_mistake_in_a_study_file_is_named_with_its_line(
         small(tmp_path, text)
 
 
-def test_a_key_is_not_looked_for_inside_strings_and_comments(tmp_path: Path) -> None:
+def test_line_of_an_unknown_key_ignores_strings_and_comments(tmp_path: Path) -> None:
     text = SMALL.replace('title = "A small study"', 'title = """\nepoch = 1\n"""\n# epoch = 1')
     with pytest.raises(StudyError, match="line 11: unknown key 'epoch'"):
         small(tmp_path, text.replace("\nepochs = 1", "\nepoch = 1"))
@@ -252,9 +252,7 @@ def test_fresh_repeats_complete_runs_with_the_same_numbers(tmp_path: Path, digit
 
 @pytest.mark.parametrize("name", ["result.json", "parameters.safetensors", "history.json", "config.json"])
 @pytest.mark.parametrize("harm", ["torn", "missing"])
-def test_a_run_that_is_not_whole_is_redone_and_never_counted(
-    tmp_path: Path, digits: Dataset, name: str, harm: str
-) -> None:
+def test_damaged_run_is_trained_again(tmp_path: Path, digits: Dataset, name: str, harm: str) -> None:
     out = tmp_path / "out"
     first = run_study(small(tmp_path), digits, out, seeds=1)
     path = out / "runs" / "first" / "0" / name
@@ -309,7 +307,7 @@ def test_diverged_run_is_reported_and_the_others_go_on(tmp_path: Path, digits: D
     assert trained == []
 
 
-def test_a_missing_engine_is_said_before_anything_is_trained(
+def test_missing_engine_is_reported_before_training(
     tmp_path: Path, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # as if PyTorch were not installed, whether or not an earlier test imported it
@@ -324,9 +322,7 @@ def test_a_missing_engine_is_said_before_anything_is_trained(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_said_before_anything_is_trained(
-    tmp_path: Path, digits: Dataset
-) -> None:
+def test_unwritable_folder_is_reported_before_training(tmp_path: Path, digits: Dataset) -> None:
     (tmp_path / "out").touch()
     trained: list[str] = []
     with pytest.raises(OutputError, match="a file stands where a folder is needed"):
@@ -345,9 +341,7 @@ def test_seeds_must_be_a_whole_number(tmp_path: Path, digits: Dataset) -> None:
         run_study(small(tmp_path), digits, tmp_path / "out", seeds=0)
 
 
-def test_a_study_without_a_complete_run_has_no_results_but_says_how_to_go_on(
-    tmp_path: Path, digits: Dataset
-) -> None:
+def test_study_without_a_complete_run_is_refused_with_the_remedy(tmp_path: Path, digits: Dataset) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_study(small(tmp_path), digits, tmp_path / "out", progress_for=lambda *_: [Interrupt()])
     with pytest.raises(StudyError, match=r"The study in .*out has no results yet, .*; repeat the command"):

@@ -1,4 +1,4 @@
-"""The one loop: what it measures, what it calls, how it ends."""
+"""train: its measurements, callbacks, early stopping, divergence and refusals."""
 
 from __future__ import annotations
 
@@ -139,14 +139,14 @@ def test_non_finite_loss_stops_the_run_and_keeps_its_history(engine: str) -> Non
     assert f"last finite loss: {history.batch_losses[-1]:.6g}" in message
 
 
-def test_an_overflow_in_the_very_last_step_is_found() -> None:
+def test_overflow_in_the_last_step_is_detected() -> None:
     # one step of an absurd rate: the only loss was measured before it
     data = noise()
     with pytest.raises(TrainingDiverged):
         quiet_train(cp.Network((6, 3)), cp.Recipe(learning_rate=1e39, epochs=1, batch_size=100), data)
 
 
-def test_early_stopping_ends_the_run_and_goes_back_to_the_best_epoch(digits: Dataset) -> None:
+def test_early_stopping_ends_the_run_and_restores_the_best_epoch(digits: Dataset) -> None:
     train, validation, _ = digits.split(train=200, validation=400)
     recipe = cp.Recipe(optimizer="adam", learning_rate=0.01, epochs=100, early_stopping=3)
     run = quiet_train(NETWORK, recipe, train, validation)
