@@ -523,6 +523,15 @@ def test_partial_fit_weighs_a_batch_of_one_of_two_classes() -> None:
     assert estimator.t_ == 50
 
 
+def test_partial_fit_on_classes_of_weight_0_changes_no_weights() -> None:
+    estimator = MLPClassifier(**QUICK, solver="sgd", momentum=0, class_weight={0: 0})
+    estimator.partial_fit(IRIS, SPECIES, classes=[0, 1, 2])
+    before = weights(estimator)
+    estimator.partial_fit(IRIS[:50], SPECIES[:50])
+    assert np.array_equal(weights(estimator), before)
+    assert estimator.t_ == 200
+
+
 def test_indicators_without_a_label_are_weighed() -> None:
     indicators = np.stack([SPECIES == 0, SPECIES == 1], axis=1).astype(int)
     options: dict[str, Any] = {**QUICK, "class_weight": [{1: 2.0}, {1: 4.0}]}

@@ -158,7 +158,8 @@ class MultilayerPerceptron(SharedParameters, BaseEstimator, metaclass=ABCMeta): 
         if of_classes is None:
             return given, given
         together = of_classes if given is None else of_classes * given
-        if not together.sum() > 0:
+        # a batch of partial_fit may hold only classes of weight 0
+        if not (incremental or together.sum() > 0):
             raise InvalidArgument(
                 "class_weight leaves no row any weight, so none counts; give a class of theirs one."
             )
