@@ -335,7 +335,24 @@ TORCH: dict[str, tuple[Callable[[], bytes], str]] = {
         ),
         "sets the state of an object that has none",
     ),
-    "a dict in itself": (lambda: state_dict(b"\x80\x02}q\x00X\x01\0\0\0ah\x00s."), "which is no tensor"),
+    "a dict in itself": (lambda: state_dict(b"\x80\x02}q\x00X\x01\0\0\0ah\x00s."), "which no Linear has"),
+    "a checkpoint of a stretched number": (
+        lambda: state_dict(
+            Pickle()
+            .raw(b"}")
+            .string("model")
+            .raw(b"}")
+            .string("weight")
+            .tensor((2**15, 2**15), (0, 0), N_BYTES // 4)
+            .raw(b"ss")
+            .end()
+        ),
+        "4,294,967,296 bytes of",
+    ),
+    "dicts in dicts": (
+        lambda: state_dict(b"\x80\x02" + b"}X\x01\0\0\0a" * 9000 + b"N" + b"s" * 9000 + b"."),
+        "which no Linear has",
+    ),
     "a legacy attack": (lambda: attack(legacy=True), "it names 'posix system'"),
     "legacy 2^60 numbers": (lambda: legacy(6, 2**60), "its numbers end too soon"),
     "legacy 2^40 numbers": (lambda: legacy(2**40, 2**40), "its numbers end too soon"),

@@ -18,8 +18,12 @@ from clearprop.utils.errors import MissingExtra, ModelFileError
 if TYPE_CHECKING:
     import types
 
-# the types of safetensors that are read, and the bytes of a number of each
-FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+# NumPy's types for those of safetensors; I64 is for counters beside the weights
+TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8"}
+
+
+class UnorderedState(dict[str, Any]):
+    """A state_dict whose order means nothing, since its file sorts the names as text."""
 
 
 def import_torch() -> types.ModuleType:
@@ -33,17 +37,22 @@ def import_torch() -> types.ModuleType:
     return torch
 
 
-def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a file that ``torch.save`` wrote of a state_dict, with ``weights_only=True``: nothing is executed.
+def read_state_dict(path: str | os.PathLike[str]) -> dict[Any, Any]:
+    """Read a state_dict, or a checkpoint with one in it, that ``torch.save`` wrote; nothing is executed.
 
     Parameters
     ----------
     path : path-like
 
+    Returns
+    -------
+    dict
+        As ``torch.load(path, weights_only=True)`` returns it.
+
     Raises
     ------
     ModelFileError
-        If it holds anything but tensors by name, or is damaged.
+        If it holds objects other than tensors, numbers, text and containers of them, or is damaged.
     MissingExtra
         If torch is not installed.
     """
@@ -57,13 +66,13 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Any]:
             state = torch.load(stream, map_location="cpu", weights_only=True)
         except MemoryError:
             raise
-        # torch raises many types for a damaged file, and UnpicklingError for one that is not tensors only
+        # torch raises many types for a damaged file, and UnpicklingError for one that it does not trust
         except Exception:
             raise ModelFileError(
                 f"{place} is damaged, or holds more than tensors; save the state_dict of the network: "
                 'torch.save(network.state_dict(), "network.pt").'
             ) from None
-    if not isinstance(state, dict) or not state or not all(map(torch.is_tensor, state.values())):
+    if not isinstance(state, dict) or not state:
         raise ModelFileError(
             f"{place} holds something else than a state_dict; save that of the network: "
             'torch.save(network.state_dict(), "network.pt").'
@@ -71,7 +80,7 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Any]:
     return state
 
 
-def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_safetensors(path: str | os.PathLike[str]) -> UnorderedState:
     """Read a state_dict that another program wrote as a safetensors file.
 
     Raises
@@ -83,19 +92,18 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:
         header = read_header(file, size, place, METADATA_KEY)
         if header.metadata is not None:
             raise ModelFileError(f"{place} is a model file of Clearprop already; use it as it is.")
-        state = {}
+        state = UnorderedState()
         for name, tensor in header.tensors.items():
-            item_size = FLOATS.get(tensor.dtype)
-            if item_size is None:
+            dtype = TYPES.get(tensor.dtype)
+            if dtype is None:
                 raise ModelFileError(
                     f"{place} has numbers of type {clip(tensor.dtype)[1:-1]} in {clip(name)[1:-1]}, but a "
                     "Linear has floats; only a stack of them can be imported."
                 )
-            if math.prod(tensor.shape) * item_size != tensor.end - tensor.begin:
+            if math.prod(tensor.shape) * np.dtype(dtype).itemsize != tensor.end - tensor.begin:
                 raise unreadable(place, f"its tensor {clip(name)} does not have the numbers that it claims")
             content = read_exactly(file, tensor.end - tensor.begin, place)
-            array = np.frombuffer(content, "<u2" if tensor.dtype == "BF16" else f"<f{item_size}")
-            array = array.reshape(tensor.shape)
+            array = np.frombuffer(content, dtype).reshape(tensor.shape)
             state[name] = BFloat16(array) if tensor.dtype == "BF16" else array
         return state
 

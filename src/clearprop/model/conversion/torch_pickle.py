@@ -27,12 +27,14 @@ ITEM_SIZES = {
 }
 _DICT, _TENSOR = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
 _PARAMETER = "torch._utils _rebuild_parameter"
-_GLOBALS = {_DICT, _TENSOR, _PARAMETER, *ITEM_SIZES}
+# of the schedule of learning rates in a checkpoint
+_COUNTER = "collections Counter"
+_GLOBALS = {_DICT, _COUNTER, _TENSOR, _PARAMETER, *ITEM_SIZES}
 _MARK = object()
 
 
 class PickleError(ValueError):
-    """The pickle has something that no state_dict has."""
+    """The pickle has something that no state_dict or checkpoint has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,9 @@ class Pickle:
         (number,) = struct.unpack(code, self._take(struct.calcsize(code)))
         return int(number)
 
+    def _float(self) -> float:
+        return float(struct.unpack(">d", self._take(8))[0])
+
     def _long(self) -> int:
         return int.from_bytes(self._take(self._number("<B")), "little", signed=True)
 
@@ -172,8 +177,8 @@ class Pickle:
     def _set(self, items: list[Any]) -> None:
         target = self._top(dict)
         for key, value in zip(items[::2], items[1::2], strict=False):
-            # only text, since hashing tuples nested in tuples may take for ever
-            if not isinstance(key, str):
+            # no tuples, since hashing tuples nested in tuples may take for ever
+            if not isinstance(key, (str, int)):
                 raise PickleError(f"it has {clip(type(key).__name__)} for a name")
             target[key] = value
         if len(items) % 2:
@@ -210,6 +215,8 @@ class Pickle:
             raise PickleError("its pickle mixes up its values")
         if name == _DICT and not arguments:
             self._push({})
+        elif name == _COUNTER and len(arguments) == 1 and isinstance(arguments[0], dict):
+            self._push(arguments[0])
         elif name == _TENSOR and len(arguments) == 6:
             self._push(_tensor(*arguments))
         elif name == _PARAMETER and len(arguments) == 3 and isinstance(arguments[0], Tensor):
@@ -265,6 +272,7 @@ _OPERATIONS: dict[bytes, Callable[[Pickle], object]] = {
     b"\x88": lambda on: on._push(True),
     b"\x89": lambda on: on._push(False),
     b"J": lambda on: on._push(on._number("<i")),
+    b"G": lambda on: on._push(on._float()),
     b"K": lambda on: on._push(on._number("<B")),
     b"M": lambda on: on._push(on._number("<H")),
     b"\x8a": lambda on: on._push(on._long()),

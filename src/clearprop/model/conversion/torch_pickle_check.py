@@ -1,4 +1,4 @@
-"""Check that a file of ``torch.save`` is a plain state_dict, before torch reads it."""
+"""Check that a file of ``torch.save`` is a state_dict or a plain checkpoint, before torch reads it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ MOST_PICKLE = 2**20
 
 
 def check_state_dict(file: IO[bytes], size: int, place: Path) -> None:
-    """Check that a file is a state_dict whose tensors have the bytes they claim, and no more than the file.
+    """Check that a file is a state_dict, or a checkpoint, whose tensors have the bytes they claim.
 
-    The pickle is interpreted as torch interprets it, but creates only numbers, text and records of tensors;
+    No dict of tensors may have more bytes than the file, so that none of them is expanded.
+
+    The pickle is interpreted as torch interprets it, but creates only plain values and records of tensors;
     the first operation that ``torch.save`` of a state_dict does not write is an error.
 
     Parameters
@@ -91,18 +93,44 @@ def _of_legacy(file: IO[bytes], size: int, place: Path, budget: Budget) -> tuple
 def _check(state: Any, sizes: dict[str, int]) -> None:
     if not isinstance(state, dict) or not state:
         raise PickleError("it is no state_dict")
-    if len(state) > MOST_TENSORS:
+    left: list[Any] = [state]
+    seen = {id(state)}
+    while left:
+        holder = left.pop()
+        if isinstance(holder, dict):
+            _check_dict(holder, sizes)
+        for value in holder.values() if isinstance(holder, dict) else holder:
+            if isinstance(value, Tensor):
+                _check_tensor("a tensor", value, sizes)
+            # a container in itself, or in several others, is checked once
+            elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+                seen.add(id(value))
+                left.append(value)
+            elif not isinstance(value, (dict, list, tuple, str, int, float, type(None))):
+                raise PickleError(f"it has {clip(value)}, which is neither a tensor nor a plain value")
+
+
+def _check_dict(tensors: dict[Any, Any], sizes: dict[str, int]) -> None:
+    """Check the tensors of a dict, which may be the state_dict to import."""
+    named = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
+    if len(named) > MOST_TENSORS:
         raise PickleError(f"it has more than {MOST_TENSORS:,} tensors")
-    total = 0
-    for name, tensor in state.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise PickleError(f"it has {clip(name)}, which is no tensor")
-        storage = tensor.storage
-        if sizes.get(storage.key) != storage.n_items * storage.item_size:
-            raise PickleError(f"{clip(name)} claims {storage.n_items:,} numbers that are not there")
+    by_storage: dict[str, str] = {}
+    total, sharing = 0, ""
+    for name, tensor in named.items():
+        _check_tensor(clip(name), tensor, sizes)
         total += tensor.n_bytes
+        first = by_storage.setdefault(tensor.storage.key, name)
+        if first != name and not sharing:
+            sharing = f"; {clip(first)} and {clip(name)} share theirs, so give each a clone()"
     # without this bound one number could be expanded to any size, or a thousand tensors share one storage
     if total > sum(sizes.values()):
         raise PickleError(
-            f"its tensors have {total:,} bytes of numbers, but the file has {sum(sizes.values()):,}"
+            f"its tensors have {total:,} bytes of numbers, but the file has {sum(sizes.values()):,}{sharing}"
         )
+
+
+def _check_tensor(name: str, tensor: Tensor, sizes: dict[str, int]) -> None:
+    storage = tensor.storage
+    if sizes.get(storage.key) != storage.n_items * storage.item_size:
+        raise PickleError(f"{name} claims {storage.n_items:,} numbers that are not there")
