@@ -6,8 +6,11 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import clearprop as cp
+from clearprop.cli import main
 from clearprop.utils.errors import OutputError
 from clearprop.utils.files import make_folder, write_atomic, write_json
 
@@ -22,6 +25,62 @@ def test_a_new_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.touch()
     assert write_atomic(tmp_path / "new", "x").stat().st_mode == plain.stat().st_mode
+
+
+REFUSALS = [
+    PermissionError(errno.EPERM, "Operation not permitted"),
+    OSError(errno.EOPNOTSUPP, "Not supported"),
+]
+
+
+@pytest.fixture(params=REFUSALS, ids=["permission", "unsupported"])
+def strict_file_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse to change permissions and to flush, as some network file systems do."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise request.param
+
+    for call in ("chmod", "fchmod", "fsync", "fdatasync", "chown", "utime"):
+        if hasattr(os, call):
+            monkeypatch.setattr(os, call, refused)
+
+
+@pytest.mark.usefixtures("strict_file_system")
+def test_file_is_replaced_where_permissions_and_flushing_are_refused(tmp_path: Path) -> None:
+    path = write_atomic(tmp_path / "a.txt", "old")
+    write_atomic(path, "new", keep_as=tmp_path / "previous.txt")
+    assert path.read_text() == "new"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.txt", "previous.txt"]
+
+
+@pytest.mark.usefixtures("strict_file_system")
+def test_training_with_checkpoints_is_saved_where_permissions_and_flushing_are_refused(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x=rng.random((60, 4), np.float32), y=np.arange(60) % 3)
+    out = tmp_path / "run"
+    arguments = ["train", "--data", str(tmp_path / "data.npz"), "--epochs", "2", "--out", str(out)]
+    assert main(arguments) == 0
+    assert cp.load(out / "parameters.safetensors").network.layer_sizes[0] == 4
+
+
+def test_failure_of_the_disk_while_flushing_is_no_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OutputError, match="Input/output error; choose another place"):
+        write_atomic(tmp_path / "a.txt", "x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_path_without_a_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="Cannot write"):
+        write_atomic("", "x")
 
 
 @pytest.mark.parametrize("call", ["write", "fsync", "replace"])

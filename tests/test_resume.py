@@ -348,7 +348,7 @@ class FailFrom(Callback):
             self._fail()
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace", "chmod"])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -416,7 +416,7 @@ class KilledError(BaseException):
 class Death:
     """Lets the system do a number of things, and then nothing more."""
 
-    CALLS = ("open", "fsync", "chmod", "replace", "unlink")
+    CALLS = ("open", "fsync", "replace", "unlink")
 
     def __init__(self, after: int) -> None:
         self.left = after

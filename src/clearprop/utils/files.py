@@ -13,6 +13,9 @@ from typing import Any
 
 from clearprop.utils.errors import OutputError
 
+# errors of fsync on file systems that do not have it
+_NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+
 
 def write_atomic(
     path: str | os.PathLike[str],
@@ -30,8 +33,8 @@ def write_atomic(
     content : str or bytes
         Text is encoded as UTF-8.
     sync : bool, default True
-        Wait until the disk has the data (fsync). Without it the file still survives the death of the process,
-        but perhaps not a loss of power.
+        Wait until the disk has the data (fsync), if the file system allows it. Without it the file still
+        survives the death of the process, but perhaps not a loss of power.
     keep_as : path-like or None
         A new name for an earlier file at ``path``; it exists under one of the two names at any moment.
 
@@ -47,16 +50,15 @@ def write_atomic(
     """
     target = Path(path)
     data = content.encode() if isinstance(content, str) else content
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        descriptor, temporary = _open_temporary(target)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             if sync:
-                os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+                _sync(file.fileno())
         if keep_as is not None and target.exists():
             os.replace(target, keep_as)
         os.replace(temporary, target)
@@ -116,11 +118,24 @@ def make_folder(path: str | os.PathLike[str], of: Collection[str] = ()) -> Path:
     return folder
 
 
-def _umask() -> int:
-    # mkstemp makes private files; the mask can only be read by setting it
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _open_temporary(target: Path) -> tuple[int, Path]:
+    """Create a file beside the target, with the permissions that the umask leaves to any new file."""
+    # mkstemp would make it private, and some file systems refuse to change the permissions afterwards
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    while True:
+        temporary = target.parent / f".{target.name}.{os.urandom(4).hex()}"
+        try:
+            return os.open(temporary, flags, 0o666), temporary
+        except FileExistsError:
+            continue
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if not isinstance(error, PermissionError) and error.errno not in _NO_FSYNC:
+            raise
 
 
 def _sentence(path: Path, error: OSError) -> str:
