@@ -25,6 +25,7 @@ from clearprop.engines.base import Task
 from clearprop.engines.elastic_engine import ElasticEngine
 from clearprop.engines.kernels.blas import BLAS_THREADS
 from clearprop.engines.numpy_step import MIN_ROW_BY_ROW_BATCH, Stepper
+from clearprop.engines.tensor_parallel import worker_pool
 from clearprop.engines.tensor_parallel.cost import DEFAULT_WORLD_SIZE, VARIABLE, world_size_for
 from clearprop.engines.tensor_parallel.sharding import shards_of, size_of, stored_shards
 from clearprop.engines.tensor_parallel.worker_pool import WorkerPool
@@ -294,6 +295,56 @@ def test_one_process_trains_where_workers_cannot_start(
     )
     assert (losses == own_losses).all()
     assert distance(parameters, own_parameters) == 0
+
+
+@pytest.fixture
+def no_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program in the place of Python that writes a line, never ends, and records each of its starts."""
+    program = tmp_path / "embedding"
+    program.write_text(f"#!/bin/sh\necho started >>{tmp_path}/starts\necho welcome\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    return tmp_path / "starts"
+
+
+def test_program_that_is_no_python_and_never_ends_costs_less_than_two_seconds_once(
+    rows: Dataset, no_python: Path
+) -> None:
+    task = make_task(rows, Network(DEEP), recipe_of())
+    before = children(os.getpid())
+    seconds = []
+    for _ in range(2):
+        started = time.monotonic()
+        engine = ElasticEngine(task, 2)
+        assert np.isfinite(engine.train_step(np.arange(10), 0.1))
+        seconds.append(time.monotonic() - started)
+    assert seconds[0] < 2.5
+    assert seconds[1] < 1
+    assert no_python.read_text() == "started\n"
+    assert children(os.getpid()) == before
+
+
+def test_another_executable_is_tried_after_one_that_is_no_python(
+    rows: Dataset, no_python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task(rows, Network(DEEP), recipe_of())
+    ElasticEngine(task, 2).train_step(np.arange(10), 0.1)
+    monkeypatch.undo()
+    engine = ElasticEngine(task, 2)
+    engine.train_step(np.arange(10), 0.1)
+    assert engine._parallel is not None
+    engine.close()
+
+
+def test_python_that_takes_longer_than_the_limit_to_import_is_waited_for(
+    rows: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = worker_pool.PROGRAM.replace("import json\n", "import json, time\ntime.sleep(2)\n", 1)
+    monkeypatch.setattr(worker_pool, "PROGRAM", slow)
+    engine = ElasticEngine(make_task(rows, Network(DEEP), recipe_of()), 2)
+    engine.train_step(np.arange(10), 0.1)
+    assert engine._parallel is not None
+    engine.close()
 
 
 def test_world_size_follows_from_the_work(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import sys
 import time
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,26 @@ from clearprop.engines.tensor_parallel.sharding import Shard, size_of
 from clearprop.engines.tensor_parallel.shared_memory import SharedMemory, create, lay_out
 from clearprop.utils.errors import EngineUnavailable
 
+# from the start of a worker: Python itself takes a few hundredths of a second, its imports take longer
+PYTHON_TIMEOUT_SECONDS = 1.5
 START_TIMEOUT_SECONDS = 20.0
 
 # indices of a rank's counters; 0 counts its barriers, the others whether it is ready, the steps it has done
 # and the messages it has sent
 READY, DONE, SENT = 1, 2, 3
 
+# written by a worker before its imports: an embedding program in the place of Python may never end
+SIGN_OF_PYTHON = b"clearprop worker"
+
+# values of sys.executable whose workers could not start, so that this is found out once
+_NO_PYTHON: set[str] = set()
+
 # the program of a worker, which imports its modules from the same folders as this process
-PROGRAM = """
-import json, sys
+PROGRAM = f"""
+import os, sys
+os.write(1, {SIGN_OF_PYTHON!r})
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+import json
 sys.path[:] = json.loads(sys.argv[1])
 from clearprop.engines.worker import main
 main(int(sys.argv[2]))
@@ -67,15 +79,19 @@ class WorkerPool:
     Raises
     ------
     OSError
-        If the system has no more memory or processes.
+        If the system has no more memory or processes, or workers could not start before.
     """
 
     def __init__(self, world_size: int) -> None:
+        if sys.executable in _NO_PYTHON:
+            raise ChildProcessError(f"{sys.executable} did not start workers before")
         self.world_size = world_size
         self._descriptor = create()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._owner = os.getpid()
         self.close = weakref.finalize(self, _end, self._owner, self._descriptor, self._processes)
+        self._started = time.monotonic()
+        self._output = [b""] * (world_size - 1)
         for _ in range(1, world_size):
             self._processes.append(_start(self._descriptor))
         self._n_sent = 0
@@ -153,23 +169,43 @@ class WorkerPool:
         return Communicator(self.memory, 0, self._check)
 
     def is_ready(self) -> bool:
-        """Wait until all workers can take a step; False if one of them could not start."""
+        """Wait until all workers can take a step; False if one of them could not start.
+
+        No worker is started again where this one was no Python, or took too long.
+        """
         self._check_owner()
         if not self._is_ready:
             end = time.monotonic() + START_TIMEOUT_SECONDS
 
             def check() -> None:
-                self._check()
-                if time.monotonic() > end:
+                is_python = self._are_python()
+                now = time.monotonic()
+                if now > end or (not is_python and now > self._started + PYTHON_TIMEOUT_SECONDS):
                     raise TimeoutError
+                self._check()
 
             try:
                 for counters in self._counters[1:]:
                     wait_for(counters, READY, 1, check)
-            except (EngineUnavailable, TimeoutError):
+            except (EngineUnavailable, TimeoutError) as error:
+                if isinstance(error, TimeoutError) or not self._are_python():
+                    _NO_PYTHON.add(sys.executable)
                 return False
+            # a worker that is ready has written it, and its pipe is closed here
+            self._are_python()
             self._is_ready = True
         return True
+
+    def _are_python(self) -> bool:
+        """Tell whether all workers have written the sign of Python."""
+        for number, process in enumerate(self._processes):
+            if process.stdout is not None:
+                with suppress(BlockingIOError):
+                    self._output[number] += os.read(process.stdout.fileno(), 1000)
+                if SIGN_OF_PYTHON in self._output[number]:
+                    process.stdout.close()
+                    process.stdout = None
+        return all(process.stdout is None for process in self._processes)
 
     def send(self, message: Message) -> None:
         """Have the workers take a step."""
@@ -210,16 +246,19 @@ def _absolute_paths() -> list[str]:
 def _start(descriptor: int) -> subprocess.Popen[bytes]:
     """Start a worker, which waits for its task on standard input."""
     paths = json.dumps([*_absolute_paths(), *PACKAGE_PATHS])
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", PROGRAM, paths, str(descriptor)],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         pass_fds=[descriptor],
         env=os.environ | dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1"),
         # Ctrl-C is for rank 0, which ends the workers
         start_new_session=True,
     )
+    assert process.stdout is not None
+    os.set_blocking(process.stdout.fileno(), False)
+    return process
 
 
 def _end(owner: int, descriptor: int, processes: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -228,7 +267,8 @@ def _end(owner: int, descriptor: int, processes: Sequence[subprocess.Popen[bytes
         # this is a fork; the workers belong to its parent
         return
     for process in processes:
-        if process.stdin is not None:
-            process.stdin.close()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
         process.kill()
         process.wait()
