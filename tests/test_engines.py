@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -431,6 +432,21 @@ def test_engine_with_loaded_state_continues_bit_for_bit(digits: Dataset, engine:
     for each in (first, second):
         each.train_step(rows + 100, LEARNING_RATE)
     assert distance(second.parameters(), first.parameters()) == 0.0
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_deep_copy_of_an_engine_takes_the_same_steps_on_its_own(digits: Dataset, engine: str) -> None:
+    recipe = recipe_of(optimizer="adam", batch_size=100)
+    network = Network((784, 8, 10), dropout=0.5)
+    first = create_engine(engine, make_task(digits.subset(np.arange(300)), network, recipe), "cpu")
+    first.train_step(np.arange(100), LEARNING_RATE)
+    second = copy.deepcopy(first)
+    before = first.parameters()
+    losses = [second.train_step(np.arange(100, 200), LEARNING_RATE) for _ in range(2)]
+    assert distance(first.parameters(), before) == 0
+    assert distance(second.parameters(), before) > 0
+    assert [first.train_step(np.arange(100, 200), LEARNING_RATE) for _ in range(2)] == losses
+    assert distance(second.parameters(), first.parameters()) == 0
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -295,6 +296,19 @@ def test_one_process_trains_where_workers_cannot_start(
     )
     assert (losses == own_losses).all()
     assert distance(parameters, own_parameters) == 0
+
+
+def test_deep_copy_of_an_engine_has_workers_of_its_own(rows: Dataset) -> None:
+    first = ElasticEngine(make_task(rows, Network(DEEP), recipe_of(optimizer="adam")), 2)
+    first.train_step(np.arange(10), 0.1)
+    second = copy.deepcopy(first)
+    before = first.parameters()
+    loss = second.train_step(np.arange(10), 0.1)
+    assert distance(first.parameters(), before) == 0
+    assert first.train_step(np.arange(10), 0.1) == loss
+    assert distance(second.parameters(), first.parameters()) == 0
+    first.close()
+    second.close()
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,6 +157,28 @@ class Engine(Protocol):
     def close(self) -> None:
         """Release resources that only steps need, such as worker processes; the next step starts them."""
         ...
+
+
+E = TypeVar("E", bound=Engine)
+
+
+def copy_engine(engine: E, make: Callable[[Task], E], task: Task, memo: dict[int, Any]) -> E:
+    """Return a deep copy of an engine: its parameters, optimizer's memory and stream of masks as they are.
+
+    Parameters
+    ----------
+    engine : Engine
+    make : callable
+        Returns an engine of the same kind for a task.
+    task : Task
+        The engine's; its rows are shared, since no engine changes them.
+    memo : dict
+        Of ``copy.deepcopy``.
+    """
+    rng = copy.deepcopy(task.dropout_rng, memo)
+    twin = make(replace(task, parameters=engine.parameters(), dropout_rng=rng))
+    twin.load_state(engine.state())
+    return twin
 
 
 def take_rows(x: Any, rows: NDArray[np.intp], out: NDArray[Any]) -> None:

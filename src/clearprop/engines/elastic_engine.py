@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.engines.base import FloatArray, Task
+from clearprop.engines.base import FloatArray, Task, copy_engine
 from clearprop.engines.kernels.blas import BLAS_THREADS
 from clearprop.engines.numpy_engine import NumpyEngine
 from clearprop.engines.tensor_parallel.cost import world_size_for
@@ -107,6 +107,9 @@ class ElasticEngine:
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Load the optimizer's memory; see ``Engine.load_state``."""
         self._engine.load_state(state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ElasticEngine:
+        return copy_engine(self, lambda task: ElasticEngine(task, self._processes), self._task, memo)
 
     def close(self) -> None:
         """End the workers, if there are any; see ``Engine.close``."""

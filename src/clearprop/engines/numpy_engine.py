@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.engines.base import FloatArray, Task
+from clearprop.engines.base import FloatArray, Task, copy_engine
 from clearprop.engines.kernels.layout import layers_in, shapes_of
 from clearprop.engines.numpy_step import Stepper
 from clearprop.engines.prediction import logits
@@ -144,6 +144,9 @@ class NumpyEngine:
             slot.write(layers)
             # weights whose inputs are zero in these rows may have had a gradient in other rows
             self._stepper.all_move |= bool(self._stepper.rows.unused(layers[0][0]).any())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NumpyEngine:
+        return copy_engine(self, NumpyEngine, self._task, memo)
 
     def close(self) -> None:
         """Do nothing: this engine has nothing that only steps need."""

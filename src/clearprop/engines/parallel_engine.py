@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.engines.base import FloatArray, Task
+from clearprop.engines.base import FloatArray, Task, copy_engine
 from clearprop.engines.kernels.blas import BLAS_THREADS
 from clearprop.engines.kernels.layout import shapes_of
 from clearprop.engines.numpy_engine import NumpyEngine, WholeLayers
@@ -146,6 +147,9 @@ class ParallelEngine(NumpyEngine):
         """Return the loss of a batch and its gradient; see ``Engine.loss_and_gradient``."""
         # called too seldom in a training to be worth a message of its own
         return NumpyEngine(replace(self._task, parameters=self.parameters())).loss_and_gradient(rows)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ParallelEngine:
+        return copy_engine(self, lambda task: ParallelEngine(task, self._world_size), self._task, memo)
 
     def close(self) -> None:
         """End the workers; see ``Engine.close``."""

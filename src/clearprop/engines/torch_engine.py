@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from clearprop.engines.base import FloatArray, Task, dropout_masks
+from clearprop.engines.base import FloatArray, Task, copy_engine, dropout_masks
 from clearprop.engines.prediction import CHUNK_ROWS
 from clearprop.engines.sparse_rows import dense_chunks
 from clearprop.nn.activations import ACTIVATIONS
@@ -239,6 +239,9 @@ class TorchEngine:
             slots.setdefault(int(index), {})[name] = torch.tensor(array)
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TorchEngine:
+        return copy_engine(self, lambda task: TorchEngine(task, self.device), self._task, memo)
 
     def close(self) -> None:
         """Do nothing: this engine has no resources that only steps need."""
