@@ -24,8 +24,8 @@ def import_model(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A PyTorch state_dict (.pt, .safetensors) of Linear layers, or a fitted scikit-learn MLP "
-            "in a .skops file."
+            help="A PyTorch state_dict of Linear layers (.pt, .safetensors), a checkpoint that holds one, or "
+            "a fitted scikit-learn MLP in a .skops file."
         ),
     ],
     out: Annotated[Path, typer.Option(help="The model file to write, such as model.safetensors.")],
