@@ -9,15 +9,14 @@ and the inputs are filled in a third of the time.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.engines.base import FloatArray, take_rows
 from clearprop.engines.kernels.zero_columns import blocks_of, cuts_of
-from clearprop.engines.numpy_layers import CsrInputLayer, DenseLayer
-from clearprop.engines.sparse_rows import SparseRows
+from clearprop.engines.numpy_layers import DenseLayer
 from clearprop.engines.training_rows import Rows
 
 
@@ -99,31 +98,3 @@ class InputLoader:
             inputs[:, 1:] = stored
         if mask is not None:
             inputs[:, 1:] *= mask
-
-
-class SparseLoader:
-    """Gives the first layer batches of rows that stay sparse; see ``InputLoader``.
-
-    Parameters
-    ----------
-    rows : SparseRows
-    """
-
-    folded_factor = 1.0
-
-    def __init__(self, rows: SparseRows) -> None:
-        self._rows = rows
-
-    def sort(self, numbers: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return row numbers as they are: their order gains nothing."""
-        return numbers
-
-    def buffer(self, batch: int) -> NDArray[Any]:
-        """Return an empty buffer."""
-        return np.empty((batch, 0))
-
-    def load(
-        self, numbers: NDArray[np.intp], stored: NDArray[Any], layer: DenseLayer, mask: FloatArray | None
-    ) -> None:
-        """Give a ``CsrInputLayer`` a batch."""
-        cast(CsrInputLayer, layer).use_rows(self._rows.take(numbers))

@@ -1,4 +1,4 @@
-"""The layers of a training step in NumPy: dense, with fused products, for inputs with zeros, for CSR rows.
+"""The layers of a training step in NumPy: dense, dense with fused products, and fused for sparse inputs.
 
 A layer computes ``outputs = f([1, inputs] @ [bias; weight])``. Its bias is stored as one more row before its
 weight, and a column of ones before its inputs: so the matrix products include the bias, forward and backward,
@@ -23,7 +23,6 @@ from clearprop.engines.kernels.blas import Gemm, PrepareGemm
 from clearprop.engines.kernels.layout import Batch
 from clearprop.engines.kernels.optimizer_update import BLOCK_NUMBERS
 from clearprop.engines.kernels.zero_columns import Block
-from clearprop.engines.sparse_rows import SparseRows
 from clearprop.nn.activations import Activation
 
 #: ``matmul(left, right, out)`` writes left @ right to the units of ``out``.
@@ -271,47 +270,3 @@ class SparseInputLayer(FusedDenseLayer):
         """Do target ← beta · target + alpha · [1, inputs]ᵀ @ output gradient, block by block."""
         for row, start, stop in self._blocks:
             self._weight_gemm(stop - start, self._batch - row, alpha * self._factor, beta, (start, row, 0))
-
-
-class CsrInputLayer(DenseLayer):
-    """A first layer whose inputs are CSR rows; its products visit the stored numbers only.
-
-    Parameters
-    ----------
-    arrays, activation
-        As ``DenseLayer`` takes them; the inputs have no units, since rows come by ``use_rows``.
-    """
-
-    def __init__(self, arrays: LayerArrays, activation: Activation) -> None:
-        super().__init__(arrays, activation, 1.0, Products())
-
-    def use_rows(self, rows: SparseRows) -> None:
-        """Take a batch of inputs."""
-        self._rows = rows
-
-    def forward(self, mask: FloatArray | None = None) -> None:
-        """Compute outputs = f(inputs @ weight + bias)."""
-        np.add(self._rows.times(self._parameters[1:]), self._parameters[0], out=self.outputs.units)
-        self._value(self.outputs.whole)
-
-    def add_weight_gradient(self, alpha: float = 1.0) -> None:
-        """Add alpha · [1, inputs]ᵀ @ output gradient to the target."""
-        gradient = self.output_gradient.units
-        features, product = self._rows.transposed_times(gradient)
-        bias = gradient.sum(axis=0)
-        if alpha != 1:
-            product *= alpha
-            bias *= alpha
-        self._target[1 + features] += product
-        self._target[0] += bias
-
-    def descend(self, learning_rate: float, weight_decay: float, penalty: float) -> None:
-        """Do W ← (1 - η λ) W - η hᵀ d, where the target W is the parameters."""
-        parameters = self._target
-        beta = 1 - learning_rate * (weight_decay + penalty)
-        if beta != 1:
-            # biases have no penalty
-            of_bias = learning_rate * penalty * parameters[0]
-            parameters *= beta
-            parameters[0] += of_bias
-        self.add_weight_gradient(-learning_rate)

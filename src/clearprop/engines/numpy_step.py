@@ -19,9 +19,9 @@ from clearprop.engines.base import FloatArray, dropout_masks, drops
 from clearprop.engines.kernels.blas import gemm_for
 from clearprop.engines.kernels.layout import Batch, Order, layers_in, make_batch, shapes_of
 from clearprop.engines.kernels.optimizer_update import Updater
-from clearprop.engines.numpy_inputs import InputLoader, SparseLoader
+from clearprop.engines.numpy_csr import CsrInputLayer, SparseLoader
+from clearprop.engines.numpy_inputs import InputLoader
 from clearprop.engines.numpy_layers import (
-    CsrInputLayer,
     DenseLayer,
     FusedDenseLayer,
     LayerArrays,
