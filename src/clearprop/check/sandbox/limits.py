@@ -1,0 +1,34 @@
+"""Limits on one submission: seconds, bytes, processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits on one submission.
+
+    Parameters
+    ----------
+    call_seconds : float
+        Wall time of one call.
+    submission_seconds : float
+        Wall time of the submission as a whole, from reading it to the last call.
+    memory_bytes : int
+        Address space of its process.
+    file_bytes : int
+        Size of a file that it may write in its folder.
+    folder_bytes, folder_files : int
+        All files in its folder together.
+    restarts : int
+        How often a new process is started after one that ended or was killed.
+    """
+
+    call_seconds: float = 5.0
+    submission_seconds: float = 60.0
+    memory_bytes: int = 3 << 30
+    file_bytes: int = 8 << 20
+    folder_bytes: int = 64 << 20
+    folder_files: int = 1000
+    restarts: int = 12

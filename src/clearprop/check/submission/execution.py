@@ -1,0 +1,208 @@
+"""A submission's top level, run statement by statement: what fails or takes too long is passed over.
+
+The functions that it defines are what is judged; training, plots, downloads and ``input()`` around them must
+not keep them from it.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import builtins
+import contextlib
+import linecache
+import signal
+import sys
+import time
+import types
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from clearprop.check.submission.stand_ins import Imports
+
+MODULE = "submission"
+FILE = "<submission>"
+MAX_MESSAGE = 200
+
+_setitimer = signal.setitimer
+_clock = time.monotonic
+_compile = compile
+_exec = exec
+
+
+class TimeUp(BaseException):
+    """A statement or a call is over its time; no ``except Exception`` of a submission catches it."""
+
+
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise :class:`TimeUp` in the block after some seconds, again and again until it ends.
+
+    One who catches it calls :func:`disarm`: it may come while this is ending.
+    """
+
+    def ring(number: int, frame: Any) -> None:
+        raise TimeUp
+
+    # set again each time: a submission may have replaced the handler
+    signal.signal(signal.SIGALRM, ring)
+    _setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 0.1)
+    try:
+        yield
+    finally:
+        disarm()
+
+
+def disarm() -> None:
+    """Stop the timer of :func:`limited`."""
+    _setitimer(signal.ITIMER_REAL, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class TopLevelLimits:
+    """Seconds for the top level.
+
+    Parameters
+    ----------
+    statement : float
+        Of one statement that is no import.
+    statements : float
+        Of all of these together; after that only definitions, imports and constants are run.
+    imports : float
+        Of one import.
+    """
+
+    statement: float = 1.0
+    statements: float = 3.0
+    imports: float = 20.0
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A submission's module after its top level has run.
+
+    Parameters
+    ----------
+    module : module
+    passed_over : list of (int, str, str)
+        Of each statement passed over: its position among the statements, and why, and what Python said.
+    """
+
+    module: types.ModuleType
+    passed_over: list[tuple[int, int, str]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    lesson: bool = False
+
+
+def run_top_level(
+    source: str,
+    tree: ast.Module,
+    limits: TopLevelLimits,
+    skip: Collection[int],
+    begins: Callable[[int, int, float], None],
+) -> Loaded:
+    """Run a submission's statements in order, in a new module.
+
+    Parameters
+    ----------
+    source : str
+    tree : ast.Module
+        ``source`` parsed.
+    limits : TopLevelLimits
+    skip : collection of int
+        Positions of statements to leave out: they were passed over in an earlier process.
+    begins : callable
+        Called with a statement's position, line and seconds before it runs, so that Clearprop knows which one
+        ended or blocked the process.
+
+    Returns
+    -------
+    Loaded
+    """
+    module = types.ModuleType(MODULE)
+    module.__dict__["__file__"] = FILE
+    sys.modules[MODULE] = module
+    # tracebacks and inspect.getsource find the text here
+    linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
+    builtins.input = _no_input
+    imports = Imports(MODULE, tree)
+    imports.install()
+    loaded = Loaded(module)
+    flags = _future_flags(tree)
+    left = limits.statements
+    for position, statement in enumerate(tree.body):
+        if position in skip:
+            continue
+        definition = is_definition(statement)
+        if not definition and left <= 0:
+            loaded.passed_over.append((position, statement.lineno, "the time for all statements was used up"))
+            continue
+        is_import = isinstance(statement, (ast.Import, ast.ImportFrom, ast.Try)) and definition
+        seconds = (
+            limits.imports if is_import else limits.statement if definition else min(limits.statement, left)
+        )
+        begins(position, statement.lineno, float(seconds))
+        began = _clock()
+        reason = _run(statement, module.__dict__, flags, seconds)
+        if not definition:
+            left -= _clock() - began
+        if reason:
+            loaded.passed_over.append((position, statement.lineno, reason))
+    loaded.missing = imports.missing
+    loaded.lesson = imports.lesson
+    return loaded
+
+
+def is_definition(statement: ast.stmt) -> bool:
+    """Return True for a statement that defines and does no work: it is run also when time is short."""
+    if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
+        return True
+    if isinstance(statement, (ast.If, ast.Try)):
+        return any(map(is_definition, statement.body))
+    if isinstance(statement, ast.Assign):
+        return not any(isinstance(part, (ast.Call, ast.ListComp)) for part in ast.walk(statement.value))
+    return False
+
+
+def _run(statement: ast.stmt, namespace: dict[str, Any], flags: int, seconds: float) -> str:
+    """Run one statement; return why it was passed over, or an empty text."""
+    try:
+        with limited(seconds):
+            code = _compile(ast.Module([statement], []), FILE, "exec", flags, dont_inherit=True)
+            _exec(code, namespace)
+    except TimeUp:
+        disarm()
+        return f"it took more than {seconds:.3g} s"
+    except SystemExit:
+        return "it ends Python"
+    except BaseException as error:
+        return described(error)
+    return ""
+
+
+def described(error: BaseException) -> str:
+    """Return an exception as one short line; its text may itself fail, or be endless."""
+    try:
+        text = str(error)[: 4 * MAX_MESSAGE]
+        message = " ".join(text.encode("utf-8", "replace").decode().split())
+    except BaseException:
+        message = ""
+    name = type.__dict__["__name__"].__get__(type(error))
+    if len(message) > MAX_MESSAGE:
+        message = message[: MAX_MESSAGE - 3] + "..."
+    return f"{name}: {message}" if message else str(name)
+
+
+def _no_input(prompt: object = "") -> str:
+    raise EOFError("nobody is here to answer input()")
+
+
+def _future_flags(tree: ast.Module) -> int:
+    flags = 0
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+            for alias in statement.names:
+                feature = getattr(__future__, alias.name, None)
+                flags |= getattr(feature, "compiler_flag", 0)
+    return flags
