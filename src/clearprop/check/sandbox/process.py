@@ -12,6 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,16 +36,23 @@ class Ended(Exception):
     """The process is gone or was killed; the text is a clause: "it ended the process (exit code 0)"."""
 
 
+class Stopped(Exception):
+    """The user ends the command: nothing more is waited for."""
+
+
 class Process:
     """A submission's process in its empty folder.
 
     Parameters
     ----------
     limits : Limits
+    stop : threading.Event, optional
+        Once set, waiting raises :class:`Stopped`.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, stop: threading.Event | None = None) -> None:
         self._limits = limits
+        self._stop = stop or threading.Event()
         self._folder = tempfile.mkdtemp(prefix="clearprop-check-")
         # outside the folder: the process tries to open it once its walls are up
         self._canary = tempfile.NamedTemporaryFile(prefix="clearprop-canary-")  # noqa: SIM115 - closed by kill
@@ -157,6 +165,8 @@ class Process:
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, event)
             while True:
+                if self._stop.is_set():
+                    raise Stopped
                 left = self._deadline - time.monotonic()
                 if left <= 0:
                     self.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -10,11 +11,13 @@ from typing import Any
 
 from clearprop.check.calls import Answer, Call, Failure
 from clearprop.check.sandbox.limits import Limits
-from clearprop.check.sandbox.process import Ended, Process
+from clearprop.check.sandbox.process import Ended, Process, Stopped
 from clearprop.check.submission.execution import TopLevelLimits
 from clearprop.check.submission.files import SubmissionFile
 from clearprop.check.submission.notes import PassedOver, top_level_notes
 from clearprop.utils.errors import ClearpropError
+
+__all__ = ["NotContained", "Sandbox", "Stopped", "Unjudged"]
 
 # beyond the limit that the process keeps itself, before it is killed
 _GRACE_SECONDS = 1.0
@@ -44,6 +47,8 @@ class Sandbox:
     limits : Limits, optional
     trust : bool, default False
         Run it also where the system does not contain it.
+    stop : threading.Event, optional
+        Once set, everything raises ``Stopped``.
 
     Raises
     ------
@@ -53,10 +58,18 @@ class Sandbox:
         On entering, if the file has no Python, or blocks its process again and again.
     """
 
-    def __init__(self, file: SubmissionFile, limits: Limits | None = None, *, trust: bool = False) -> None:
+    def __init__(
+        self,
+        file: SubmissionFile,
+        limits: Limits | None = None,
+        *,
+        trust: bool = False,
+        stop: threading.Event | None = None,
+    ) -> None:
         self._file = file
         self._limits = limits or Limits()
         self._trust = trust
+        self._stop = stop
         self._until = 0.0
         self._process: Process | None = None
         self._starts = 0
@@ -161,7 +174,7 @@ class Sandbox:
     def _start(self) -> bool:
         """Start a process and run the top level; False if a statement ended it, which is then passed over."""
         self._starts += 1
-        process = Process(self._limits)
+        process = Process(self._limits, self._stop)
         self._process = process
         try:
             settings = process.settings()
