@@ -20,10 +20,10 @@ from clearprop.check.submission.files import SubmissionFile
 
 #: at the top level: the attack, and a word of the sentence that tells it
 AT_THE_TOP = {
-    "endless loop": ("while True:\n    pass\n", "took more than 1 s"),
+    "endless loop": ("while True:\n    pass\n", "took more than 0.4 s"),
     "endless loop that catches all": (
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass\n",
-        "took more than 1 s",
+        "took more than 0.4 s",
     ),
     "fork storm": ("import os\nwhile True:\n    os.fork()\n", "BlockingIOError"),
     "a program": ("import os\nos.execv('/bin/sh', ['sh'])\n", "PermissionError"),

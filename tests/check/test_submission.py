@@ -117,7 +117,7 @@ def test_many_statements_passed_over_are_counted() -> None:
 
 
 def test_training_at_the_top_level_ends_after_its_share_of_time() -> None:
-    source = "import time\n" + "time.sleep(0.7)\n" * 8 + DOUBLE
+    source = "import time\n" + "time.sleep(0.3)\n" * 8 + DOUBLE
     (answer,), notes = ran(source)
     np.testing.assert_array_equal(answer.value, [2, 2, 2])
     assert "time for all statements was used up" in notes

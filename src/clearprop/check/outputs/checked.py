@@ -10,7 +10,25 @@ from clearprop.check.verdicts import Evidence, FoundMistake, FunctionVerdict, St
 
 #: How much is given away of a mistake: its place, also its name with the numbers, also the remedy.
 Hints = Literal["locate", "explain", "fix"]
-_PLAIN_WORDS = frozenset(["a", "all", "an", "and", "both", "each", "every", "in", "it", "its", "no", "one", "only", "some", "the", "there", "this", "two"])
+_PLAIN_WORDS = frozenset(
+    (
+        "a",
+        "all",
+        "an",
+        "and",
+        "both",
+        "each",
+        "every",
+        "in",
+        "it",
+        "its",
+        "no",
+        "only",
+        "the",
+        "there",
+        "this",
+    )
+)
 HINTS: tuple[Hints, ...] = ("locate", "explain", "fix")
 
 

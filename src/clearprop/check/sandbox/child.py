@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.check.calls import Generator, Named, Opaque, Result, Trusted
+from clearprop.check.sandbox.limits import Limits
 from clearprop.check.sandbox.walls import build_walls
 from clearprop.check.sandbox.wire import BadFrame, pack, read_frame
 from clearprop.check.submission.cells import Unreadable, parsed, read_text
@@ -26,7 +27,6 @@ from clearprop.check.submission.execution import (
     FILE,
     Loaded,
     TimeUp,
-    TopLevelLimits,
     described,
     disarm,
     limited,
@@ -118,7 +118,7 @@ def main() -> None:
     loaded = run_top_level(
         text.source,
         parsed(text.source),
-        TopLevelLimits(*file["limits"]),
+        Limits(**file["limits"]),
         frozenset(file["skip"]),
         lambda position, line, seconds: pipe.send(
             pack({"statement": position, "line": line, "seconds": seconds})

@@ -21,6 +21,12 @@ class Limits:
         Size of a file that it may write in its folder.
     folder_bytes, folder_files : int
         All files in its folder together.
+    statement_seconds : float
+        Wall time of one statement at the top level that is no import and no definition.
+    statements_seconds : float
+        Of all of these together; after that only imports and definitions are run.
+    import_seconds : float
+        Of one import.
     restarts : int
         How often a new process is started after one that ended or was killed.
     """
@@ -31,4 +37,7 @@ class Limits:
     file_bytes: int = 8 << 20
     folder_bytes: int = 64 << 20
     folder_files: int = 1000
+    statement_seconds: float = 1.0
+    statements_seconds: float = 3.0
+    import_seconds: float = 20.0
     restarts: int = 12

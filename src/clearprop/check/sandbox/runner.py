@@ -6,13 +6,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
 from clearprop.check.calls import Answer, Call, Failure
 from clearprop.check.sandbox.limits import Limits
 from clearprop.check.sandbox.process import Ended, Process, Stopped
-from clearprop.check.submission.execution import TopLevelLimits
 from clearprop.check.submission.files import SubmissionFile
 from clearprop.check.submission.notes import PassedOver, top_level_notes
 from clearprop.utils.errors import ClearpropError
@@ -180,11 +180,10 @@ class Sandbox:
             settings = process.settings()
             process.send(settings, _START_SECONDS)
             self._check_walls(process.receive(_START_SECONDS))
-            limits = TopLevelLimits()
             content = {
                 "data": self._file.data,
                 "notebook": self._file.notebook,
-                "limits": (limits.statement, limits.statements, limits.imports),
+                "limits": asdict(self._limits),
                 "skip": tuple(self._passed_over),
             }
             process.send(content, _READ_SECONDS)
@@ -212,6 +211,7 @@ class Sandbox:
                     self._take_report(message)
                     return True
                 position, line, seconds = _statement(message)
+                seconds = min(max(seconds, 0.0), self._limits.import_seconds)
         except Ended as ended:
             self._end()
             if position < 0:
@@ -259,7 +259,7 @@ def _statement(message: Mapping[str, Any]) -> tuple[int, int, float]:
     position, line, seconds = message.get("statement"), message.get("line"), message.get("seconds")
     if type(position) is not int or type(line) is not int or not isinstance(seconds, float):
         raise Ended("it wrote to the pipe between it and Clearprop")
-    return position, line, min(max(seconds, 0.0), TopLevelLimits().imports)
+    return position, line, seconds
 
 
 def _answer(message: Any) -> Answer:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from clearprop.check.sandbox.limits import Limits
 from clearprop.check.submission.stand_ins import Imports
 
 MODULE = "submission"
@@ -59,25 +60,6 @@ def disarm() -> None:
     _setitimer(signal.ITIMER_REAL, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class TopLevelLimits:
-    """Seconds for the top level.
-
-    Parameters
-    ----------
-    statement : float
-        Of one statement that is no import.
-    statements : float
-        Of all of these together; after that only definitions, imports and constants are run.
-    imports : float
-        Of one import.
-    """
-
-    statement: float = 1.0
-    statements: float = 3.0
-    imports: float = 20.0
-
-
 @dataclass(slots=True)
 class Loaded:
     """A submission's module after its top level has run.
@@ -98,7 +80,7 @@ class Loaded:
 def run_top_level(
     source: str,
     tree: ast.Module,
-    limits: TopLevelLimits,
+    limits: Limits,
     skip: Collection[int],
     begins: Callable[[int, int, float], None],
 ) -> Loaded:
@@ -109,7 +91,7 @@ def run_top_level(
     source : str
     tree : ast.Module
         ``source`` parsed.
-    limits : TopLevelLimits
+    limits : Limits
     skip : collection of int
         Positions of statements to leave out: they were passed over in an earlier process.
     begins : callable
@@ -130,7 +112,7 @@ def run_top_level(
     imports.install()
     loaded = Loaded(module)
     flags = _future_flags(tree)
-    left = limits.statements
+    left = limits.statements_seconds
     for position, statement in enumerate(tree.body):
         if position in skip:
             continue
@@ -140,7 +122,11 @@ def run_top_level(
             continue
         is_import = isinstance(statement, (ast.Import, ast.ImportFrom, ast.Try)) and definition
         seconds = (
-            limits.imports if is_import else limits.statement if definition else min(limits.statement, left)
+            limits.import_seconds
+            if is_import
+            else limits.statement_seconds
+            if definition
+            else min(limits.statement_seconds, left)
         )
         begins(position, statement.lineno, float(seconds))
         began = _clock()
