@@ -12,10 +12,10 @@ import pytest
 from sandboxing import DOUBLE, ran, require_containment
 
 from clearprop.check.calls import Call
-from clearprop.check.sandbox import wire
+from clearprop.check.sandbox import process, wire
 from clearprop.check.sandbox.limits import Limits
 from clearprop.check.sandbox.process import Process
-from clearprop.check.sandbox.runner import Sandbox
+from clearprop.check.sandbox.runner import NotContained, Sandbox
 from clearprop.check.submission.files import SubmissionFile
 
 #: at the top level: the attack, and a word of the sentence that tells it
@@ -146,6 +146,45 @@ def test_files_of_the_user_are_neither_read_nor_changed(tmp_path: Path) -> None:
     assert os.stat(mine).st_mtime_ns == before.st_mtime_ns
 
 
+def test_without_landlock_namespaces_hide_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    without = "from clearprop.check.sandbox import landlock; landlock.version = lambda: 0; "
+    monkeypatch.setattr(
+        process, "_BOOT", process._BOOT.replace("from clearprop", without + "from clearprop", 1)
+    )
+    mine = tmp_path / "mine.txt"
+    mine.write_text("secret")
+    calls = (Call("f", ([str(mine), "/etc/passwd", __file__],)), Call("g"))
+    source = (
+        "import numpy.fft\n"
+        + FILES
+        + "def g():\n    open('here', 'w').write('x'); return open('here').read()\n"
+    )
+    try:
+        answers, _ = ran(source, calls)
+    except NotContained as error:
+        pytest.skip(str(error))
+    # in its own root it may make files of these names
+    assert [row[1] for row in answers[0].value] == [False] * 3
+    assert answers[1].value == "x"
+    assert mine.read_text() == "secret"
+
+
+def test_system_without_walls_is_told_and_trust_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = (
+        "from clearprop.check.sandbox import landlock, namespaces, seccomp\n"
+        "def refuse(*a, **k): raise OSError\n"
+        "landlock.version = lambda: 0; seccomp.available = lambda: False; namespaces.leave_network = refuse\n"
+    )
+    monkeypatch.setattr(
+        process, "_BOOT", process._BOOT.replace("from clearprop", without + "from clearprop", 1)
+    )
+    file = SubmissionFile("x.py", DOUBLE.encode(), False)
+    with pytest.raises(NotContained, match="your files, the network, starting processes and ending"):
+        Sandbox(file).__enter__()
+    with Sandbox(file, trust=True) as sandbox:
+        assert sandbox.run([Call("f", (2,))])[0].value == 4
+
+
 def test_environment_of_the_user_stays_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     source = "import os\ndef f():\n    return dict(os.environ), os.listdir('.'), os.getcwd()\n"
@@ -187,9 +226,9 @@ def test_nothing_is_left_behind() -> None:
 
 
 def test_process_is_gone_when_the_sandbox_is_left() -> None:
-    process = Process(Limits())
-    pid = process._process.pid
-    process.kill()
+    running = Process(Limits())
+    pid = running._process.pid
+    running.kill()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 

@@ -14,7 +14,6 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,7 +23,7 @@ from clearprop.check.sandbox.wire import BadFrame, pack, read_frame
 
 # the interpreter sees no variable of Python's, no user folder and no .pth file; what it may import is told
 _BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"
     "from clearprop.check.sandbox.child import main; main()"
 )
 # the user's environment stays outside; these choose the arithmetic of NumPy's library
@@ -96,14 +95,14 @@ class Process:
 
     def settings(self) -> dict[str, Any]:
         """Return what the process is told about its walls."""
-        readable, listable = _readable()
         return {
             "walls": {
                 "memory": self._limits.memory_bytes,
                 "file_size": self._limits.file_bytes,
                 "cpu_seconds": int(self._limits.submission_seconds) + 10,
-                "readable": readable,
-                "listable": listable,
+                "folder_size": self._limits.folder_bytes,
+                "roots": _roots(),
+                "hidden": os.path.realpath(Path(__file__).parents[2]),
                 "folder": self._folder,
                 "canary": self._canary.name,
             },
@@ -215,23 +214,12 @@ def _import_path() -> list[str]:
     return list(dict.fromkeys(path for path in paths if os.path.isdir(path)))
 
 
-def _readable() -> tuple[list[str], list[str]]:
-    """Return what can be read, and what listed: Python, its packages and libraries, without Clearprop."""
+def _roots() -> list[str]:
+    """Return what can be read: Python, the packages installed and the libraries that they load."""
     roots = [os.path.join(prefix, "lib") for prefix in (sys.base_prefix, sys.base_exec_prefix)]
     roots += _import_path()
     roots += ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store"]
     roots += ["/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo"]
-    real = list(dict.fromkeys(os.path.realpath(root) for root in roots if os.path.exists(root)))
-    hidden = os.path.realpath(Path(__file__).parents[2])
-    return [part for root in real for part in _without(root, hidden)], [
-        root for root in real if os.path.isdir(root)
-    ]
-
-
-def _without(root: str, hidden: str) -> Iterable[str]:
-    """Return the parts of a folder that together are all of it but one folder in it."""
-    if root == hidden:
-        return []
-    if not hidden.startswith(root.rstrip("/") + "/"):
-        return [root]
-    return [part for entry in os.scandir(root) for part in _without(os.path.join(root, entry.name), hidden)]
+    real = sorted({os.path.realpath(root) for root in roots if os.path.exists(root)})
+    # what is beneath another is in it
+    return [root for root in real if not any(root.startswith(other + "/") for other in real)]

@@ -49,3 +49,13 @@ def prctl(option: int, value: int) -> None:
     if _libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+def libc_call(name: str, *arguments: int | bytes | None) -> None:
+    """Call a function of the C library that returns 0, or -1 and an error, which is raised as OSError."""
+    words = [
+        ctypes.c_ulong(value) if isinstance(value, int) else ctypes.c_char_p(value) for value in arguments
+    ]
+    if getattr(_libc, name)(*words) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

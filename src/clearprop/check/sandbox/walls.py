@@ -1,4 +1,4 @@
-"""The walls around a submission's process: limits of resources, Landlock, seccomp; tried before it runs.
+"""The walls around a submission's process: limits, namespaces, Landlock, seccomp; tried before it runs.
 
 Each wall is built where the system has it, then tried: the report names what was found not to be contained.
 """
@@ -10,10 +10,12 @@ import os
 import resource
 import socket
 import sys
+from collections.abc import Iterable
 from typing import Any
 
-from clearprop.check.sandbox import landlock, seccomp
+from clearprop.check.sandbox import landlock, namespaces, seccomp
 
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 FILES, NETWORK, PROCESSES, SIGNALS = "files", "network", "processes", "signals"
 
 
@@ -23,8 +25,9 @@ def build_walls(settings: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     settings : dict
-        ``memory``, ``file_size`` in bytes, ``cpu_seconds``; ``readable``, ``listable``, ``folder``: see
-        :func:`landlock.restrict`; ``canary``, a file of the user's that must not be seen.
+        ``memory``, ``file_size``, ``folder_size`` in bytes, ``cpu_seconds``; ``roots``, folders and files
+        that may be read, except ``hidden``; ``folder``, where files may be written; ``canary``, a file of
+        the user's that must not be seen.
 
     Returns
     -------
@@ -34,20 +37,37 @@ def build_walls(settings: dict[str, Any]) -> dict[str, Any]:
     if sys.platform == "linux":
         _end_with_parent()
     _limit_resources(settings)
-    if landlock.version():
-        with contextlib.suppress(OSError):
-            landlock.restrict(
-                settings["readable"],
-                settings["listable"],
-                ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"),
-                settings["folder"],
-            )
     if sys.platform == "linux":
+        _hide_files(settings)
         _drop_capabilities()
     if seccomp.available():
         with contextlib.suppress(OSError):
             seccomp.restrict()
     return {"open": _still_open(settings["canary"])}
+
+
+def _hide_files(settings: dict[str, Any]) -> None:
+    """Leave the network, and show the named files only: by Landlock, or else by a root of its own."""
+    roots, hidden, folder = settings["roots"], settings["hidden"], settings["folder"]
+    landlocked = landlock.version() > 0
+    with contextlib.suppress(OSError):
+        namespaces.leave_network(files=not landlocked)
+        if not landlocked:
+            namespaces.enter_root(roots, hidden, _DEVICES, folder, settings["folder_size"])
+    if landlocked:
+        parts = [part for root in roots for part in without(root, hidden)]
+        folders = [root for root in roots if os.path.isdir(root)]
+        with contextlib.suppress(OSError):
+            landlock.restrict(parts, folders, _DEVICES, folder)
+
+
+def without(root: str, hidden: str) -> Iterable[str]:
+    """Return parts of a folder that together are all of it but one folder in it."""
+    if root == hidden:
+        return []
+    if not hidden.startswith(root.rstrip("/") + "/"):
+        return [root]
+    return [part for entry in os.scandir(root) for part in without(os.path.join(root, entry.name), hidden)]
 
 
 def _end_with_parent() -> None:
