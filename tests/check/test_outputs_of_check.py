@@ -28,7 +28,7 @@ def test_text_has_a_block_for_each_function() -> None:
         "dtanh          right, given the output (1 - h²)\n"
         "backprop       wrong: the gradients of weights are summed over the batch, not\n"
         "               averaged: dw1 and dw2 are 8.0 times the right ones, and 8 is the\n"
-        "               size of the batch. Divide by the number of rows. (line 12)\n"
+        "               size of the batch. Divide by the number of rows. (Line 12.)\n"
         "                            yours  expected\n"
         "                 dw1[0, 0]    0.8       0.1\n"
         "                 dw2[1, 0]   -2.4      -0.3\n"

@@ -30,6 +30,11 @@ def test_code_cells_of_a_notebook_are_run_in_order() -> None:
     assert notes == ""
 
 
+def test_line_of_a_notebook_is_told_by_its_cell() -> None:
+    _, notes = ran(notebook("x = 1\n\n", DOUBLE + "1 / 0"), notebook=True)
+    assert notes == "Line 3 of code cell 2, `1 / 0`, was passed over: ZeroDivisionError: division by zero."
+
+
 def test_notebook_of_format_3_is_read() -> None:
     sheet = {"cells": [{"cell_type": "code", "input": DOUBLE}]}
     assert read_text(json.dumps({"worksheets": [sheet], "nbformat": 3}).encode(), True).source == DOUBLE

@@ -48,6 +48,8 @@ class Checked:
         Sentences on what was passed over, stood in for or stopped.
     seconds : float
         Time that checking took.
+    starts : tuple of int
+        Of a notebook: the line at which each code cell begins.
     defect : str
         The traceback, if Clearprop itself failed on it.
     """
@@ -58,16 +60,18 @@ class Checked:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     defect: str = ""
+    starts: tuple[int, ...] = ()
 
     @property
     def functions(self) -> tuple[FunctionVerdict, ...]:
-        """Verdicts on its functions; empty if nothing could be judged."""
-        return () if self.verdict is None else self.verdict.functions
+        """Verdicts on its functions, without those that are missing and not required."""
+        every = () if self.verdict is None else self.verdict.functions
+        return tuple(one for one in every if one.status is not Status.MISSING or one.out_of > 0)
 
     @property
     def passed(self) -> bool:
         """Whether every function was judged and is right."""
-        return self.verdict is not None and bool(self.functions) and self.verdict.passed
+        return bool(self.functions) and all(one.status is Status.RIGHT for one in self.functions)
 
     @property
     def points(self) -> float:

@@ -16,6 +16,7 @@ from clearprop.check.outputs.checked import (
     shown_sentence,
 )
 from clearprop.check.outputs.text import status_text
+from clearprop.check.submission.notes import place
 from clearprop.check.verdicts import FoundMistake, FunctionVerdict, Status
 from clearprop.display.text import printable
 
@@ -49,20 +50,21 @@ def as_plain(checked: Checked, hints: Hints) -> dict[str, Any]:
         },
         "template": None if verdict is None else verdict.template,
         "template_reason": None if verdict is None else _text(verdict.template_reason),
-        "functions": [_function(function, hints) for function in checked.functions],
+        "functions": [_function(function, hints, checked.starts) for function in checked.functions],
         "points": checked.points,
         "out_of": checked.out_of,
         "passed": checked.passed,
     }
 
 
-def _function(function: FunctionVerdict, hints: Hints) -> dict[str, Any]:
+def _function(function: FunctionVerdict, hints: Hints, starts: Sequence[int]) -> dict[str, Any]:
     return {
         "name": _text(function.name),
         "status": str(function.status),
         "note": _text(function.note),
         "follows_from": [_text(name) for name in function.follows_from],
         "line": function.line,
+        "place": None if function.line is None else place(function.line, starts),
         "mistakes": [_mistake(mistake, hints) for mistake in function.mistakes],
         "points": function.points,
         "out_of": function.out_of,

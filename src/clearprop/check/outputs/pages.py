@@ -22,6 +22,7 @@ from clearprop.check.outputs.checked import (
     shown_sentence,
 )
 from clearprop.check.outputs.text import status_text
+from clearprop.check.submission.notes import place
 from clearprop.check.verdicts import Status
 from clearprop.display.html import environment
 from clearprop.display.text import printable
@@ -125,6 +126,7 @@ def _common() -> dict[str, Any]:
         # our own file, not a submission's text
         "style": Markup((TEMPLATES / "check.css").read_text(encoding="utf-8")),
         "number": number,
+        "place": place,
         "printable": printable,
         "sentence_of": lambda mistake, hints: capitalized(shown_sentence(mistake, hints)),
         "evidence_of": shown_evidence,

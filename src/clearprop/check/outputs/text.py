@@ -13,6 +13,7 @@ from clearprop.check.outputs.checked import (
     shown_evidence,
     shown_sentence,
 )
+from clearprop.check.submission.notes import place
 from clearprop.check.verdicts import Evidence, FunctionVerdict, Status
 from clearprop.display.text import folded, printable
 
@@ -50,7 +51,7 @@ def full_text(checked: Checked, hints: Hints, width: int | None = None) -> str:
     if column > columns // 2:
         column = 4
     for function in checked.functions:
-        lines += _function_lines(function, hints, column, columns)
+        lines += _function_lines(function, hints, column, columns, checked.starts)
     lines += ["", _total(checked)]
     return "\n".join(lines)
 
@@ -95,16 +96,18 @@ def status_text(function: FunctionVerdict) -> str:
     return f"not judged: {note}" if note else "not judged"
 
 
-def _function_lines(function: FunctionVerdict, hints: Hints, column: int, columns: int) -> list[str]:
+def _function_lines(
+    function: FunctionVerdict, hints: Hints, column: int, columns: int, starts: Sequence[int]
+) -> list[str]:
     name = printable(function.name)
     if function.status is not Status.WRONG:
         return _beside(name, status_text(function), column, columns)
     lines: list[str] = []
-    for place, mistake in enumerate(function.mistakes):
-        said = f"{'wrong' if place == 0 else 'and'}: {printable(shown_sentence(mistake, hints))}"
-        if mistake.line is not None and place == 0:
-            said += f" (line {mistake.line})"
-        lines += _beside(name if place == 0 else "", said, column, columns)
+    for position, mistake in enumerate(function.mistakes):
+        said = f"{'wrong' if position == 0 else 'and'}: {printable(shown_sentence(mistake, hints))}"
+        if mistake.line is not None and position == 0:
+            said += f" ({place(mistake.line, starts).capitalize()}.)"
+        lines += _beside(name if position == 0 else "", said, column, columns)
         lines += _evidence_lines(shown_evidence(mistake, hints)[:MAX_EVIDENCE], column)
     if not function.mistakes:
         lines += _beside(name, "wrong", column, columns)

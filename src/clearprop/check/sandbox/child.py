@@ -110,7 +110,7 @@ def main() -> None:
     except Unreadable as error:
         pipe.send(pack({"unreadable": str(error)}))
         return
-    pipe.send(pack({"source": text.source, "notes": text.notes}))
+    pipe.send(pack({"source": text.source, "notes": text.notes, "starts": text.starts}))
     printed = Printed()
     sys.stdout = sys.stderr = printed
     sys.argv = [FILE]

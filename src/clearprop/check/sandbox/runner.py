@@ -79,6 +79,8 @@ class Sandbox:
         self._events: list[str] = []
         self.name = file.name
         self.source = ""
+        #: the line at which each code cell of a notebook begins
+        self.starts: tuple[int, ...] = ()
         #: whether it asked for ``clearprop.scratch``
         self.lesson = False
 
@@ -87,7 +89,7 @@ class Sandbox:
         """Sentences on what was passed over, stood in for or stopped."""
         return (
             *self._reading_notes,
-            *top_level_notes(list(self._passed_over.values()), self._missing, self.source),
+            *top_level_notes(list(self._passed_over.values()), self._missing, self.source, self.starts),
             *dict.fromkeys(self._events),
         )
 
@@ -194,7 +196,8 @@ class Sandbox:
             if "unreadable" in read:
                 raise Unjudged(f"It {read['unreadable']}.")
             if not self.source:
-                self.source, self._reading_notes = read["source"], read["notes"]
+                self.source, self.starts = read["source"], read["starts"]
+                self._reading_notes = read["notes"]
             return self._ran_top_level(process)
         except BaseException:
             self._end()

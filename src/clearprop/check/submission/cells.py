@@ -47,10 +47,13 @@ class Text:
         As many lines as the file, or as a notebook's code cells, one after the other.
     notes : tuple of str
         A sentence for each thing that was left out.
+    starts : tuple of int
+        The line at which each code cell begins; empty for a file that is no notebook.
     """
 
     source: str
     notes: tuple[str, ...]
+    starts: tuple[int, ...] = ()
 
 
 def read_text(data: bytes, notebook: bool) -> Text:
@@ -79,7 +82,9 @@ def read_text(data: bytes, notebook: bool) -> Text:
         raise Unreadable("has no Python code")
     if _depth(parsed(source)) > MAX_DEPTH:
         raise Unreadable(f"has expressions nested more than {MAX_DEPTH} deep")
-    return Text(source, tuple(notes))
+    lines = [part.count("\n") + 1 for part in parts]
+    starts = tuple(1 + sum(lines[:n]) for n in range(len(parts))) if notebook else ()
+    return Text(source, tuple(notes), starts)
 
 
 def parsed(source: str) -> ast.Module:

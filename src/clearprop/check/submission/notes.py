@@ -24,7 +24,23 @@ class PassedOver:
     why: str
 
 
-def top_level_notes(passed_over: Sequence[PassedOver], missing: Sequence[str], source: str) -> list[str]:
+def place(line: int, starts: Sequence[int]) -> str:
+    """Return where a line is, for people: ``line 12``, or ``line 3 of code cell 2`` of a notebook.
+
+    Parameters
+    ----------
+    line : int
+        In the submission's source.
+    starts : sequence of int
+        The line at which each code cell begins; empty for a file that is no notebook.
+    """
+    cell = sum(start <= line for start in starts)
+    return f"line {line - starts[cell - 1] + 1} of code cell {cell}" if cell else f"line {line}"
+
+
+def top_level_notes(
+    passed_over: Sequence[PassedOver], missing: Sequence[str], source: str, starts: Sequence[int]
+) -> list[str]:
     """Return the sentences.
 
     Parameters
@@ -34,6 +50,8 @@ def top_level_notes(passed_over: Sequence[PassedOver], missing: Sequence[str], s
         Libraries that were stood in for.
     source : str
         The submission's text, whose lines are quoted.
+    starts : sequence of int
+        See :func:`place`.
 
     Returns
     -------
@@ -41,7 +59,8 @@ def top_level_notes(passed_over: Sequence[PassedOver], missing: Sequence[str], s
     """
     lines = source.split("\n")
     sentences = [
-        f"Line {statement.line}, {_quoted(lines, statement.line)}, was passed over: {statement.why}."
+        f"{place(statement.line, starts).capitalize()}, {_quoted(lines, statement.line)}, was passed over: "
+        f"{statement.why}."
         for statement in sorted(passed_over, key=lambda statement: statement.line)
     ]
     if len(sentences) > MAX_SHOWN:
