@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sandboxing import DOUBLE, ran, require_containment
+from sandboxing import DOUBLE, ON_ONES, ran, require_containment
 
 from clearprop.check.calls import Call
 from clearprop.check.sandbox import process, wire
@@ -231,6 +231,13 @@ def test_process_is_gone_when_the_sandbox_is_left() -> None:
     running.kill()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_all_answers_together_are_bounded() -> None:
+    source = "import numpy\ndef f(x):\n    return numpy.zeros(7 * 2**20)\n"
+    answers, _ = ran(source, ON_ONES * 6, limits=Limits(call_seconds=2))
+    assert [answer.failed for answer in answers] == [False] * 4 + [True] * 2
+    assert "returned more than 256 MB" in answers[4].lost
 
 
 def test_time_of_a_submission_is_limited_as_a_whole() -> None:

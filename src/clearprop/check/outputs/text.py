@@ -90,7 +90,7 @@ def status_text(function: FunctionVerdict) -> str:
     """Return the status with what belongs to it: ``right, given the output``, ``right, but follows ...``."""
     note = printable(function.note).strip().rstrip(".")
     if function.status is Status.RIGHT:
-        return f"right, {note}" if note else "right"
+        return note if note.startswith("right") else f"right, {note}" if note else "right"
     if function.status is Status.MISSING:
         return f"missing: {note}" if note else "missing"
     return f"not judged: {note}" if note else "not judged"

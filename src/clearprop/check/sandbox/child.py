@@ -113,7 +113,8 @@ def main() -> None:
     pipe.send(pack({"source": text.source, "notes": text.notes, "starts": text.starts}))
     printed = Printed()
     sys.stdout = sys.stderr = printed
-    sys.argv = [FILE]
+    # the command line names the user's folders
+    sys.argv = sys.orig_argv = [FILE]
     _forget_clearprop(start["path"])
     loaded = run_top_level(
         text.source,

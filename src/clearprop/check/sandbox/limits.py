@@ -12,7 +12,7 @@ class Limits:
     Parameters
     ----------
     call_seconds : float
-        Wall time of one call.
+        Wall time of one call; less after calls that were stopped, so that the other functions get theirs.
     submission_seconds : float
         Wall time of the submission as a whole, from reading it to the last call.
     memory_bytes : int
@@ -31,7 +31,7 @@ class Limits:
         How often a new process is started after one that ended or was killed.
     """
 
-    call_seconds: float = 5.0
+    call_seconds: float = 3.0
     submission_seconds: float = 60.0
     memory_bytes: int = 3 << 30
     file_bytes: int = 8 << 20
@@ -40,4 +40,4 @@ class Limits:
     statement_seconds: float = 1.0
     statements_seconds: float = 3.0
     import_seconds: float = 20.0
-    restarts: int = 12
+    restarts: int = 50

@@ -29,6 +29,8 @@ _BOOT = (
 # the user's environment stays outside; these choose the arithmetic of NumPy's library
 _PASSED_ON = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 _LOOK_SECONDS = 0.1
+# of all answers to one list of calls
+MAX_RECEIVED = 256 << 20
 
 
 class Ended(Exception):
@@ -84,6 +86,7 @@ class Process:
         for descriptor in (self._to, self._from):
             os.set_blocking(descriptor, False)
         self._deadline = 0.0
+        self._received = 0
 
     def __enter__(self) -> Process:
         return self
@@ -112,6 +115,7 @@ class Process:
     def send(self, value: Any, seconds: float) -> None:
         """Send a value; Ended if the process does not take it within some seconds."""
         frame = memoryview(pack(value))
+        self._received = 0
         self._deadline = time.monotonic() + seconds
         while frame:
             self._wait(self._to, selectors.EVENT_WRITE)
@@ -149,6 +153,10 @@ class Process:
 
     def _exactly(self, size: int) -> bytes:
         parts = bytearray()
+        self._received += size
+        if self._received > MAX_RECEIVED:
+            self.kill()
+            raise Ended(f"it returned more than {MAX_RECEIVED >> 20} MB")
         while len(parts) < size:
             self._wait(self._from, selectors.EVENT_READ)
             try:

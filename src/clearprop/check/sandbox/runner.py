@@ -20,7 +20,10 @@ from clearprop.utils.errors import ClearpropError
 __all__ = ["NotContained", "Sandbox", "Stopped", "Unjudged"]
 
 # beyond the limit that the process keeps itself, before it is killed
-_GRACE_SECONDS = 1.0
+_GRACE_SECONDS = 0.5
+# of the time that is left to a submission, for one call
+_SHARE = 1 / 12
+_LEAST_SECONDS = 0.2
 _START_SECONDS = 60.0
 _READ_SECONDS = 20.0
 # worth a sentence
@@ -120,14 +123,16 @@ class Sandbox:
             if self._process is None:
                 self._load()
             assert self._process is not None
-            self._process.send([self._plain(call) for call in calls], self._seconds_left())
-            for call in calls:
+            plain = [self._plain(call) for call in calls]
+            self._process.send(plain, self._seconds_left())
+            for call in plain:
                 began = time.monotonic()
+                seconds = min(call["seconds"], max(self._seconds_left(), 0.0))
                 try:
-                    answers.append(_answer(self._process.receive(self._seconds(call) + _GRACE_SECONDS)))
+                    answers.append(_answer(self._process.receive(seconds + _GRACE_SECONDS)))
                 except Ended:
                     # a blocked call was killed at its limit
-                    if time.monotonic() - began >= self._seconds(call):
+                    if time.monotonic() - began >= seconds:
                         answers.append(Answer(timed_out=True, seconds=time.monotonic() - began))
                     raise
         except Ended as ended:
@@ -139,10 +144,10 @@ class Sandbox:
         return answers + [Answer(lost=sentence) for _ in calls[len(answers) :]]
 
     def _seconds(self, call: Call) -> float:
-        limit = self._limits.call_seconds
-        return max(
-            min(limit if call.seconds is None else min(limit, call.seconds), self._seconds_left()), 0.01
-        )
+        left = self._seconds_left()
+        # each call that is stopped shortens the next ones: no function uses up the time of the others
+        limit = min(self._limits.call_seconds, max(left * _SHARE, _LEAST_SECONDS))
+        return max(min(limit if call.seconds is None else min(limit, call.seconds), left), 0.01)
 
     def _seconds_left(self) -> float:
         return self._until - time.monotonic()
