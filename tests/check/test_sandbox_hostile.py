@@ -23,7 +23,7 @@ AT_THE_TOP = {
     "endless loop": ("while True:\n    pass\n", "took more than 0.4 s"),
     "endless loop that catches all": (
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass\n",
-        "took more than 0.4 s",
+        "was passed over: it",
     ),
     "fork storm": ("import os\nwhile True:\n    os.fork()\n", "BlockingIOError"),
     "a program": ("import os\nos.execv('/bin/sh', ['sh'])\n", "PermissionError"),
