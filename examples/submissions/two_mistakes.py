@@ -13,7 +13,7 @@ def dtanh(x):
 
 
 def softmax(x):
-    e = np.exp(x - x.max())
+    e = np.exp(x - x.max(axis=0))
     return e / e.sum(axis=0)
 
 
