@@ -147,6 +147,24 @@ def test_missing_libraries_are_stood_in_for() -> None:
     assert notes == "not_a_library is not installed here; objects that do nothing stand in for it."
 
 
+def test_plots_and_progress_bars_in_functions_do_nothing() -> None:
+    source = (
+        "import matplotlib.pyplot as plt\nfrom tqdm import tqdm, trange\n"
+        "def f(x):\n    figure, axes = plt.subplots(1, 2)\n    axes[0].imshow(x)\n"
+        "    bar = tqdm(range(3))\n    for i in bar:\n        bar.set_postfix(loss=i)\n        display(i)\n"
+        "    with tqdm(total=3) as other:\n        other.update(1)\n    return sum(trange(4)) * x\n"
+    )
+    (answer,), _ = ran(source)
+    np.testing.assert_array_equal(answer.value, [6, 6, 6])
+
+
+def test_names_of_older_numpy_releases_are_there() -> None:
+    (answer,), _ = ran(
+        "import numpy as np\ndef f(x):\n    return np.zeros(2, np.int) + np.float_(np.product(x))\n"
+    )
+    np.testing.assert_array_equal(answer.value, [1, 1])
+
+
 def test_function_that_needs_a_missing_library_fails_by_its_name() -> None:
     source = "import numpy as np, not_a_library\ndef f(x):\n    return np.exp(not_a_library.array(x))\n"
     (answer,), _ = ran(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -181,12 +182,17 @@ class Sandbox:
     def _start(self) -> bool:
         """Start a process and run the top level; False if a statement ended it, which is then passed over."""
         self._starts += 1
+        if sys.platform == "win32":
+            raise NotContained("Submissions are checked on Linux and macOS; on Windows, use WSL.")
         process = Process(self._limits, self._stop)
         self._process = process
         try:
-            settings = process.settings()
-            process.send(settings, _START_SECONDS)
-            self._check_walls(process.receive(_START_SECONDS))
+            try:
+                process.send(process.settings(), _START_SECONDS)
+                report = process.receive(_START_SECONDS)
+            except Ended as ended:
+                raise NotContained(f"No process for a submission can be started here: {ended}.") from None
+            self._check_walls(report)
             content = {
                 "data": self._file.data,
                 "notebook": self._file.notebook,

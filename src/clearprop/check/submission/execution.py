@@ -19,12 +19,31 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from clearprop.check.sandbox.limits import Limits
 from clearprop.check.submission.stand_ins import Imports
 
 MODULE = "submission"
 FILE = "<submission>"
 MAX_MESSAGE = 200
+
+_OLD_NUMPY = {
+    "int": int,
+    "float": float,
+    "complex": complex,
+    "object": object,
+    "str": str,
+    "float_": np.float64,
+    "complex_": np.complex128,
+    "Inf": np.inf,
+    "infty": np.inf,
+    "NaN": np.nan,
+    "product": np.prod,
+    "cumproduct": np.cumprod,
+    "alltrue": np.all,
+    "sometrue": np.any,
+}
 
 _setitimer = signal.setitimer
 _clock = time.monotonic
@@ -108,6 +127,9 @@ def run_top_level(
     # tracebacks and inspect.getsource find the text here
     linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
     builtins.input = _no_input
+    # of notebooks
+    builtins.display = _show_nothing  # type: ignore[attr-defined]
+    _restore_old_names()
     imports = Imports(MODULE, tree)
     imports.install()
     loaded = Loaded(module)
@@ -182,6 +204,17 @@ def described(error: BaseException) -> str:
 
 def _no_input(prompt: object = "") -> str:
     raise EOFError("nobody is here to answer input()")
+
+
+def _show_nothing(*shown: object, **keywords: object) -> None:
+    return None
+
+
+def _restore_old_names() -> None:
+    """Give NumPy the names back that older releases had: homework is written for the release of its day."""
+    for name, value in _OLD_NUMPY.items():
+        if not hasattr(np, name):
+            setattr(np, name, value)
 
 
 def _future_flags(tree: ast.Module) -> int:

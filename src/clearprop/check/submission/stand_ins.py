@@ -45,6 +45,9 @@ class StandIn:
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:  # noqa: D102
         if len(arguments) == 1 and not keywords and isinstance(arguments[0], (type(_missing), type)):
             return arguments[0]
+        if self._clearprop_name.endswith(".subplots"):
+            # `figure, axes = plt.subplots()`
+            return self, self
         return self
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
@@ -110,17 +113,28 @@ class _StandInModule(ModuleType):
         return StandIn(f"{self.__name__}.{name}", self.__dict__["_clearprop_seen"])
 
 
+class _Bar(StandIn):
+    """A progress bar of tqdm that shows nothing: what it goes over, and methods that do nothing."""
+
+    def __init__(self, iterable: Any = (), *arguments: Any, **keywords: Any) -> None:
+        super().__init__("tqdm.tqdm")
+        object.__setattr__(self, "_clearprop_iterable", iterable)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._clearprop_iterable)
+
+    def __len__(self) -> int:
+        return len(self._clearprop_iterable)
+
+
+def _range_bar(*arguments: int, **keywords: Any) -> _Bar:
+    return _Bar(range(*arguments))
+
+
 def _progress_module(name: str) -> ModuleType:
-    """Return a module in tqdm's place, whose bars are what they go over."""
+    """Return a module in tqdm's place."""
     module = _StandInModule(name)
-
-    def bar(iterable: Any = (), *arguments: Any, **keywords: Any) -> Any:
-        return iterable
-
-    def ranged(*arguments: int, **keywords: Any) -> range:
-        return range(*arguments)
-
-    module.__dict__.update(tqdm=bar, tqdm_notebook=bar, trange=ranged, tnrange=ranged)
+    module.__dict__.update(tqdm=_Bar, tqdm_notebook=_Bar, trange=_range_bar, tnrange=_range_bar)
     return module
 
 
