@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sandboxing import DOUBLE, require_containment
+from terminal import on_a_terminal
 
 from clearprop.check import checking
 from clearprop.check.calls import Call, Runner, Submission
@@ -177,3 +178,18 @@ def test_interrupt_ends_the_command_at_once(tmp_path: Path) -> None:
     assert running.returncode == 130
     assert said.decode().strip().splitlines() == ["Interrupted."]
     assert time.monotonic() - began < 3
+
+
+def test_terminal_shows_a_bar_and_a_line_for_each_submission(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.py").write_text(DOUBLE)
+    shown = on_a_terminal("check", str(tmp_path))
+    assert "3/3" in shown
+    assert [shown.count(f"{number}.py") for number in range(3)] == [1, 1, 1]
+    assert "3 of 3 submissions are right in every function." in shown
+
+
+def test_quiet_shows_no_bar(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.py").write_text(DOUBLE)
+    assert "2/2" not in on_a_terminal("check", str(tmp_path), "--quiet")

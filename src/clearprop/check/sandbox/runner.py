@@ -21,7 +21,7 @@ from clearprop.utils.errors import ClearpropError
 __all__ = ["NotContained", "Sandbox", "Stopped", "Unjudged"]
 
 # beyond the limit that the process keeps itself, before it is killed
-_GRACE_SECONDS = 0.5
+_GRACE_SECONDS = 1.5
 # of the time that is left to a submission, for one call
 _SHARE = 1 / 12
 _LEAST_SECONDS = 0.2
