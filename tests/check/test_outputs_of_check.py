@@ -85,6 +85,11 @@ def test_json_has_the_documented_keys() -> None:
     assert (plain["points"], plain["out_of"], plain["passed"]) == (2.0, 6.5, False)
 
 
+def test_json_of_a_missing_function_has_the_mistake_missing() -> None:
+    missing = as_plain(mixed, "locate")["functions"][3]
+    assert (missing["status"], [mistake["id"] for mistake in missing["mistakes"]]) == ("missing", ["missing"])
+
+
 def test_json_of_an_unread_file_has_no_functions_and_no_points() -> None:
     plain = as_plain(unread, "fix")
     assert plain["submission"]["judged"] is False

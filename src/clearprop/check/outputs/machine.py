@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from clearprop.check.mistakes import MISTAKES
 from clearprop.check.outputs.checked import (
     Checked,
     Hints,
@@ -65,10 +66,26 @@ def _function(function: FunctionVerdict, hints: Hints, starts: Sequence[int]) ->
         "follows_from": [_text(name) for name in function.follows_from],
         "line": function.line,
         "place": None if function.line is None else place(function.line, starts),
-        "mistakes": [_mistake(mistake, hints) for mistake in function.mistakes],
+        "mistakes": [_mistake(mistake, hints) for mistake in function.mistakes] or _missing(function),
         "points": function.points,
         "out_of": function.out_of,
     }
+
+
+def _missing(function: FunctionVerdict) -> list[dict[str, Any]]:
+    """Return the mistake of a function that is not there, which gives nothing away."""
+    if function.status is not Status.MISSING:
+        return []
+    known = MISTAKES["missing"]
+    return [
+        {
+            "id": known.id,
+            "sentence": f"{capitalized(known.sentence)}.",
+            "fix": known.fix,
+            "evidence": [],
+            "line": None,
+        }
+    ]
 
 
 def _mistake(mistake: FoundMistake, hints: Hints) -> dict[str, Any]:
