@@ -1,0 +1,1 @@
+"""Judging submissions: which function is wrong, and which mistake it is."""
