@@ -1,0 +1,306 @@
+"""Backward pass of a network with switches for each layer, and the mistakes that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from clearprop.check.formulas.base import Array, Atom, Formula, Outputs, Settings, Values
+from clearprop.check.formulas.elementwise import ACTIVATIONS, WRONG_DERIVATIVES
+from clearprop.check.formulas.network import layers
+
+
+def _slope(values: Values, i: int, settings: Settings) -> Array | float:
+    """Return g'(a_i), or what the setting ("slope", i) makes of it."""
+    form = settings.get(("slope", i), settings.get("slope", "right"))
+    output = i == layers(values)
+    name = values["output"] if output else values["hidden"]
+    _, of_input, of_output = ACTIVATIONS[name if name != "softmax" else "sigmoid"]
+    a, h = values[f"a{i}"], values[f"h{i}"]
+    if form == "right":
+        return of_input(a)
+    if form == "missing":
+        return 1.0
+    if form == "at the output":
+        return of_input(h)
+    if form == "output's form at the input":
+        return of_output(a)
+    if form == "activation":
+        return h
+    if form == "pre-activation":
+        return a
+    if form in ("of layer above", "of layer below"):
+        j = i + 1 if form == "of layer above" else i - 1
+        if j == 0:
+            return of_input(values["x"])
+        return of_input(values[f"a{j}"])
+    where, wrong = form.split(":", 1)
+    return WRONG_DERIVATIVES[name][wrong](a if where == "a" else h)
+
+
+def _output_delta(values: Values, settings: Settings) -> Array:
+    """Return ∂L/∂a_k, not averaged, or a mistaken form of it."""
+    k = layers(values)
+    p, truth, form = values[f"h{k}"], values["truth"], settings.get("output", "right")
+    error = p - truth
+    if values["cost"] == "quadratic":
+        if form == "cross-entropy":
+            return error
+        error = error * (2 if form == "doubled" else 1)
+        return error * _slope(values, k, settings)
+    if form == "times p (1 - p)":
+        return error * p * (1 - p)
+    if form == "times hidden derivative":
+        return error * ACTIVATIONS[values["hidden"]][1](values[f"a{k}"])
+    if form == "times hidden derivative of p":
+        return error * ACTIVATIONS[values["hidden"]][2](p)
+    if form == "times hidden derivative at p":
+        return error * ACTIVATIONS[values["hidden"]][1](p)
+    if form == "times sigmoid derivative":
+        return error * ACTIVATIONS["sigmoid"][1](values[f"a{k}"])
+    if form == "times jacobian":
+        return p * (error - np.sum(error * p, axis=1, keepdims=True))
+    if form == "jacobian missing":
+        return -truth / p
+    if form == "pre-activation":
+        return values[f"a{k}"] - truth
+    if form == "p alone":
+        return p
+    if form == "sum":
+        return p + truth
+    if form == "squared":
+        return error**2
+    if form == "doubled":
+        return 2 * error
+    return error
+
+
+def _layer_input(values: Values, i: int, form: str) -> Array:
+    """Return h_{i-1}, the input of layer i, or a mistaken one."""
+    names = {"a": f"a{i - 1}", "own": f"h{i}", "own a": f"a{i}", "skip": f"h{i - 2}", "x": "x"}
+    name = names.get(form, f"h{i - 1}")
+    return values["x" if name == "h0" else name]
+
+
+def _weights(values: Values, i: int, settings: Settings) -> Array:
+    """Return w_iᵀ, which carries δ_i back, or a mistaken matrix."""
+    form = settings.get(("w", i), settings.get("w", "right"))
+    if form == "updated":
+        updated: Array = values[f"w{i}_updated"].T
+        return updated
+    if form == "not transposed":
+        weight: Array = values[f"w{i}"]
+        return weight
+    other = {"below": i - 1, "above": i + 1}.get(form, i)
+    transposed: Array = values[f"w{other}"].T
+    return transposed
+
+
+def _bias_gradient(delta: Array, form: str) -> Array:
+    """Return Σ_rows δ, or a mistaken form of it."""
+    forms = {
+        "everything": np.sum,
+        "nothing": lambda d: d,
+        "units": lambda d: np.sum(d, axis=1),
+        "mean": lambda d: np.mean(d, axis=0),
+        "mean of everything": np.mean,
+        "first": lambda d: d[0],
+        "last": lambda d: d[-1],
+        "max": lambda d: np.max(d, axis=0),
+    }
+    return np.asarray(forms[form](delta) if form in forms else np.sum(delta, axis=0))
+
+
+def backward_outputs(values: Values, settings: Settings) -> Outputs:
+    """δ_k = p - t and δ_{i-1} = (δ_i w_iᵀ) ⊙ g'(a_{i-1}); ∂L/∂w_i = h_{i-1}ᵀ δ_i / n, ∂L/∂b_i = Σ δ_i / n.
+
+    Settings: "output" and ("slope", i), ("w", i), ("in", i), ("bias", i) pick mistaken parts; "sign" and
+    "delta sign" are factors; ("scale", name) multiplies one gradient; "average" is "sum" or "twice", for
+    "weights" or "biases" alone ("average", "weights"); ("transposed", i).
+    """
+    k, n = layers(values), len(values["x"])
+    mean = values.get("mean", True)
+    delta = _output_delta(values, settings)
+    found: dict[str, Any] = {}
+    for i in range(k, 0, -1):
+        signed = delta * settings.get("delta sign", 1)
+        source = _layer_input(values, i, settings.get(("in", i), settings.get("in", "h")))
+        weight = source.T @ signed
+        if settings.get(("transposed", i), settings.get("transposed", False)):
+            weight = weight.T
+        found[f"dw{i}"] = weight
+        found[f"db{i}"] = _bias_gradient(signed, settings.get(("bias", i), settings.get("bias", "right")))
+        if i > 1:
+            delta = (delta @ _weights(values, i, settings)) * _slope(values, i - 1, settings)
+            delta = delta * settings.get(("delta scale", i - 1), 1)
+    for name in found:
+        kind = "weights" if name[1] == "w" else "biases"
+        average = settings.get(("average", name), settings.get(("average", kind), settings.get("average")))
+        power = {"sum": 0, "twice": 2}.get(str(average), 1 if mean else 0)
+        factor = settings.get(("sign", name), settings.get(("sign", kind), settings.get("sign", 1)))
+        divisor = {"half": 2 * n, "units": n if name[1] == "b" else found[name].shape[-1]}.get(
+            str(average), n**power
+        )
+        if isinstance(average, str) and average.startswith("n-"):
+            divisor = n - 1
+        elif isinstance(average, str) and average.startswith("features"):
+            divisor = values["x"].shape[1]
+        elif isinstance(average, str) and average.startswith("classes"):
+            divisor = values["truth"].shape[1]
+        found[name] = found[name] * factor / divisor
+    return {name: found[name] for i in range(1, k + 1) for name in (f"dw{i}", f"db{i}")}
+
+
+def _scope(i: int, k: int) -> str:
+    return f"in layer {i}" if i < k else f"in layer {i}, the output layer"
+
+
+def backward_atoms(values: Values) -> Sequence[Atom]:
+    """List the mistakes of a backward pass through as many layers as there are weights."""
+    k = layers(values)
+    hidden = values["hidden"]
+    atoms: list[Atom] = []
+    add = atoms.append
+    if values.get("mean", True):
+        add(Atom("gradient_not_averaged", {"average": "sum"}))
+        add(Atom("gradient_not_averaged", {("average", "weights"): "sum"}))
+        add(Atom("gradient_not_averaged", {("average", "biases"): "sum"}))
+    add(Atom("gradient_averaged_twice", {"average": "twice"}))
+    add(Atom("gradient_averaged_twice", {("average", "weights"): "twice"}))
+    add(Atom("gradient_averaged_twice", {("average", "biases"): "twice"}))
+    if not values.get("mean", True):
+        add(Atom("gradient_averaged_twice", {"average": "half"}, "it is divided by 2 n"))
+    add(Atom("gradient_sign_flipped", {"sign": -1}, "all gradients are the right ones times -1"))
+    add(Atom("gradient_transposed", {"transposed": True}))
+    add(Atom("activation_derivative_missing", {("slope", i): "missing" for i in range(1, k)}))
+    wrong_argument = "activation_derivative_wrong_argument"
+    add(Atom(wrong_argument, {("slope", i): "at the output" for i in range(1, k)}, _AT_OUTPUT))
+    add(Atom(wrong_argument, {("slope", i): "output's form at the input" for i in range(1, k)}, _AT_INPUT))
+    wrong_layer = "activation_derivative_of_wrong_layer"
+    add(Atom(wrong_layer, {("slope", i): "of layer above" for i in range(1, k)}, "of the layer above"))
+    add(Atom(wrong_layer, {("slope", i): "of layer below" for i in range(1, k)}, "of the layer below"))
+    add(Atom("bias_gradient_summed_over_everything", {"bias": "everything"}))
+    add(Atom("bias_gradient_summed_over_everything", {"bias": "mean of everything"}, "and averaged"))
+    add(Atom("bias_gradient_not_summed", {"bias": "nothing"}))
+    add(Atom("bias_gradient_not_summed", {"bias": "units"}, "it is summed over the units instead"))
+    add(Atom("bias_gradient_not_summed", {"bias": "first"}, "only the first row is taken"))
+    add(Atom("delta_uses_wrong_weights", {"w": "not transposed"}, "they are not transposed"))
+    add(Atom("delta_uses_wrong_weights", {("w", i): "below" for i in range(2, k + 1)}, _BELOW))
+    add(Atom("delta_uses_wrong_weights", {("w", i): "above" for i in range(2, k)}, _ABOVE))
+    add(Atom("wrong_layer_input", {"in": "own"}, "h of the layer itself is taken, not of the one before"))
+    add(Atom("wrong_layer_input", {("in", i): "a" for i in range(2, k + 1)}, "a is taken instead of h"))
+    add(Atom("wrong_layer_input", {"in": "x"}, "x is taken in every layer"))
+    add(Atom("weights_updated_before_backprop_uses_them", {("w", i): "updated" for i in range(2, k + 1)}))
+    atoms += _output_atoms(values)
+    for i in range(k - 1, 0, -1):
+        scope = _scope(i, k)
+        add(Atom("activation_derivative_missing", {("slope", i): "missing"}, scope))
+        add(Atom(wrong_argument, {("slope", i): "at the output"}, f"{scope}, {_AT_OUTPUT}"))
+        add(Atom(wrong_argument, {("slope", i): "output's form at the input"}, f"{scope}, {_AT_INPUT}"))
+        add(Atom(wrong_layer, {("slope", i): "of layer above"}, f"of the layer above, {scope}"))
+        add(Atom(wrong_layer, {("slope", i): "of layer below"}, f"of the layer below, {scope}"))
+    for form in WRONG_DERIVATIVES.get(hidden, ()):
+        for where in ("a", "h"):
+            every = {("slope", i): f"{where}:{form}" for i in range(1, k)}
+            text = form.replace("x", where)
+            add(Atom(f"{hidden}_derivative_wrong", every, f"it takes {text}"))
+    for form in ("activation", "pre-activation"):
+        every = {("slope", i): form for i in range(1, k)}
+        add(Atom(f"{hidden}_derivative_wrong", every, f"the {form} itself is taken"))
+    for i in range(k, 0, -1):
+        atoms += _layer_atoms(i, k)
+    return atoms
+
+
+_AT_OUTPUT = "it is taken at the output h instead of the pre-activation a"
+_AT_INPUT = "the formula for the output h is given the pre-activation a"
+_BELOW = "those of the layer below are taken"
+_ABOVE = "those of the layer above are taken"
+
+
+def _output_atoms(values: Values) -> list[Atom]:
+    k = layers(values)
+    if values["cost"] == "quadratic":
+        missing = "the output layer's δ lacks σ'(z), as if the cost were the cross-entropy"
+        return [
+            Atom("activation_derivative_missing", {"output": "cross-entropy"}, missing),
+            Atom(
+                "activation_derivative_missing",
+                {("slope", i): "missing" for i in range(1, k + 1)},
+                "in every layer",
+            ),
+            Atom("activation_derivative_wrong_argument", {"slope": "at the output"}, f"{_AT_OUTPUT}, everywhere"),
+            Atom(
+                "activation_derivative_wrong_argument",
+                {"slope": "output's form at the input"},
+                f"{_AT_INPUT}, everywhere",
+            ),
+            Atom("activation_derivative_wrong_argument", {("slope", k): "at the output"}, _scope(k, k)),
+            Atom(
+                "activation_derivative_wrong_argument",
+                {("slope", k): "output's form at the input"},
+                _scope(k, k),
+            ),
+            Atom("activation_derivative_of_wrong_layer", {("slope", k): "of layer below"}, _scope(k, k)),
+            Atom("unexplained", {"output": "doubled"}, "δ of the output layer is 2 times the right one"),
+            *(
+                Atom("sigmoid_derivative_wrong", {"slope": f"{at}:{form}"}, f"it takes {form.replace('x', at)}")
+                for form in WRONG_DERIVATIVES[values["output"]]
+                for at in ("a", "h")
+            ),
+        ]
+    applied = "output_derivative_applied_to_cross_entropy"
+    texts = {
+        "times p (1 - p)": "p - t is multiplied by p (1 - p)",
+        "times hidden derivative": f"p - t is multiplied by the derivative of {values['hidden']}",
+        "times hidden derivative of p": f"p - t is multiplied by the derivative of {values['hidden']} at p",
+        "times hidden derivative at p": f"p - t is multiplied by the derivative of {values['hidden']} at p",
+        "times sigmoid derivative": "p - t is multiplied by σ'(a)",
+        "times jacobian": "p - t is multiplied by softmax's derivative once more",
+    }
+    atoms = [Atom(applied, {"output": form}, text) for form, text in texts.items()]
+    others = {
+        "jacobian missing": "δ of the output layer is -t / p: the derivative of the output activation is missing",
+        "pre-activation": "δ of the output layer takes a instead of the probabilities",
+        "p alone": "δ of the output layer lacks the truth",
+        "sum": "δ of the output layer is p + t instead of p - t",
+        "squared": "δ of the output layer is (p - t)²",
+        "doubled": "δ of the output layer is 2 times the right one",
+    }
+    ids = {"jacobian missing": "activation_derivative_missing", "pre-activation": "wrong_layer_input"}
+    return atoms + [Atom(ids.get(form, "unexplained"), {"output": form}, text) for form, text in others.items()]
+
+
+def _layer_atoms(i: int, k: int) -> list[Atom]:
+    """Return the mistakes in one layer's lines."""
+    scope = _scope(i, k)
+    atoms = [
+        Atom("bias_gradient_summed_over_everything", {("bias", i): "everything"}, scope),
+        Atom("bias_gradient_not_summed", {("bias", i): "nothing"}, scope),
+        Atom("bias_gradient_not_summed", {("bias", i): "units"}, f"{scope}: it is summed over the units instead"),
+        Atom("gradient_transposed", {("transposed", i): True}, scope),
+        Atom("wrong_layer_input", {("in", i): "own"}, f"{scope}: h{i} is taken instead of h{i - 1}"),
+    ]
+    if i > 1:
+        weights = "delta_uses_wrong_weights"
+        atoms += [
+            Atom("wrong_layer_input", {("in", i): "a"}, f"{scope}: a{i - 1} is taken instead of h{i - 1}"),
+            Atom("wrong_layer_input", {("in", i): "skip"}, f"{scope}: h{i - 2} is taken instead of h{i - 1}"),
+            Atom("wrong_layer_input", {("in", i): "x"}, f"{scope}: x is taken instead of h{i - 1}"),
+            Atom(weights, {("w", i): "not transposed"}, f"for δ{i - 1}: w{i} is not transposed"),
+            Atom(weights, {("w", i): "below"}, f"for δ{i - 1}: w{i - 1} is taken instead of w{i}"),
+            Atom(weights, {("w", i): "above"}, f"for δ{i - 1}: w{i + 1} is taken instead of w{i}"),
+            Atom("gradient_sign_flipped", {("delta scale", i - 1): -1}, f"δ{i - 1} has the wrong sign"),
+        ]
+    for name in (f"dw{i}", f"db{i}"):
+        atoms += [
+            Atom("gradient_not_averaged", {("average", name): "sum"}),
+            Atom("gradient_averaged_twice", {("average", name): "twice"}),
+            Atom("gradient_sign_flipped", {("sign", name): -1}),
+        ]
+    return atoms
+
+
+BACKWARD = Formula(backward_outputs, backward_atoms)

@@ -1,0 +1,468 @@
+"""The judge: every function of an assignment examined by itself, its mistakes named, its helpers told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from clearprop.check import trusted
+from clearprop.check.assignment import Assignment, Function
+from clearprop.check.binding import Unbound, _names, _plain
+from clearprop.check.calls import Runner, Submission
+from clearprop.check.choosing import choose_dialect
+from clearprop.check.definitions import Definition, Module, definitions_of
+from clearprop.check.dialects import Dialect
+from clearprop.check.evaluation import (
+    Outcome,
+    Problem,
+    Substitutes,
+    agrees_for_some_activation,
+    cost,
+    evaluate,
+    explained,
+)
+from clearprop.check.examinations import EXAMINATIONS, FURTHER, Caller, Examination, Subject
+from clearprop.check.initialization import examine_initialization
+from clearprop.check.formulas.base import Variant
+from clearprop.check.matching import Explanation, merged
+from clearprop.check.resizing import examine_resizing
+from clearprop.check.structures import Own, Unreadable, read
+from clearprop.check.training import examine_training
+from clearprop.check.verdicts import FoundMistake, FunctionVerdict, Status, SubmissionVerdict
+from clearprop.check.wording import found_mistakes, of_instability, of_problem, simple_mistake
+
+# helpers are judged before the functions that call them
+ORDER = (
+    "activation activation_derivative softmax cost_derivative affine_forward activation_backward affine_backward "
+    "affine_activation_forward affine_activation_backward one_hot initialize forward predict loss binary_loss "
+    "softmax_loss backward update batch_update train"
+).split()
+
+
+@dataclass(slots=True)
+class Judged:
+    """What is known about one function while the others are judged."""
+
+    function: Function
+    definition: Definition | None
+    verdict: FunctionVerdict
+    outcome: Outcome | None = None
+    explanation: Explanation | None = None
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it has a mistake of its own."""
+        return self.verdict.status is Status.WRONG
+
+    @property
+    def takes_output(self) -> bool:
+        """Whether it is a derivative given the output of the activation."""
+        right = self.outcome.right if self.outcome is not None else None
+        return (
+            self.function.role == "activation_derivative"
+            and self.function.of != "relu"
+            and right is not None
+            and bool(right.settings)
+        )
+
+
+@dataclass(slots=True)
+class _Judge:
+    """One submission while it is judged."""
+
+    assignment: Assignment
+    module: Module
+    runner: Runner
+    dialect: Dialect
+    judged: dict[str, Judged] = field(default_factory=dict)
+    # which form of derivative the backward pass was found to use: "input", "output" or ""
+    consumed: str = ""
+
+
+def judge(submission: Submission, runner: Runner, assignment: Assignment, reason: str = "") -> SubmissionVerdict:
+    """Judge every function of a submission.
+
+    Parameters
+    ----------
+    submission : Submission
+        Its source must parse.
+    runner : Runner
+        The submission's process.
+    assignment : Assignment
+    reason : str
+        How the assignment was chosen.
+    """
+    module = definitions_of(submission.source)
+    dialect, notes = choose_dialect(assignment, module, runner)
+    state = _Judge(assignment, module, runner, dialect)
+    ranked = sorted(
+        assignment.functions, key=lambda f: ORDER.index(f.role) if f.role in ORDER else len(ORDER)
+    )
+    for function in ranked:
+        definition = find(module, function)
+        state.judged[function.name] = _judge_function(state, function, definition)
+    _settle_derivatives(state)
+    _settle_averages(state)
+    _settle_flat_biases(state)
+    verdicts = tuple(state.judged[function.name].verdict for function in assignment.functions)
+    return SubmissionVerdict(assignment.name, reason, verdicts, tuple(notes))
+
+
+def find(module: Module, function: Function) -> Definition | None:
+    """Return the submission's definition of an assignment's function."""
+    return module.find(function.name, *function.aliases)
+
+
+def _judge_function(state: _Judge, function: Function, definition: Definition | None) -> Judged:
+    out_of = float(function.points) if function.required or definition is not None else 0.0
+    if definition is None:
+        note = "" if function.required else "not required"
+        verdict = FunctionVerdict(function.name, Status.MISSING, note=note, out_of=out_of)
+        return Judged(function, None, verdict)
+    base = FunctionVerdict(function.name, Status.RIGHT, line=definition.line, out_of=out_of)
+    own = [definition, *(state.module.definitions[name] for name in state.module.helpers(definition))]
+    if any(_is_ours(part, state.module) for part in own):
+        verdict = replace(base, status=Status.NOT_JUDGED, note="it calls Clearprop's own lesson")
+        return Judged(function, definition, verdict)
+    subject = Subject(function, definition, state.assignment, state.dialect)
+    try:
+        if function.role == "initialize":
+            verdict, dialect = examine_initialization(subject, state.runner, base)
+            if dialect is not None:
+                state.dialect = dialect
+            return Judged(function, definition, verdict)
+        if function.role == "train":
+            return _examine_training(state, subject, base)
+        if function.role == "resize":
+            return _examine_resizing(state, subject, base)
+        return _examine(state, subject, base)
+    except Unbound as unbound:
+        return Judged(function, definition, replace(base, status=Status.NOT_JUDGED, note=str(unbound)))
+
+
+def _is_ours(definition: Definition, module: Module) -> bool:
+    names = {definition.imported_from, *(module.imports.get(name, "") for name in definition.reads)}
+    return any(name.partition(".")[0] == "clearprop" for name in names)
+
+
+def _examine_training(state: _Judge, subject: Subject, base: FunctionVerdict) -> Judged:
+    """Judge a training function with its own helpers, then with right ones in place of the wrong."""
+    of_output = state.consumed == "output"
+    mistakes = examine_training(subject, state.runner, Substitutes(), derivative_of_output=of_output)
+    wrong = [name for name in _suspects(state, subject.definition) if state.judged[name].wrong]
+    follows: tuple[str, ...] = ()
+    if mistakes and wrong:
+        substitutes = _substitutes(state, wrong)
+        mistakes = examine_training(subject, state.runner, substitutes, derivative_of_output=of_output)
+        follows = tuple(wrong)
+    if mistakes:
+        verdict = replace(base, status=Status.WRONG, mistakes=tuple(mistakes), follows_from=follows)
+    else:
+        note = f"right in itself; its wrong result follows from {', '.join(follows)}" if follows else ""
+        verdict = replace(base, points=base.out_of, note=note, follows_from=follows)
+    return Judged(subject.function, subject.definition, verdict)
+
+
+def _examine_resizing(state: _Judge, subject: Subject, base: FunctionVerdict) -> Judged:
+    mistakes = examine_resizing(subject, state.runner)
+    if mistakes:
+        verdict = replace(base, status=Status.WRONG, mistakes=tuple(mistakes))
+    else:
+        verdict = replace(base, points=base.out_of)
+    return Judged(subject.function, subject.definition, verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One reading of a function with its explanation."""
+
+    outcome: Outcome
+    explanation: Explanation
+    globals: tuple[str, ...] = ()
+    derivative_form: str = ""
+    blamed: tuple[str, ...] = ()
+
+    @property
+    def cost(self) -> float:
+        return cost(self.outcome, self.explanation) + len(self.globals)
+
+
+def _examine(state: _Judge, subject: Subject, base: FunctionVerdict) -> Judged:
+    function, definition = subject.function, subject.definition
+    helpers = _suspects(state, definition)
+    attempts: list[_Attempt] = []
+    caller = Caller(subject)
+    examinations = _selected(state, subject)
+    for examination in examinations:
+        outcome = evaluate(examination, state.runner, caller)
+        form = examination.derivative
+        if outcome.flawless:
+            return _right(state, subject, base, outcome, form)
+        attempts.append(_Attempt(outcome, Explanation(()), derivative_form=form))
+    certain = [name for name in helpers if state.judged[name].wrong]
+    possible = [name for name in helpers if name not in certain]
+    tried = list(attempts)
+    for blamed in ([*certain] if certain else [], [*certain, *possible] if possible else []):
+        if not blamed:
+            continue
+        substitutes = _substitutes(state, blamed)
+        for examination in examinations:
+            outcome = evaluate(examination, state.runner, caller, substitutes)
+            attempt = _Attempt(
+                outcome,
+                Explanation(()),
+                derivative_form=examination.derivative,
+                blamed=tuple(blamed),
+            )
+            if outcome.flawless:
+                return _follows(state, subject, base, attempt)
+            tried.append(attempt)
+    if certain:
+        # wrong helpers are out of the way; what is left is the function's own
+        tried = [attempt for attempt in tried if attempt.blamed]
+    tried += _with_globals(state, subject, caller, tried)
+    best = min(
+        (replace(attempt, explanation=explained(attempt.outcome)) for attempt in tried),
+        key=lambda attempt: attempt.cost,
+    )
+    return _wrong(state, subject, base, best)
+
+
+def _selected(state: _Judge, subject: Subject) -> list[Any]:
+    """Return the examinations, those first that agree with the submission's own derivatives."""
+    examinations = EXAMINATIONS[subject.function.role](subject)
+    if subject.function.role == "batch_update":
+        return [_with_own_gradients(state, examination) for examination in examinations]
+    if subject.function.role != "backward" or len(examinations) < 2:
+        return examinations
+    own = [
+        judged
+        for judged in state.judged.values()
+        if judged.function.role == "activation_derivative" and judged.function.of != "relu" and judged.outcome
+    ]
+    if own and all(judged.takes_output for judged in own):
+        return examinations[::-1]
+    return examinations[:1]
+
+
+def _with_own_gradients(state: _Judge, examination: Examination) -> Examination:
+    """Accept the update that follows from the mistakes of the submission's own backward pass."""
+    for judged in state.judged.values():
+        if judged.function.role == "backward" and judged.explanation is not None and judged.explanation.atoms:
+            settings = merged(judged.explanation.atoms)
+            if settings is not None:
+                note = f"right in itself; its wrong result follows from {judged.function.name}"
+                right = (*examination.formula.right, Variant(note, settings))
+                return replace(examination, formula=replace(examination.formula, right=right))
+    return examination
+
+
+def _suspects(state: _Judge, definition: Definition) -> list[str]:
+    """Return the judged functions that this one calls and that are wrong, or right only if called rightly."""
+    called = state.module.helpers(definition)
+    return [
+        name
+        for name, judged in state.judged.items()
+        if judged.definition is not None
+        and judged.definition.name in called
+        and (judged.wrong or judged.takes_output)
+        and trusted.helper(judged.function, state.assignment) is not None
+    ]
+
+
+def _substitutes(state: _Judge, names: Sequence[str]) -> Substitutes:
+    module: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+    for name in names:
+        judged = state.judged[name]
+        assert judged.definition is not None
+        owner, _, short = judged.definition.name.rpartition(".")
+        (attributes if owner else module)[short] = trusted.helper(judged.function, state.assignment)
+    return Substitutes(module, attributes)
+
+
+def _right(
+    state: _Judge, subject: Subject, base: FunctionVerdict, outcome: Outcome, form: str
+) -> Judged:
+    function = subject.function
+    note = outcome.right.note if outcome.right is not None else ""
+    if function.role == "backward":
+        takers = [j for j in state.judged.values() if j.takes_output]
+        called = state.module.helpers(subject.definition)
+        if form:
+            state.consumed = form
+        elif any(j.definition is not None and j.definition.name in called for j in takers):
+            state.consumed = "output"
+    _learn(state, subject, outcome)
+    follows = (note.rpartition(" ")[2],) if note.startswith("right in itself") else ()
+    verdict = replace(base, status=Status.RIGHT, note=note, follows_from=follows, points=base.out_of)
+    return Judged(function, subject.definition, verdict, outcome)
+
+
+def _follows(state: _Judge, subject: Subject, base: FunctionVerdict, attempt: _Attempt) -> Judged:
+    names = attempt.blamed
+    for name in names:
+        if not state.judged[name].wrong:
+            state.consumed = "input"
+    _learn(state, subject, attempt.outcome)
+    note = f"right in itself; its wrong result follows from {', '.join(names)}"
+    verdict = replace(base, status=Status.RIGHT, note=note, follows_from=names, points=base.out_of)
+    return Judged(subject.function, subject.definition, verdict, attempt.outcome)
+
+
+def _with_globals(
+    state: _Judge, subject: Subject, caller: Caller, tried: Sequence[_Attempt]
+) -> list[_Attempt]:
+    """Return attempts in which the module's data has the values that the arguments have."""
+    names = state.module.data_read(subject.definition)
+    specifications = [*subject.function.arguments, *FURTHER]
+    matching: dict[str, Any] = {}
+    for name in names:
+        for specification in (*([] if _plain(name) not in ("m", "n") else ["n"]), *specifications):
+            if _plain(name) in _names(specification):
+                matching[name] = specification
+                break
+    if not matching:
+        return []
+    found = []
+    for chosen in ([name] for name in matching) if len(matching) > 1 else ([*matching],):
+        found += _one_with_globals(state, tried, caller, {name: matching[name] for name in chosen})
+    if len(matching) > 1:
+        found += _one_with_globals(state, tried, caller, matching)
+    return found
+
+
+def _one_with_globals(
+    state: _Judge, tried: Sequence[_Attempt], caller: Caller, matching: Mapping[str, Any]
+) -> list[_Attempt]:
+    found = []
+    for attempt in tried:
+        substitutes = replace(_substitutes(state, attempt.blamed), globals=matching)
+        try:
+            outcome = evaluate(attempt.outcome.examination, state.runner, caller, substitutes)
+        except (KeyError, Unreadable):
+            continue
+        found.append(replace(attempt, outcome=outcome, globals=tuple(matching)))
+    return found
+
+
+def _wrong(state: _Judge, subject: Subject, base: FunctionVerdict, best: _Attempt) -> Judged:
+    outcome, explanation, line = best.outcome, best.explanation, base.line
+    mistakes: list[FoundMistake] = []
+    if best.globals:
+        mistakes.append(simple_mistake("uses_globals_instead_of_arguments", ", ".join(best.globals), line))
+    ignored = agrees_for_some_activation(outcome) if outcome.right is None else None
+    if ignored is not None:
+        detail = f"the activation that it is given is ignored; its numbers are those of {ignored}"
+        mistakes.append(simple_mistake("uses_globals_instead_of_arguments", detail, line))
+    elif outcome.right is None:
+        mistakes += found_mistakes(outcome, explanation, line, {})
+    named = bool(mistakes)
+    if outcome.problem is not None and not named:
+        mistakes.append(of_problem(outcome.problem, line))
+    mistakes += [of_instability(identity, seen, line) for identity, seen in outcome.unstable]
+    if outcome.unkept:
+        after = outcome.answers[-1].arguments_after
+        detail = f"argument {outcome.changed[0] + 1} of {len(after)} is changed"
+        mistakes.append(simple_mistake("update_in_place", detail, line))
+    if best.derivative_form and subject.function.role == "backward":
+        state.consumed = best.derivative_form
+    elif subject.function.role == "backward":
+        takers = [name for name in best.blamed if not state.judged[name].wrong]
+        state.consumed = "input" if takers else state.consumed
+    _learn(state, subject, outcome)
+    certain = tuple(name for name in best.blamed if state.judged[name].wrong)
+    note = f"also follows from {', '.join(certain)}" if certain else ""
+    verdict = replace(
+        base, status=Status.WRONG, mistakes=tuple(mistakes), note=note, follows_from=certain, points=0.0
+    )
+    return Judged(subject.function, subject.definition, verdict, outcome, explanation)
+
+
+def _learn(state: _Judge, subject: Subject, outcome: Outcome) -> None:
+    """Keep the container in which the submission returns its activations or gradients, if it is its own."""
+    returns = subject.function.returns
+    if not (isinstance(returns, str) and returns.startswith("@")) or not outcome.answers or outcome.answers[-1].failed:
+        return
+    caller = Caller(subject)
+    value = outcome.answers[-1].value
+    try:
+        read(caller.structure(returns), value)
+    except Unreadable:
+        seen = outcome.observations[0] if outcome.observations else None
+        if seen is None:
+            return
+        expected = outcome.examination.formula.outputs(seen.values, {})
+        try:
+            structure = caller.own_structure(
+                value, list(expected), expected, seen.values, exact=outcome.right is not None
+            )
+        except Unreadable:
+            return
+        containers = {**state.dialect.containers, returns[1:]: Own(structure)}
+        state.dialect = replace(state.dialect, containers=containers)
+
+
+def _settle_derivatives(state: _Judge) -> None:
+    """Blame the derivatives given the output if the backward pass gives them the pre-activation."""
+    backward = [judged for judged in state.judged.values() if judged.function.role == "backward"]
+    exists = any(judged.definition is not None for judged in backward)
+    for judged in state.judged.values():
+        if not judged.takes_output or judged.verdict.status is not Status.RIGHT or not exists:
+            continue
+        if state.consumed == "input":
+            of = judged.function.of
+            detail = f"it is the derivative of {of} from the output, but backpropagation gives it the pre-activation"
+            mistake = simple_mistake("activation_derivative_wrong_argument", detail, judged.verdict.line)
+            judged.verdict = replace(
+                judged.verdict, status=Status.WRONG, mistakes=(mistake,), note="", points=0.0
+            )
+
+
+def _settle_averages(state: _Judge) -> None:
+    """Let backpropagation return sums if the update or the training divides, but not both divide."""
+    by_role = {judged.function.role: judged for judged in state.judged.values() if judged.definition is not None}
+    backward, update, train = by_role.get("backward"), by_role.get("update"), by_role.get("train")
+    if backward is None or not state.assignment.mean:
+        return
+    atoms = backward.explanation.atoms if backward.explanation is not None else ()
+    sums = len(atoms) == 1 and dict(atoms[0].settings) == {"average": "sum"} and len(backward.verdict.mistakes) == 1
+    right = update.outcome.right if update is not None and update.outcome is not None else None
+    divides = right is not None and bool(right.settings)
+    trains = train is not None and train.verdict.status is Status.RIGHT and not train.verdict.follows_from
+    if sums and (divides or trains):
+        where = "update" if divides else "training"
+        backward.verdict = replace(
+            backward.verdict,
+            status=Status.RIGHT,
+            mistakes=(),
+            note=f"it returns sums; the average over the batch is taken in the {where}",
+            points=backward.verdict.out_of,
+        )
+    elif divides and update is not None and backward.verdict.status is Status.RIGHT:
+        detail = "the update divides by the number of examples, and backpropagation has already done so"
+        mistake = simple_mistake("gradient_averaged_twice", detail, update.verdict.line)
+        update.verdict = replace(update.verdict, status=Status.WRONG, mistakes=(mistake,), note="", points=0.0)
+
+
+def _settle_flat_biases(state: _Judge) -> None:
+    """Let the gradients of biases be flat beside biases that are columns, if the update reshapes them."""
+    by_role = {judged.function.role: judged for judged in state.judged.values() if judged.definition is not None}
+    backward, update = by_role.get("backward"), by_role.get("update")
+    if backward is None or update is None or update.definition is None or state.dialect.bias != "column":
+        return
+    atoms = backward.explanation.atoms if backward.explanation is not None else ()
+    if len(backward.verdict.mistakes) != 1 or len(atoms) != 1 or atoms[0].id != "wrong_shape":
+        return
+    dialect = replace(state.dialect, flat_bias_gradients=True)
+    subject = Subject(update.function, update.definition, state.assignment, dialect)
+    examinations = EXAMINATIONS[update.function.role](subject)
+    if all(evaluate(examination, state.runner, Caller(subject)).flawless for examination in examinations):
+        note = "its bias gradients are flat; the update gives them their shape"
+        backward.verdict = replace(
+            backward.verdict, status=Status.RIGHT, mistakes=(), note=note, points=backward.verdict.out_of
+        )
+
+
+__all__ = ["Judged", "Problem", "judge"]

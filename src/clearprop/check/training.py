@@ -1,0 +1,380 @@
+"""Judging a training function: its batches read off the losses it reports, its steps off the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from clearprop.check import probes
+from clearprop.check.calls import Answer, Generator, Runner
+from clearprop.check.evaluation import Outcome, Problem, Substitutes, problem_of
+from clearprop.check.examinations import Caller, Examination, Subject
+from clearprop.check.formulas.backward import BACKWARD, backward_outputs
+from clearprop.check.formulas.base import Array, Formula, Outputs, Settings, Values
+from clearprop.check.formulas.network import FORWARD, forward_outputs
+from clearprop.check.formulas.steps import UPDATE, update
+from clearprop.check.matching import Explanation, Observation, explain, same
+from clearprop.check.structures import Unreadable
+from clearprop.check.verdicts import Evidence, FoundMistake
+from clearprop.check.wording import found_mistakes, number, of_problem, simple_mistake
+
+# so small that no step changes a loss, but the path of the code is the same
+_NO_STEP = 1e-12
+_STEP = 0.3
+_EXAMPLES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training returned.
+
+    Parameters
+    ----------
+    parameters : mapping of str to ndarray
+    epoch_losses, batch_losses : ndarray
+        As returned; None where the assignment asks for none.
+    """
+
+    parameters: Outputs
+    epoch_losses: Array | None
+    batch_losses: Array | None
+
+
+def _step_formula(values: Values, settings: Settings) -> Outputs:
+    own = {key: value for key, value in settings.items() if not (isinstance(key, tuple) and key[0] == "update")}
+    ahead = {key[1]: value for key, value in settings.items() if isinstance(key, tuple) and key[0] == "update"}
+    trace = forward_outputs(values, own.get("forward", {}))
+    gradients = backward_outputs({**values, **trace}, own)
+    return update({**values, **gradients}, ahead)
+
+
+def _prefixed(settings: Settings) -> dict[Any, Any]:
+    return {("update", key): value for key, value in settings.items()}
+
+
+def _step_atoms(values: Values) -> Sequence[Any]:
+    atoms = list(BACKWARD.atoms(values))
+    atoms += [
+        replace(atom, settings=_prefixed(atom.settings))
+        for atom in UPDATE.atoms(values)
+        if atom.id != "gradient_averaged_twice"
+    ]
+    atoms += [replace(atom, settings={"forward": dict(atom.settings)}) for atom in FORWARD.atoms(values)]
+    # a step uphill is the update's mistake where both are in one function
+    return sorted(atoms, key=lambda atom: atom.id == "gradient_sign_flipped")
+
+
+STEP = Formula(_step_formula, _step_atoms)
+
+
+class Training:
+    """The trainings of one submission and what they showed."""
+
+    def __init__(
+        self, subject: Subject, runner: Runner, substitutes: Substitutes, derivative_of_output: bool
+    ) -> None:
+        self.subject, self.runner, self.substitutes = subject, runner, substitutes
+        self.caller = Caller(subject)
+        self.line = subject.definition.line
+        network = dict(
+            probes.network(
+                subject.assignment.hidden,
+                subject.assignment.output,
+                subject.assignment.cost,
+                True,
+                subject.assignment.layers,
+                subject.assignment.classes,
+                "rectangular",
+                _EXAMPLES,
+                8,
+            )
+        )
+        # one example of each class, so that a loss tells which input met which target
+        self.values: dict[str, Any] = {**network, "derivative_of_output": derivative_of_output}
+        self.problem: Problem | None = None
+
+    def run(self, *, eta: float, batch_size: int, epochs: int, twice: bool = False) -> list[Answer]:
+        """Train once, or twice with the first result looked at again."""
+        values = {**self.values, "eta": eta, "batch_size": batch_size, "epochs": epochs, "n": batch_size}
+        call = replace(
+            self.caller.call(values), seed=11, module=dict(self.substitutes.module), seconds=None
+        )
+        if "rng" in call.keywords:
+            call = replace(call, keywords={**call.keywords, "rng": Generator(5)})
+        calls = [call, replace(call, revisit=(0,))] if twice else [call]
+        return self.runner.run(calls)
+
+    def trained(self, answer: Answer) -> Trained:
+        """Read what a training returned.
+
+        Raises
+        ------
+        Unreadable
+            If the parameters or losses cannot be found.
+        """
+        returns = self.subject.function.returns
+        value = answer.value
+        parts = list(value) if isinstance(value, list | tuple) and isinstance(returns, list) else [value]
+        specifications = returns if isinstance(returns, list) else [returns]
+        if isinstance(returns, list) and len(parts) != len(returns):
+            raise Unreadable(f"it returns {len(parts)} values instead of {len(returns)}")
+        found: dict[str, Any] = {}
+        for specification, part in zip(specifications, parts, strict=True):
+            if specification == "@parameters":
+                found["parameters"] = self._parameters(part)
+            else:
+                found[specification] = _losses(part, specification)
+        return Trained(found.get("parameters", {}), found.get("train_losses"), found.get("batch_losses"))
+
+    def _parameters(self, value: Any) -> Outputs:
+        names = [n for n in self.values if n[0] in "wb" and n[1:].isdigit()]
+        caller = self.caller
+        function = self.subject.function.model_copy(update={"returns": "@parameters"})
+        reader = object.__new__(Caller)
+        reader.subject = replace(self.subject, function=function)
+        reader.binding = caller.binding
+        return reader.outputs(value, self.values, names, {name: self.values[name] for name in names})
+
+
+def _losses(value: Any, name: str) -> Array:
+    try:
+        losses = np.asarray(value, dtype=float).ravel()
+    except (ValueError, TypeError):
+        raise Unreadable(f"{name} is not a list of numbers") from None
+    return losses
+
+
+def loss_table(values: Values) -> Array:
+    """Return the loss of every input with every target, (n inputs, n targets)."""
+    p = forward_outputs(values, {})[f"h{max(int(n[1:]) for n in values if n[0] == 'w' and n[1:].isdigit())}"]
+    return -np.log(p[:, values["truth"].argmax(axis=1)])
+
+
+def examine_training(
+    subject: Subject, runner: Runner, substitutes: Substitutes, *, derivative_of_output: bool = False
+) -> list[FoundMistake]:
+    """Return the mistakes of a training function; none if it is right.
+
+    Parameters
+    ----------
+    subject : Subject
+    runner : Runner
+    substitutes : Substitutes
+        Right helpers in place of wrong ones.
+    derivative_of_output : bool
+        Whether the submission's backward pass gives derivatives the output of the activation.
+    """
+    training = Training(subject, runner, substitutes, derivative_of_output)
+    line = training.line
+    mistakes: list[FoundMistake] = []
+    answers = training.run(eta=_NO_STEP, batch_size=1, epochs=3, twice=True)
+    for answer in answers:
+        if (problem := problem_of(answer)) is not None:
+            return [of_problem(problem, line)]
+    try:
+        first, again = training.trained(answers[0]), answers[1]
+    except Unreadable as problem:
+        return [simple_mistake("wrong_shape", str(problem), line)]
+    if _differs(answers[0].value, again.revisited[0]):
+        detail = "a second call changes the result of the first"
+        mistakes.append(simple_mistake("parameters_shared_between_calls", detail, line))
+    elif (second := _read_or_none(training, again)) is not None and _lengths(second) != _lengths(first):
+        detail = "a second call goes on with the lists of the first"
+        mistakes.append(simple_mistake("parameters_shared_between_calls", detail, line))
+    mistakes += _single_rows(training, first)
+    mistakes += _batches(training)
+    mistakes += _steps(training)
+    unique: dict[str, FoundMistake] = {}
+    for mistake in mistakes:
+        unique.setdefault(mistake.id, mistake)
+    return list(unique.values())
+
+
+def _read_or_none(training: Training, answer: Answer) -> Trained | None:
+    try:
+        return training.trained(answer)
+    except Unreadable:
+        return None
+
+
+def _lengths(trained: Trained) -> tuple[int, ...]:
+    return tuple(len(x) for x in (trained.epoch_losses, trained.batch_losses) if x is not None)
+
+
+def _differs(before: Any, after: Any) -> bool:
+    if isinstance(before, np.ndarray):
+        return not (isinstance(after, np.ndarray) and np.array_equal(before, after, equal_nan=True))
+    if isinstance(before, dict):
+        return not isinstance(after, dict) or any(k not in after or _differs(v, after[k]) for k, v in before.items())
+    if isinstance(before, list | tuple):
+        return len(before) != len(after) or any(_differs(b, a) for b, a in zip(before, after, strict=True))
+    return False
+
+
+def _single_rows(training: Training, trained: Trained) -> list[FoundMistake]:
+    """Batches of one example: each loss tells which input met which target."""
+    losses, line = trained.batch_losses, training.line
+    if losses is None:
+        return []
+    epochs, n = 3, _EXAMPLES
+    if len(losses) != epochs * n:
+        table = [Evidence("batch losses, 3 epochs of 10 batches", str(len(losses)), str(epochs * n))]
+        identity = "loss_not_recorded_per_batch"
+        detail = "one an epoch" if len(losses) == epochs else ""
+        if len(losses) == epochs * (n - 1):
+            identity, detail = "last_batch_dropped", ""
+        return [simple_mistake(identity, detail, line, table)]
+    pairs = loss_table(training.values)
+    order, apart = [], False
+    for loss in losses:
+        distance = np.abs(pairs - loss)
+        i, j = np.unravel_index(np.argmin(distance), pairs.shape)
+        if distance[i, j] > 1e-4 * abs(loss):
+            table = [Evidence("a batch's loss", number(loss), "the loss of one example")]
+            detail = "the losses of batches of one example are no example's loss"
+            return [simple_mistake("unexplained", detail, line, table)]
+        apart |= bool(i != j)
+        order.append((int(i), int(j)))
+    if apart:
+        i, j = next(pair for pair in order if pair[0] != pair[1])
+        table = [Evidence("a batch's input and target", f"rows {i} and {j}", "the same row")]
+        return [simple_mistake("x_and_y_shuffled_apart", "", line, table)]
+    rows = [i for i, _ in order]
+    runs = [rows[start : start + n] for start in range(0, len(rows), n)]
+    if any(sorted(run) != list(range(n)) for run in runs):
+        table = [Evidence("rows of the first epoch", str(runs[0]), "each row once")]
+        return [simple_mistake("unexplained", "an epoch does not go through every example once", line, table)]
+    if runs[0] == runs[1] == runs[2]:
+        detail = "" if runs[0] == list(range(n)) else "the same order is used in every epoch"
+        table = [Evidence("order of the rows in each epoch", str(runs[0]), "a new one each epoch")]
+        return [simple_mistake("no_shuffle", detail, line, table)]
+    return []
+
+
+def _batches(training: Training) -> list[FoundMistake]:
+    """Batches of 4 from 10 examples: the last one has 2."""
+    answer = training.run(eta=_NO_STEP, batch_size=4, epochs=2)[0]
+    line = training.line
+    if (problem := problem_of(answer)) is not None:
+        return [of_problem(problem, line)]
+    trained = _read_or_none(training, answer)
+    if trained is None:
+        return []
+    own = np.diag(loss_table(training.values))
+    mistakes: list[FoundMistake] = []
+    losses = trained.batch_losses
+    if losses is not None:
+        sizes = (4, 4, 2)
+        if len(losses) == 4:
+            table = [Evidence("batches an epoch of 10 examples, 4 a batch", "2", "3")]
+            return [simple_mistake("last_batch_dropped", "", line, table)]
+        if len(losses) != 6:
+            table = [Evidence("batch losses, 2 epochs of 3 batches", str(len(losses)), "6")]
+            return [simple_mistake("loss_not_recorded_per_batch", "", line, table)]
+        for epoch in (losses[:3], losses[3:]):
+            left = set(range(_EXAMPLES))
+            for loss, size in zip(epoch, sizes, strict=True):
+                rows = _rows_of(own, sorted(left), size, float(loss))
+                if rows is None:
+                    detail = "a batch's loss is not the mean of its examples' losses"
+                    table = [Evidence("a batch's loss", number(loss), f"a mean of {size} examples' losses")]
+                    identity = "cross_entropy_not_averaged" if _sum_of(own, size, float(loss)) else "unexplained"
+                    return [simple_mistake(identity, detail, line, table)]
+                left -= set(rows)
+    if trained.epoch_losses is not None:
+        mistakes += _epoch_losses(trained, own, line)
+    return mistakes
+
+
+def _rows_of(own: Array, left: Sequence[int], size: int, loss: float) -> tuple[int, ...] | None:
+    best = min(combinations(left, min(size, len(left))), key=lambda rows: abs(own[list(rows)].mean() - loss))
+    return best if abs(own[list(best)].mean() - loss) <= 1e-4 * abs(loss) else None
+
+
+def _sum_of(own: Array, size: int, loss: float) -> bool:
+    return any(abs(own[list(rows)].sum() - loss) <= 1e-5 * abs(loss) for rows in combinations(range(len(own)), size))
+
+
+def _epoch_losses(trained: Trained, own: Array, line: int | None) -> list[FoundMistake]:
+    """Compare each epoch's loss with the mean of the examples', or of the batches'."""
+    losses = trained.epoch_losses
+    assert losses is not None
+    if len(losses) != 2:
+        table = [Evidence("epoch losses of 2 epochs", str(len(losses)), "2")]
+        return [simple_mistake("loss_not_recorded_per_batch", "epoch losses: one an epoch is asked for", line, table)]
+    batches = trained.batch_losses
+    for epoch in range(2):
+        accepted = [float(own.mean())]
+        if batches is not None and len(batches) == 6:
+            of_epoch = batches[3 * epoch : 3 * epoch + 3]
+            accepted += [float(of_epoch.mean()), float(of_epoch[-1])]
+        if not any(abs(losses[epoch] - value) <= 1e-4 * abs(value) for value in accepted):
+            table = [Evidence(f"loss of epoch {epoch + 1}", number(losses[epoch]), number(own.mean()))]
+            return [simple_mistake("unexplained", "the loss of an epoch is not the mean of its examples'", line, table)]
+    return []
+
+
+def _steps(training: Training) -> list[FoundMistake]:
+    """Steps with the whole set as one batch: the parameters tell what was done."""
+    line = training.line
+    answer = training.run(eta=_STEP, batch_size=_EXAMPLES, epochs=1)[0]
+    if (problem := problem_of(answer)) is not None:
+        return [of_problem(problem, line)]
+    trained = _read_or_none(training, answer)
+    if trained is None:
+        return []
+    mistakes: list[FoundMistake] = []
+    values = {**training.values, "eta": _STEP, "n": _EXAMPLES}
+    for name in [n for n in values if n[0] == "w" and n[1:].isdigit()]:
+        values[f"{name}_updated"] = values[name] - _STEP * values[f"d{name}"]
+    expected = STEP.outputs(values, {})
+    if trained.batch_losses is not None and len(trained.batch_losses) == 1:
+        before = float(np.diag(loss_table(values)).mean())
+        after = float(np.diag(loss_table({**values, **expected})).mean())
+        if abs(trained.batch_losses[0] - after) <= 1e-4 * after:
+            table = [Evidence("loss of the first batch", number(after), number(before))]
+            detail = "the loss is that after the update"
+            mistakes.append(simple_mistake("loss_not_recorded_per_batch", detail, line, table))
+    if any(not same(trained.parameters[name], expected[name]) for name in trained.parameters):
+        mistakes += _explained(Observation(values, trained.parameters), line)
+    else:
+        mistakes += _later_steps(training, expected)
+    if not mistakes and not training.subject.function.in_place and _argument_changed(training, answer):
+        detail = "the parameters given to it are changed"
+        mistakes.append(simple_mistake("update_in_place", detail, line))
+    return mistakes
+
+
+def _explained(seen: Observation, line: int | None) -> list[FoundMistake]:
+    explanation: Explanation = explain(STEP, [seen])
+    outcome = Outcome(Examination(STEP, ()), None, (seen,))
+    return list(found_mistakes(outcome, explanation, line, {}))
+
+
+def _later_steps(training: Training, once: Outputs) -> list[FoundMistake]:
+    """Two epochs: the second step starts from the parameters that the first one made."""
+    answer = training.run(eta=_STEP, batch_size=_EXAMPLES, epochs=2)[0]
+    trained = None if answer.failed else _read_or_none(training, answer)
+    if trained is None:
+        return []
+    values = {**training.values, **once, "eta": _STEP, "n": _EXAMPLES}
+    expected = STEP.outputs(values, {})
+    wrong = [name for name in trained.parameters if not same(trained.parameters[name], expected[name])]
+    if not wrong:
+        return []
+    detail = "the second step does not start where the first one ended"
+    table = [Evidence(f"{wrong[0]}[0]", number(np.ravel(trained.parameters[wrong[0]])[0]), number(np.ravel(expected[wrong[0]])[0]))]
+    return [simple_mistake("unexplained", detail, training.line, table)]
+
+
+def _argument_changed(training: Training, answer: Answer) -> bool:
+    specification = training.caller.binding.positional
+    for i, part in enumerate(specification):
+        if part == "@parameters" and i < len(answer.arguments_after):
+            values = {**training.values, "eta": _STEP, "batch_size": _EXAMPLES, "epochs": 1}
+            return _differs(training.caller.call(values).arguments[i], answer.arguments_after[i])
+    return False
