@@ -11,7 +11,7 @@ import numpy as np
 from clearprop.check import probes, trusted
 from clearprop.check.assignment import Assignment, Function
 from clearprop.check.binding import bind
-from clearprop.check.calls import Answer, Call, Generator, Result
+from clearprop.check.calls import Answer, Call, Generator, Result, Runner
 from clearprop.check.definitions import Definition
 from clearprop.check.dialects import Dialect
 from clearprop.check.formulas import data, elementwise, layers, steps
@@ -530,6 +530,28 @@ def _attributes_probe(subject: Subject, formula: Formula, values: Values) -> Pro
         return caller.outputs(dict(answers[-1].collected), values, list(expected), expected)
 
     return Probe(values, calls, reading)
+
+
+def own_gradients(subject: Subject, runner: Runner, values: Values) -> Outputs | None:
+    """Return the sums over a batch of a submission's own gradients, as "own dw1" and so on, or None if it fails."""
+    sums: dict[str, Any] = {}
+    k = subject.assignment.layers
+    names = [f"d{letter}{i}" for i in range(1, k + 1) for letter in "wb"]
+    caller = Caller(subject)
+    for row in range(len(values["x"])):
+        one = {**values, "x": values["x"][row : row + 1], "truth": values["truth"][row : row + 1]}
+        answers = runner.run(prepared(subject, caller.call(one), one))
+        if any(answer.failed for answer in answers):
+            return None
+        try:
+            found = caller.outputs(answers[-1].value, one, names, one)
+        except Unreadable:
+            return None
+        for name, array in found.items():
+            if array.shape != values[name].shape:
+                return None
+            sums[f"own {name}"] = sums.get(f"own {name}", 0) + array
+    return sums
 
 
 EXAMINATIONS: Mapping[str, Callable[[Subject], list[Examination]]] = {

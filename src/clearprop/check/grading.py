@@ -22,10 +22,11 @@ from clearprop.check.evaluation import (
     evaluate,
     explained,
 )
-from clearprop.check.examinations import EXAMINATIONS, FURTHER, Caller, Examination, Subject
+from clearprop.check.examinations import EXAMINATIONS, FURTHER, Caller, Examination, Subject, own_gradients
 from clearprop.check.initialization import examine_initialization
+from clearprop.check.formulas import steps
 from clearprop.check.formulas.base import Variant
-from clearprop.check.matching import Explanation, merged
+from clearprop.check.matching import Explanation
 from clearprop.check.resizing import examine_resizing
 from clearprop.check.structures import Own, Unreadable, read
 from clearprop.check.training import examine_training
@@ -95,6 +96,8 @@ def judge(submission: Submission, runner: Runner, assignment: Assignment, reason
     """
     module = definitions_of(submission.source)
     dialect, notes = choose_dialect(assignment, module, runner)
+    spoken = {"layout": dialect.layout, "weights": dialect.weights, "bias": dialect.bias, "truth": dialect.truth}
+    assignment = assignment.model_copy(update=spoken)
     state = _Judge(assignment, module, runner, dialect)
     ranked = sorted(
         assignment.functions, key=lambda f: ORDER.index(f.role) if f.role in ORDER else len(ORDER)
@@ -154,6 +157,8 @@ def _examine_training(state: _Judge, subject: Subject, base: FunctionVerdict) ->
     follows: tuple[str, ...] = ()
     if mistakes and wrong:
         substitutes = _substitutes(state, wrong)
+        # our backward pass gives derivatives the pre-activation
+        of_output = of_output and not any(state.judged[name].function.role == "backward" for name in wrong)
         mistakes = examine_training(subject, state.runner, substitutes, derivative_of_output=of_output)
         follows = tuple(wrong)
     if mistakes:
@@ -241,21 +246,28 @@ def _selected(state: _Judge, subject: Subject) -> list[Any]:
         for judged in state.judged.values()
         if judged.function.role == "activation_derivative" and judged.function.of != "relu" and judged.outcome
     ]
-    if own and all(judged.takes_output for judged in own):
+    right = [judged for judged in own if not judged.wrong]
+    if right and all(judged.takes_output for judged in right):
         return examinations[::-1]
-    return examinations[:1]
+    # wrong derivatives do not tell which argument they expect
+    return examinations if own and not right else examinations[:1]
 
 
 def _with_own_gradients(state: _Judge, examination: Examination) -> Examination:
-    """Accept the update that follows from the mistakes of the submission's own backward pass."""
-    for judged in state.judged.values():
-        if judged.function.role == "backward" and judged.explanation is not None and judged.explanation.atoms:
-            settings = merged(judged.explanation.atoms)
-            if settings is not None:
-                note = f"right in itself; its wrong result follows from {judged.function.name}"
-                right = (*examination.formula.right, Variant(note, settings))
-                return replace(examination, formula=replace(examination.formula, right=right))
-    return examination
+    """Compare an update with the gradients of the submission's own backward pass, if that is wrong."""
+    backward = next((j for j in state.judged.values() if j.function.role == "backward" and j.wrong), None)
+    if backward is None or backward.definition is None or not examination.probes:
+        return examination
+    subject = Subject(backward.function, backward.definition, state.assignment, state.dialect)
+    own = []
+    for probe in examination.probes:
+        gradients = own_gradients(subject, state.runner, probe.values)
+        if gradients is None:
+            return examination
+        own.append(replace(probe, values={**probe.values, **gradients}))
+    note = f"right in itself; its wrong result follows from {backward.function.name}"
+    formula = replace(examination.formula, outputs=steps.update_from_own, right=(Variant(note),))
+    return replace(examination, formula=formula, probes=tuple(own))
 
 
 def _suspects(state: _Judge, definition: Definition) -> list[str]:
@@ -430,6 +442,9 @@ def _settle_averages(state: _Judge) -> None:
     sums = len(atoms) == 1 and dict(atoms[0].settings) == {"average": "sum"} and len(backward.verdict.mistakes) == 1
     right = update.outcome.right if update is not None and update.outcome is not None else None
     divides = right is not None and bool(right.settings)
+    if update is not None and update.definition is not None and update.wrong:
+        subject = Subject(update.function, update.definition, state.assignment, state.dialect)
+        divides = "n" in Caller(subject).binding.positional[len(update.function.arguments) :]
     trains = train is not None and train.verdict.status is Status.RIGHT and not train.verdict.follows_from
     if sums and (divides or trains):
         where = "update" if divides else "training"
@@ -440,7 +455,7 @@ def _settle_averages(state: _Judge) -> None:
             note=f"it returns sums; the average over the batch is taken in the {where}",
             points=backward.verdict.out_of,
         )
-    elif divides and update is not None and backward.verdict.status is Status.RIGHT:
+    elif divides and update is not None and not update.wrong and backward.verdict.status is Status.RIGHT:
         detail = "the update divides by the number of examples, and backpropagation has already done so"
         mistake = simple_mistake("gradient_averaged_twice", detail, update.verdict.line)
         update.verdict = replace(update.verdict, status=Status.WRONG, mistakes=(mistake,), note="", points=0.0)
@@ -458,7 +473,12 @@ def _settle_flat_biases(state: _Judge) -> None:
     dialect = replace(state.dialect, flat_bias_gradients=True)
     subject = Subject(update.function, update.definition, state.assignment, dialect)
     examinations = EXAMINATIONS[update.function.role](subject)
-    if all(evaluate(examination, state.runner, Caller(subject)).flawless for examination in examinations):
+    outcomes = [evaluate(examination, state.runner, Caller(subject)) for examination in examinations]
+    seen = [observation for outcome in outcomes for observation in outcome.observations]
+    # the shape counts; an update with a mistake of its own has other numbers
+    if seen and all(
+        o.outputs[name].shape == o.values[name].shape for o in seen for name in o.outputs if name[0] == "b"
+    ):
         note = "its bias gradients are flat; the update gives them their shape"
         backward.verdict = replace(
             backward.verdict, status=Status.RIGHT, mistakes=(), note=note, points=backward.verdict.out_of

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.check.formulas.base import Array, Atom, Formula, Outputs, Values
+from clearprop.check.formulas.base import Array, Atom, Formula, Outputs, Settings, Values
 
 # float32 submissions round at 1e-7; an epsilon in a logarithm or a denominator moves less than this too
 RELATIVE_TOLERANCE = 1e-4
@@ -64,11 +64,17 @@ def merged(atoms: Sequence[Atom]) -> dict[Any, Any] | None:
     return settings
 
 
-def predicted(formula: Formula, values: Values, atoms: Sequence[Atom]) -> Outputs | None:
-    """Return the outputs under these mistakes, or None where their shapes do not fit."""
+def predicted(
+    formula: Formula, values: Values, atoms: Sequence[Atom], base: Settings | None = None
+) -> Outputs | None:
+    """Return the outputs under these mistakes, or None where their shapes do not fit.
+
+    ``base`` has the settings of an accepted variant that the mistakes are added to.
+    """
     settings = merged(atoms)
-    if settings is None:
+    if settings is None or any(key in (base or {}) for key in settings):
         return None
+    settings = {**(base or {}), **settings}
     try:
         with np.errstate(all="ignore"):
             return formula.outputs(values, settings)
@@ -80,11 +86,16 @@ def explain(formula: Formula, observations: Sequence[Observation]) -> Explanatio
     """Find the fewest mistakes that reproduce all outputs of all probes.
 
     One mistake is looked for first, then several that each explain outputs of their own, then pairs that act
-    on the same output, then pairs side by side.
+    on the same output, then pairs side by side; on top of each accepted variant.
     """
     if not observations:
         return Explanation(())
-    search = _Search(formula, observations)
+    found = [_explained(formula, observations, variant.settings) for variant in formula.right]
+    return min(found, key=lambda explanation: (len(explanation.open), len(explanation.atoms)))
+
+
+def _explained(formula: Formula, observations: Sequence[Observation], base: Settings) -> Explanation:
+    search = _Search(formula, observations, base)
     if search.shape_alone():
         return Explanation((Atom("wrong_shape", {}, _shapes(formula, observations[0])),))
     atoms = formula.atoms(observations[0].values)
@@ -108,8 +119,8 @@ def _shapes(formula: Formula, seen: Observation) -> str:
 class _Search:
     """The hypotheses tried so far, and the outputs that each reproduces."""
 
-    def __init__(self, formula: Formula, observations: Sequence[Observation]) -> None:
-        self.formula, self.observations = formula, observations
+    def __init__(self, formula: Formula, observations: Sequence[Observation], base: Settings) -> None:
+        self.formula, self.observations, self.base = formula, observations, base
         self.names = tuple(dict.fromkeys(name for o in observations for name in o.outputs))
         self.wrong = frozenset(self.names) - self.agreeing(())
         self.partial: list[tuple[tuple[Atom, ...], frozenset[str]]] = []
@@ -118,7 +129,7 @@ class _Search:
         """Return the outputs that these mistakes reproduce in every probe."""
         agreeing = set(self.names)
         for observation in self.observations:
-            outputs = predicted(self.formula, observation.values, atoms)
+            outputs = predicted(self.formula, observation.values, atoms, self.base)
             if outputs is None:
                 return frozenset()
             yours = observation.outputs
@@ -131,7 +142,7 @@ class _Search:
     def shape_alone(self) -> bool:
         """Whether all numbers are right and only axes of length 1 are in the wrong place."""
         for observation in self.observations:
-            expected = self.formula.outputs(observation.values, self.formula.right[0].settings)
+            expected = self.formula.outputs(observation.values, self.base)
             yours = observation.outputs
             if not all(same(yours[name], expected[name], loose=True) for name in yours):
                 return False

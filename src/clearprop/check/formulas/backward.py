@@ -138,17 +138,15 @@ def backward_outputs(values: Values, settings: Settings) -> Outputs:
     for name in found:
         kind = "weights" if name[1] == "w" else "biases"
         average = settings.get(("average", name), settings.get(("average", kind), settings.get("average")))
-        power = {"sum": 0, "twice": 2}.get(str(average), 1 if mean else 0)
+        divisor = {
+            "sum": 1,
+            "twice": n**2,
+            "multiplied": 1 / n,
+            "half": 2 * n,
+            "features": values["x"].shape[1],
+            "classes": values["truth"].shape[1],
+        }.get(str(average), n if mean else 1)
         factor = settings.get(("sign", name), settings.get(("sign", kind), settings.get("sign", 1)))
-        divisor = {"half": 2 * n, "units": n if name[1] == "b" else found[name].shape[-1]}.get(
-            str(average), n**power
-        )
-        if isinstance(average, str) and average.startswith("n-"):
-            divisor = n - 1
-        elif isinstance(average, str) and average.startswith("features"):
-            divisor = values["x"].shape[1]
-        elif isinstance(average, str) and average.startswith("classes"):
-            divisor = values["truth"].shape[1]
         found[name] = found[name] * factor / divisor
     return {name: found[name] for i in range(1, k + 1) for name in (f"dw{i}", f"db{i}")}
 
@@ -167,6 +165,10 @@ def backward_atoms(values: Values) -> Sequence[Atom]:
         add(Atom("gradient_not_averaged", {"average": "sum"}))
         add(Atom("gradient_not_averaged", {("average", "weights"): "sum"}))
         add(Atom("gradient_not_averaged", {("average", "biases"): "sum"}))
+        for scope in ("average", ("average", "weights"), ("average", "biases")):
+            add(Atom("gradient_not_averaged", {scope: "multiplied"}, "they are multiplied by n instead of divided"))
+            add(Atom("gradient_not_averaged", {scope: "features"}, "they are divided by the number of inputs"))
+            add(Atom("gradient_not_averaged", {scope: "classes"}, "they are divided by the number of classes"))
     add(Atom("gradient_averaged_twice", {"average": "twice"}))
     add(Atom("gradient_averaged_twice", {("average", "weights"): "twice"}))
     add(Atom("gradient_averaged_twice", {("average", "biases"): "twice"}))
@@ -296,6 +298,7 @@ def _layer_atoms(i: int, k: int) -> list[Atom]:
         ]
     for name in (f"dw{i}", f"db{i}"):
         atoms += [
+            Atom("gradient_not_averaged", {("average", name): "multiplied"}, "it is multiplied by n instead of divided"),
             Atom("gradient_not_averaged", {("average", name): "sum"}),
             Atom("gradient_averaged_twice", {("average", name): "twice"}),
             Atom("gradient_sign_flipped", {("sign", name): -1}),

@@ -55,7 +55,7 @@ def forward_outputs(values: Values, settings: Settings) -> Outputs:
             if factor == "inside":
                 a = (source + bias) @ weight
             else:
-                a = source @ weight + factor * bias
+                a = source @ weight + (0 if factor == "after" else factor) * bias
             default = values["output"] if i == k else values["hidden"]
             name = settings.get(("act", i), default)
             h = activate(name, a, settings.get("axis", "classes"), settings.get("form", "exp"))

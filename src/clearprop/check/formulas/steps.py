@@ -111,6 +111,14 @@ def batch_update(values: Values, settings: Settings) -> Outputs:
     return update({**values, **gradients}, settings)
 
 
+def update_from_own(values: Values, settings: Settings) -> Outputs:
+    """Return the batch update that the submission's own gradients, sums over the batch, lead to."""
+    average = str(settings.get("average", ""))
+    divisor = {"sum": 1, "twice": values["n"] ** 2}.get(average, values["n"])
+    gradients = {name: values[f"own {name}"] / divisor for name in values if f"own {name}" in values}
+    return update({**values, **gradients}, {k: v for k, v in settings.items() if k != "average"})
+
+
 def _batch_update_atoms(values: Values) -> Sequence[Atom]:
     names = ("gradient_not_averaged", "gradient_averaged_twice")
     return [
