@@ -1,11 +1,11 @@
 """How often ``check`` calls mutants wrong, in the right function and by name, and rewrites right.
 
-    python tests/soak/check_accuracy.py [--mutants 500] [--rewrites 200] [--half development|held-back] [--list]
+    python tests/soak/check_accuracy.py [--mutants 500] [--rewrites 200] [--half held-back] [--list]
 
 The submissions of tests/check/submissions/right are mutated one syntax node at a time: operators, axes,
-transposes, signs, indices, factors. A mutant counts if the function's numbers differ from the original's on inputs of
-this file's own. The rewrites change the syntax and not the numbers. Which half a file's change belongs to
-follows from a digest, so that the half held back stays the same.
+transposes, signs, indices, factors. A mutant counts if the function's numbers differ from the original's.
+The rewrites change the syntax and not the numbers. The half that a change belongs to follows from a digest,
+so that the half held back stays the same.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from clearprop.check.verdicts import Status, SubmissionVerdict  # noqa: E402
 RIGHT = HERE.parent / "check" / "submissions" / "right"
 # judged by their distribution or by several trainings; their numbers may differ and still be right
 WITHOUT_ORACLE = ("initialize", "train", "resize")
+BUILT_IN = ("range", "len", "list", "reversed", "enumerate", "zip", "str", "int", "float")
 VAGUE = ("unexplained", "raises", "wrong_shape", "not_finite", "too_slow", "missing")
 
 
@@ -75,8 +76,14 @@ def binary(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     if isinstance(node.op, ast.Sub):
         yield "operands swapped", ast.BinOp(node.right, node.op, node.left)
     if isinstance(node.op, ast.MatMult):
-        yield "left operand transposed", ast.BinOp(ast.Attribute(node.left, "T", ast.Load()), node.op, node.right)
-        yield "right operand transposed", ast.BinOp(node.left, node.op, ast.Attribute(node.right, "T", ast.Load()))
+        yield (
+            "left operand transposed",
+            ast.BinOp(ast.Attribute(node.left, "T", ast.Load()), node.op, node.right),
+        )
+        yield (
+            "right operand transposed",
+            ast.BinOp(node.left, node.op, ast.Attribute(node.right, "T", ast.Load())),
+        )
 
 
 def transposes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -85,9 +92,17 @@ def transposes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def signs(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
+    if (
+        isinstance(node, ast.UnaryOp)
+        and isinstance(node.op, ast.USub)
+        and not isinstance(node.operand, ast.Constant)
+    ):
         yield "minus dropped", node.operand
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("sum", "mean", "dot"):
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("sum", "mean", "dot")
+    ):
         yield "minus added", ast.UnaryOp(ast.USub(), node)
 
 
@@ -119,15 +134,21 @@ def constants(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def calls(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    swaps = {"sum": ["mean"], "mean": ["sum"], "max": ["min"], "log": ["log2", "log10"], "maximum": ["minimum"]}
+    swaps = {
+        "sum": ["mean"],
+        "mean": ["sum"],
+        "max": ["min"],
+        "log": ["log2", "log10"],
+        "maximum": ["minimum"],
+    }
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in swaps:
         for name in swaps[node.func.attr]:
             other = copy.copy(node)
             other.func = ast.Attribute(node.func.value, name, ast.Load())
             yield f"{node.func.attr} -> {name}", other
-    if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords and isinstance(node.func, ast.Name):
-        if node.func.id not in ("range", "len", "list", "reversed", "enumerate", "zip", "str", "int", "float"):
-            yield "call dropped", node.args[0]
+    one_argument = isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords
+    if one_argument and isinstance(node.func, ast.Name) and node.func.id not in BUILT_IN:
+        yield "call dropped", node.args[0]
 
 
 MUTATIONS = (binary, transposes, signs, keywords, comparisons, constants, calls)
@@ -155,8 +176,11 @@ def rewrites(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         yield "minus minus", ast.BinOp(node.left, ast.Sub(), ast.UnaryOp(ast.USub(), node.right))
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-        yield "np.power", ast.Call(
-            ast.Attribute(ast.Name("np", ast.Load()), "power", ast.Load()), [node.left, node.right], []
+        yield (
+            "np.power",
+            ast.Call(
+                ast.Attribute(ast.Name("np", ast.Load()), "power", ast.Load()), [node.left, node.right], []
+            ),
         )
 
 
@@ -365,7 +389,10 @@ def main() -> None:
 
 def _print(wanted: bool, title: str, change: Change, wrong: list[str]) -> None:
     if wanted:
-        print(f"{title} | {change.file}:{change.line} {change.function} | {change.kind} | wrong: {wrong}", flush=True)
+        print(
+            f"{title} | {change.file}:{change.line} {change.function} | {change.kind} | wrong: {wrong}",
+            flush=True,
+        )
 
 
 __all__ = ["probes"]

@@ -112,7 +112,9 @@ class Assignment(Table):
         for function in self.functions:
             for used in _containers_used([function.arguments, function.returns]):
                 if used not in self.containers:
-                    raise ValueError(f"function {function.name} uses @{used}, which containers does not define")
+                    raise ValueError(
+                        f"function {function.name} uses @{used}, which containers does not define"
+                    )
         return self
 
     @property

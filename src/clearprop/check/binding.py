@@ -16,7 +16,7 @@ _SYNONYMS = {
     "labels": "y labels label t targets yt yint",
     "@parameters": "parameters params param weights theta network net model p",
     "@gradients": "losses gradients grads grad gradient derivatives d deltas",
-    "@activations": "activationoutput activations outputs output cache caches trace forward acts layers values",
+    "@activations": "activationoutput activations outputs output cache caches trace forward acts layers",
     "@caches": "caches cache",
     "eta": "eta lr learningrate alpha step stepsize rate",
     "activation": "gact g activation act activationfunction f",
@@ -95,7 +95,9 @@ def bind(definition: Definition, arguments: Sequence[Any], known: Sequence[str] 
     if parameters is None:
         return Binding(tuple(arguments))
     by_name = _by_name(parameters, [*arguments, *known], len(arguments))
-    keywords = {name: value for name in definition.keyword_only for value in known if _plain(name) in _names(value)}
+    keywords = {
+        name: value for name in definition.keyword_only for value in known if _plain(name) in _names(value)
+    }
     least, most = definition.required, len(parameters)
     if least <= len(arguments) <= most or definition.variadic:
         first = parameters[: len(arguments)]
@@ -126,7 +128,7 @@ def bind(definition: Definition, arguments: Sequence[Any], known: Sequence[str] 
 
 
 def _by_name(parameters: Sequence[str], values: Sequence[Any], first: int) -> dict[str, Any]:
-    """Return for each parameter the value whose usual names it is among, each value once, those in order first."""
+    """Return for each parameter the value whose usual names it is among, each value once."""
     left = list(values)
     found: dict[str, Any] = {}
     for name in parameters:

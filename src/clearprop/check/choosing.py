@@ -101,9 +101,11 @@ def _fit(assignment: Assignment, module: Module, runner: Runner, dialect: Dialec
 def _badness(outcome: Outcome) -> float:
     if outcome.right is not None:
         return 0.0
+    if outcome.problem is not None and outcome.problem.id == "too_slow":
+        return 50.0
     if not outcome.observations:
         return 100.0
-    return min(cost(outcome, explained(outcome)), 50.0)
+    return min(cost(outcome, explained(outcome, pairs=False)), 50.0)
 
 
 def _others(assignment: Assignment, module: Module, runner: Runner) -> Iterator[Dialect]:

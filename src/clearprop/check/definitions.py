@@ -51,9 +51,10 @@ class Module:
 
     definitions: Mapping[str, Definition]
     imports: Mapping[str, str]
+    data: frozenset[str] = frozenset()
 
     def find(self, *names: str) -> Definition | None:
-        """Return the first of these definitions that exists; case and underscores may differ in the last resort."""
+        """Return the first of these definitions that exists; in the last resort case may differ."""
         for name in names:
             if name in self.definitions:
                 return self.definitions[name]
@@ -64,7 +65,7 @@ class Module:
         return None
 
     def helpers(self, definition: Definition) -> list[str]:
-        """Return the functions of the file that a function calls, directly or through others, nearest first."""
+        """Return the functions of the file that a function calls, itself or through others."""
         found: list[str] = []
         queue = [definition]
         while queue:
@@ -80,11 +81,11 @@ class Module:
         return found
 
     def data_read(self, definition: Definition) -> list[str]:
-        """Return the globals that a function reads, itself or through helpers, that are no functions or modules."""
+        """Return the data of the module that a function reads, itself or through helpers."""
         names = set(definition.reads)
         for helper in self.helpers(definition):
             names |= self.definitions[helper].reads
-        return sorted(n for n in names if n not in self.definitions and n not in self.imports)
+        return sorted(names & self.data)
 
 
 def _plain(name: str) -> str:
@@ -101,7 +102,8 @@ def definitions_of(source: str) -> Module:
     """
     found: dict[str, Definition] = {}
     imports: dict[str, str] = {}
-    for node in _statements(ast.parse(source).body):
+    tree = ast.parse(source)
+    for node in _statements(tree.body):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found[node.name] = _function(node.name, node, node.lineno)
         elif isinstance(node, ast.ClassDef):
@@ -109,7 +111,9 @@ def definitions_of(source: str) -> Module:
             for part in node.body:
                 if isinstance(part, ast.FunctionDef):
                     name = f"{node.name}.{part.name}"
-                    static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in part.decorator_list)
+                    static = any(
+                        isinstance(d, ast.Name) and d.id == "staticmethod" for d in part.decorator_list
+                    )
                     found[name] = _function(name, part, part.lineno, skip_self=not static)
         elif isinstance(node, ast.Import):
             for alias in node.names:
@@ -119,7 +123,9 @@ def definitions_of(source: str) -> Module:
                 name = alias.asname or alias.name
                 imports[name] = f"{node.module or ''}.{alias.name}"
                 found[name] = Definition(name, node.lineno, imported_from=node.module or "")
-        elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+        elif (
+            isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
+        ):
             name = node.targets[0].id
             if isinstance(node.value, ast.Lambda):
                 found[name] = _function(name, node.value, node.lineno)
@@ -136,11 +142,21 @@ def definitions_of(source: str) -> Module:
                 )
             elif isinstance(node.value, ast.Attribute | ast.Call) and _is_function_value(node.value):
                 found[name] = Definition(name, node.lineno)
-    return Module(found, imports)
+    return Module(found, imports, frozenset(_assigned(tree)) - found.keys() - imports.keys())
+
+
+def _assigned(tree: ast.Module) -> Iterator[str]:
+    """Yield the names that the top level binds, whether or not it gets that far."""
+    for node in _statements(tree.body):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                yield part.id
 
 
 def _is_function_value(node: ast.expr) -> bool:
-    """Whether an assigned value looks like a function: ``np.tanh``, ``np.vectorize(...)``, ``partial(...)``."""
+    """Whether an assigned value looks like a function: ``np.tanh``, ``np.vectorize(...)``."""
     if isinstance(node, ast.Attribute):
         return isinstance(node.value, ast.Name) and node.attr in ("tanh", "expit", "maximum")
     called = node.func if isinstance(node, ast.Call) else node
@@ -159,7 +175,11 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _function(
-    name: str, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, line: int, *, skip_self: bool = False
+    name: str,
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+    line: int,
+    *,
+    skip_self: bool = False,
 ) -> Definition:
     arguments = node.args
     parameters = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
@@ -167,7 +187,9 @@ def _function(
     if skip_self and parameters:
         parameters = parameters[1:]
         required -= 1
-    optional = {a.arg for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None}
+    optional = {
+        a.arg for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None
+    }
     return Definition(
         name,
         line,

@@ -1,4 +1,4 @@
-"""How a submission lays out its arrays: rows or columns, orientation of weights, shape of biases, containers."""
+"""How a submission lays out its arrays: rows or columns, orientation of weights, biases, containers."""
 
 from __future__ import annotations
 

@@ -149,6 +149,7 @@ def evaluate(
         if isinstance(seen, Problem):
             problem = problem or (seen if probe.decisive else None)
             continue
+        seen = _with_update_rate(seen, probe, answers[-1])
         observations.append(seen)
         if probe.decisive:
             decisive.append(seen)
@@ -156,7 +157,7 @@ def evaluate(
     right = None if problem is not None else _right(examination, decisive)
     unstable: list[tuple[str, Outputs | Problem]] = []
     for mistake, probe in examination.stable:
-        if problem is not None:
+        if right is None:
             break
         seen, _ = observe(probe, runner, caller, substitutes)
         if isinstance(seen, Problem):
@@ -172,6 +173,32 @@ def evaluate(
         tuple(sorted(changed)),
         first,
     )
+
+
+def _with_update_rate(seen: Observation, probe: Probe, answer: Answer) -> Observation:
+    """Keep the rate of an update that a backward pass has made on the weights it was given."""
+    if "dw1" not in seen.outputs:
+        return seen
+    last = max(int(name[2:]) for name in seen.outputs if name[:2] == "dw")
+    weight, gradient = probe.values[f"w{last}"], probe.values[f"dw{last}"]
+    for after in _arrays(answer.arguments_after):
+        for array in (after, after.T):
+            if array.shape == weight.shape and not np.array_equal(array, weight):
+                largest = np.unravel_index(np.argmax(np.abs(gradient)), gradient.shape)
+                rate = float((weight - array)[largest] / gradient[largest])
+                if same(array, weight - rate * gradient) and rate:
+                    return Observation({**seen.values, "update_rates": (rate,)}, seen.outputs)
+    return seen
+
+
+def _arrays(value: Any) -> list[Any]:
+    if isinstance(value, np.ndarray):
+        return [value]
+    if isinstance(value, dict):
+        return [array for part in value.values() for array in _arrays(part)]
+    if isinstance(value, list | tuple):
+        return [array for part in value for array in _arrays(part)]
+    return []
 
 
 def _right(examination: Examination, observations: Sequence[Observation]) -> Variant | None:
@@ -205,7 +232,11 @@ def _changed(call: Call, answer: Answer) -> set[int]:
 def _equal(before: Any, after: Any) -> bool:
     """Whether plain data is unchanged; what is no plain data counts as unchanged."""
     if isinstance(before, np.ndarray):
-        return isinstance(after, np.ndarray) and before.shape == after.shape and bool(np.array_equal(before, after))
+        return (
+            isinstance(after, np.ndarray)
+            and before.shape == after.shape
+            and bool(np.array_equal(before, after))
+        )
     if isinstance(before, dict):
         return isinstance(after, dict) and all(
             key in after and _equal(value, after[key]) for key, value in before.items()
@@ -217,11 +248,11 @@ def _equal(before: Any, after: Any) -> bool:
     return True
 
 
-def explained(outcome: Outcome) -> Explanation:
+def explained(outcome: Outcome, *, pairs: bool = True) -> Explanation:
     """Find the mistakes behind an outcome that is not right."""
     if outcome.right is not None:
         return Explanation(())
-    return explain(outcome.examination.formula, outcome.observations)
+    return explain(outcome.examination.formula, outcome.observations, pairs=pairs)
 
 
 def cost(outcome: Outcome, explanation: Explanation) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,18 @@ from clearprop.check.formulas.network import FORWARD, forward_outputs
 from clearprop.check.formulas.softmax import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, SOFTMAX
 from clearprop.check.structures import Unreadable, expanded, filled, inferred, names_in, read
 
-FURTHER = ("n", "classes", "rng", "eta", "activation", "derivative", "total_layers", "batch_size", "truth", "size")
+FURTHER = (
+    "n",
+    "classes",
+    "rng",
+    "eta",
+    "activation",
+    "derivative",
+    "total_layers",
+    "batch_size",
+    "truth",
+    "size",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,8 @@ class Subject:
     definition: Definition
     assignment: Assignment
     dialect: Dialect
+    # the submission's own container of what it returns, found at the first probe, whose shapes all differ
+    own_container: list[Any] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +118,7 @@ class Caller:
         specification = subject.function.arguments if arguments is None else arguments
         self.binding = bind(subject.definition, specification, FURTHER)
         if subject.function.layout is not None:
-            self.subject = replace(
-                subject, dialect=replace(subject.dialect, layout=subject.function.layout)
-            )
+            self.subject = replace(subject, dialect=replace(subject.dialect, layout=subject.function.layout))
 
     def structure(self, specification: Any) -> Any:
         """Return a specification expanded for the assignment's layers and the dialect's containers."""
@@ -171,8 +182,11 @@ class Caller:
         try:
             found = _read_first(structure, value, wanted)
         except Unreadable as problem:
+            own = self.subject.own_container
             try:
-                found = read(self.own_structure(value, wanted, expected, values, exact=False), value)
+                if not own:
+                    own.append(self.own_structure(value, wanted, expected, values, exact=False))
+                found = read(own[0], value)
             except Unreadable:
                 raise problem from None
             wanted = [name for name in wanted if name in found]
@@ -253,7 +267,9 @@ def simple(
     """Return a probe of one plain call."""
     caller = Caller(subject)
     expected = formula.outputs(values, formula.right[0].settings)
-    wanted = [n for n in expected if n in names_in(caller.structure(subject.function.returns))] or list(expected)
+    wanted = [n for n in expected if n in names_in(caller.structure(subject.function.returns))] or list(
+        expected
+    )
     wanted = wanted if len(wanted) else list(expected)
 
     def reading(answers: Sequence[Answer]) -> Outputs:
@@ -270,7 +286,8 @@ def prepared(subject: Subject, call: Call, values: Values) -> tuple[Call, ...]:
     caller = object.__new__(Caller)
     caller.subject = subject
     arguments = tuple(
-        filled(caller.structure(part), lambda name: caller.value(name, values)) for part in assignment.constructor_arguments
+        filled(caller.structure(part), lambda name: caller.value(name, values))
+        for part in assignment.constructor_arguments
     )
     made = Call(subject.definition.name.rpartition(".")[0], arguments)
     attributes = {
@@ -304,7 +321,9 @@ def _softmax(subject: Subject) -> list[Examination]:
     shapes = ((7, 4), (3, 5))
     plain = [simple(subject, SOFTMAX, {"x": probes.numbers(6 + i, *s)}) for i, s in enumerate(shapes)]
     cube = simple(subject, SOFTMAX, {"x": probes.numbers(9, 5, 5)})
-    extreme = {"x": np.array([[1000.0, 0.0, -1000.0, 998.0], [999.0, 1000.0, 5.0, 1.0], [7.0, 999.5, 0.0, 1000.0]])}
+    extreme = {
+        "x": np.array([[1000.0, 0.0, -1000.0, 998.0], [999.0, 1000.0, 5.0, 1.0], [7.0, 999.5, 0.0, 1000.0]])
+    }
     return [
         Examination(
             SOFTMAX, (*plain, cube), stable=(("softmax_unstable", simple(subject, SOFTMAX, extreme)),)
@@ -342,7 +361,12 @@ def _forward(subject: Subject) -> list[Examination]:
     elif "p" in names_in(Caller(subject).structure(subject.function.returns)):
         formula = replace(FORWARD, outputs=_with_p)
     found = [
-        simple(subject, formula, depth_of(subject.assignment, shape), decisive=shape[0] in "r" or shape == "second")
+        simple(
+            subject,
+            formula,
+            depth_of(subject.assignment, shape),
+            decisive=shape[0] in "r" or shape == "second",
+        )
         for shape in ("rectangular", "second", "square")
     ]
     stable: tuple[tuple[str, Probe], ...] = ()
@@ -374,6 +398,10 @@ def _backward(subject: Subject) -> list[Examination]:
     given = "derivative" in subject.function.arguments
     # another activation where the function is given one, which a function that ignores it fails
     hidden = ("tanh", "sigmoid") if given else (assignment.hidden,)
+    formula = BACKWARD
+    if not any(name in ("a1", "h1", "@activations", "@caches") for name in subject.function.arguments):
+        # the function makes its own forward pass
+        formula = steps.FORWARD_AND_BACKWARD
     examinations = []
     for of_output in (False, True) if given else (False,):
         found = []
@@ -381,9 +409,11 @@ def _backward(subject: Subject) -> list[Examination]:
             for name in hidden[:1] if shape in ("square", "cube") else hidden:
                 values = depth_of(assignment.model_copy(update={"hidden": name}), shape)
                 values = {**values, "derivative_of_output": of_output}
-                found.append(simple(subject, BACKWARD, values, decisive=shape in ("rectangular", "second")))
+                found.append(simple(subject, formula, values, decisive=shape in ("rectangular", "second")))
         examinations.append(
-            Examination(BACKWARD, tuple(found), derivative=("output" if of_output else "input") if given else "")
+            Examination(
+                formula, tuple(found), derivative=("output" if of_output else "input") if given else ""
+            )
         )
     return examinations
 
@@ -411,7 +441,7 @@ def _layer(subject: Subject) -> list[Examination]:
         "affine_activation_forward": layers.AFFINE_ACTIVATION_FORWARD,
         "affine_backward": layers.AFFINE_BACKWARD,
         "affine_activation_backward": layers.AFFINE_BACKWARD,
-        "activation_backward": layers.ACTIVATION_BACKWARD,
+        "activation_backward": layers.activation_backward_formula(function.of or "relu"),
     }[function.role]
     mean = subject.assignment.mean if function.mean is None else function.mean
     with_activation = "affine_activation" in function.role
@@ -420,7 +450,11 @@ def _layer(subject: Subject) -> list[Examination]:
         kinds = ("relu", "sigmoid")
     found = []
     for of in kinds:
-        for shape, (n, fan_in, fan_out) in {"rectangular": (7, 6, 4), "second": (9, 5, 3), "cube": (5, 5, 5)}.items():
+        for shape, (n, fan_in, fan_out) in {
+            "rectangular": (7, 6, 4),
+            "second": (9, 5, 3),
+            "cube": (5, 5, 5),
+        }.items():
             rng = 20 + n
             x = probes.numbers(rng, n, fan_in)
             if subject.assignment.layout == "rows" and fan_in == 6 and function.role[:6] == "affine":
@@ -431,7 +465,7 @@ def _layer(subject: Subject) -> list[Examination]:
             if function.role == "activation_backward":
                 values["x"] = values["a"] = a = probes.numbers(rng + 4, n, fan_out)
             if of is not None:
-                values["of"] = of
+                values["of"], values["kinds"] = of, kinds
                 values["out"] = elementwise.ACTIVATIONS[of][0](a)
             values["dout"] = probes.numbers(rng + 3, n, fan_out)
             found.append(simple(subject, formula, values, decisive=shape != "cube"))
@@ -442,7 +476,12 @@ def _softmax_loss(subject: Subject) -> list[Examination]:
     found = []
     for seed, n in ((3, 7), (4, 11)):
         labels = probes.labels(n, 10, seed)
-        values = {"x": probes.numbers(seed, n, 10), "labels": labels, "truth": probes.one_hot(labels, 10), "n": n}
+        values = {
+            "x": probes.numbers(seed, n, 10),
+            "labels": labels,
+            "truth": probes.one_hot(labels, 10),
+            "n": n,
+        }
         found.append(simple(subject, layers.SOFTMAX_LOSS, values))
     x = np.zeros((3, 10))
     x[:, 0], x[:, 1], x[:, 2] = 1000.0, 999.0, -1000.0
@@ -460,7 +499,8 @@ def _softmax_loss(subject: Subject) -> list[Examination]:
 
 def _one_hot(subject: Subject) -> list[Examination]:
     found = [
-        simple(subject, data.ONE_HOT, {"labels": probes.labels(n, 10, seed), "n": n}) for seed, n in ((3, 13), (5, 27))
+        simple(subject, data.ONE_HOT, {"labels": probes.labels(n, 10, seed), "n": n})
+        for seed, n in ((3, 13), (5, 27))
     ]
     return [Examination(data.ONE_HOT, tuple(found))]
 
@@ -483,7 +523,13 @@ def _neuron(subject: Subject) -> list[Examination]:
     found = []
     for seed, n in ((3, 7), (4, 4)):
         y = np.random.default_rng(seed).uniform(0.1, 0.9, n)
-        values = {"x": probes.numbers(seed, n, 3), "w": probes.numbers(seed + 1, 3), "b": 0.37, "y": y, "n": n}
+        values = {
+            "x": probes.numbers(seed, n, 3),
+            "w": probes.numbers(seed + 1, 3),
+            "b": 0.37,
+            "y": y,
+            "n": n,
+        }
         found.append(simple(subject, formula, values))
     return [Examination(formula, tuple(found))]
 
@@ -509,8 +555,15 @@ def _batch_update(subject: Subject) -> list[Examination]:
     for shape, n, eta in (("rectangular", 5, 0.6), ("second", 3, 0.2)):
         values = dict(
             probes.network(
-                assignment.hidden, assignment.output, assignment.cost, True, assignment.layers,
-                assignment.classes, shape, n, 5 + n,
+                assignment.hidden,
+                assignment.output,
+                assignment.cost,
+                True,
+                assignment.layers,
+                assignment.classes,
+                shape,
+                n,
+                5 + n,
             )
         )
         values["eta"] = eta
@@ -533,7 +586,7 @@ def _attributes_probe(subject: Subject, formula: Formula, values: Values) -> Pro
 
 
 def own_gradients(subject: Subject, runner: Runner, values: Values) -> Outputs | None:
-    """Return the sums over a batch of a submission's own gradients, as "own dw1" and so on, or None if it fails."""
+    """Return the sums over a batch of a submission's own gradients, "own dw1" and so on; None if it fails."""
     sums: dict[str, Any] = {}
     k = subject.assignment.layers
     names = [f"d{letter}{i}" for i in range(1, k + 1) for letter in "wb"]

@@ -1,4 +1,4 @@
-"""The judge: every function of an assignment examined by itself, its mistakes named, its helpers told apart."""
+"""The judge: each function examined by itself, its mistakes named, those of its helpers told apart."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from clearprop.check.evaluation import (
     explained,
 )
 from clearprop.check.examinations import EXAMINATIONS, FURTHER, Caller, Examination, Subject, own_gradients
-from clearprop.check.initialization import examine_initialization
 from clearprop.check.formulas import steps
 from clearprop.check.formulas.base import Variant
+from clearprop.check.initialization import examine_initialization
 from clearprop.check.matching import Explanation
 from clearprop.check.resizing import examine_resizing
 from clearprop.check.structures import Own, Unreadable, read
@@ -35,10 +35,27 @@ from clearprop.check.wording import found_mistakes, of_instability, of_problem, 
 
 # helpers are judged before the functions that call them
 ORDER = (
-    "activation activation_derivative softmax cost_derivative affine_forward activation_backward affine_backward "
-    "affine_activation_forward affine_activation_backward one_hot initialize forward predict loss binary_loss "
-    "softmax_loss backward update batch_update train"
-).split()
+    "activation",
+    "activation_derivative",
+    "softmax",
+    "cost_derivative",
+    "affine_forward",
+    "activation_backward",
+    "affine_backward",
+    "affine_activation_forward",
+    "affine_activation_backward",
+    "one_hot",
+    "initialize",
+    "forward",
+    "predict",
+    "loss",
+    "binary_loss",
+    "softmax_loss",
+    "backward",
+    "update",
+    "batch_update",
+    "train",
+)
 
 
 @dataclass(slots=True)
@@ -81,7 +98,9 @@ class _Judge:
     consumed: str = ""
 
 
-def judge(submission: Submission, runner: Runner, assignment: Assignment, reason: str = "") -> SubmissionVerdict:
+def judge(
+    submission: Submission, runner: Runner, assignment: Assignment, reason: str = ""
+) -> SubmissionVerdict:
     """Judge every function of a submission.
 
     Parameters
@@ -96,7 +115,12 @@ def judge(submission: Submission, runner: Runner, assignment: Assignment, reason
     """
     module = definitions_of(submission.source)
     dialect, notes = choose_dialect(assignment, module, runner)
-    spoken = {"layout": dialect.layout, "weights": dialect.weights, "bias": dialect.bias, "truth": dialect.truth}
+    spoken = {
+        "layout": dialect.layout,
+        "weights": dialect.weights,
+        "bias": dialect.bias,
+        "truth": dialect.truth,
+    }
     assignment = assignment.model_copy(update=spoken)
     state = _Judge(assignment, module, runner, dialect)
     ranked = sorted(
@@ -152,9 +176,23 @@ def _is_ours(definition: Definition, module: Module) -> bool:
 def _examine_training(state: _Judge, subject: Subject, base: FunctionVerdict) -> Judged:
     """Judge a training function with its own helpers, then with right ones in place of the wrong."""
     of_output = state.consumed == "output"
-    mistakes = examine_training(subject, state.runner, Substitutes(), derivative_of_output=of_output)
-    wrong = [name for name in _suspects(state, subject.definition) if state.judged[name].wrong]
+    helpers = _helpers(state, subject.definition)
+    wrong = helpers.certain
+    # helpers that do not return would be waited for again and again
+    slow = any(m.id == "too_slow" for name in wrong for m in state.judged[name].verdict.mistakes)
+    first = _substitutes(state, wrong) if slow else Substitutes()
+    mistakes = examine_training(
+        subject,
+        state.runner,
+        first,
+        derivative_of_output=of_output,
+        pairs=not wrong and not helpers.lasting,
+    )
     follows: tuple[str, ...] = ()
+    if mistakes and helpers.lasting:
+        note = f"cannot be judged before {', '.join(helpers.lasting)} is right"
+        verdict = replace(base, status=Status.NOT_JUDGED, note=note, follows_from=helpers.lasting)
+        return Judged(subject.function, subject.definition, verdict)
     if mistakes and wrong:
         substitutes = _substitutes(state, wrong)
         # our backward pass gives derivatives the pre-activation
@@ -194,44 +232,51 @@ class _Attempt:
 
 
 def _examine(state: _Judge, subject: Subject, base: FunctionVerdict) -> Judged:
-    function, definition = subject.function, subject.definition
-    helpers = _suspects(state, definition)
-    attempts: list[_Attempt] = []
+    helpers = _helpers(state, subject.definition)
     caller = Caller(subject)
     examinations = _selected(state, subject)
+    tried: list[_Attempt] = []
     for examination in examinations:
         outcome = evaluate(examination, state.runner, caller)
-        form = examination.derivative
         if outcome.flawless:
-            return _right(state, subject, base, outcome, form)
-        attempts.append(_Attempt(outcome, Explanation(()), derivative_form=form))
-    certain = [name for name in helpers if state.judged[name].wrong]
-    possible = [name for name in helpers if name not in certain]
-    tried = list(attempts)
-    for blamed in ([*certain] if certain else [], [*certain, *possible] if possible else []):
+            return _right(state, subject, base, outcome, examination.derivative)
+        tried.append(_Attempt(outcome, Explanation(()), derivative_form=examination.derivative))
+    for blamed in (helpers.certain, (*helpers.certain, *helpers.possible) if helpers.possible else ()):
         if not blamed:
             continue
         substitutes = _substitutes(state, blamed)
         for examination in examinations:
             outcome = evaluate(examination, state.runner, caller, substitutes)
-            attempt = _Attempt(
-                outcome,
-                Explanation(()),
-                derivative_form=examination.derivative,
-                blamed=tuple(blamed),
-            )
+            attempt = _Attempt(outcome, Explanation(()), (), examination.derivative, blamed)
             if outcome.flawless:
                 return _follows(state, subject, base, attempt)
             tried.append(attempt)
-    if certain:
+    if helpers.certain:
         # wrong helpers are out of the way; what is left is the function's own
         tried = [attempt for attempt in tried if attempt.blamed]
-    tried += _with_globals(state, subject, caller, tried)
-    best = min(
-        (replace(attempt, explanation=explained(attempt.outcome)) for attempt in tried),
-        key=lambda attempt: attempt.cost,
-    )
+    if not all(_too_slow(attempt) for attempt in tried):
+        tried += _with_globals(state, subject, caller, tried)
+    best = _likeliest(tried)
+    if helpers.lasting and not any(atom.id != "unexplained" for atom in best.explanation.atoms):
+        note = f"cannot be judged before {', '.join(helpers.lasting)} is right"
+        verdict = replace(base, status=Status.NOT_JUDGED, note=note, follows_from=helpers.lasting)
+        return Judged(subject.function, subject.definition, verdict)
     return _wrong(state, subject, base, best)
+
+
+def _too_slow(attempt: _Attempt) -> bool:
+    return attempt.outcome.problem is not None and attempt.outcome.problem.id == "too_slow"
+
+
+def _likeliest(tried: Sequence[_Attempt]) -> _Attempt:
+    """Return the attempt that must assume least; pairs of mistakes are looked for only where needed."""
+    quick = [replace(attempt, explanation=explained(attempt.outcome, pairs=False)) for attempt in tried]
+    best = min(quick, key=lambda attempt: attempt.cost)
+    if not best.explanation.open:
+        return best
+    closest = sorted(quick, key=lambda attempt: attempt.cost)[:3]
+    full = [replace(attempt, explanation=explained(attempt.outcome)) for attempt in closest]
+    return min(full, key=lambda attempt: attempt.cost)
 
 
 def _selected(state: _Judge, subject: Subject) -> list[Any]:
@@ -263,24 +308,52 @@ def _with_own_gradients(state: _Judge, examination: Examination) -> Examination:
     for probe in examination.probes:
         gradients = own_gradients(subject, state.runner, probe.values)
         if gradients is None:
-            return examination
+            raise Unbound(f"cannot be judged before {backward.function.name} is right")
         own.append(replace(probe, values={**probe.values, **gradients}))
     note = f"right in itself; its wrong result follows from {backward.function.name}"
     formula = replace(examination.formula, outputs=steps.update_from_own, right=(Variant(note),))
     return replace(examination, formula=formula, probes=tuple(own))
 
 
-def _suspects(state: _Judge, definition: Definition) -> list[str]:
-    """Return the judged functions that this one calls and that are wrong, or right only if called rightly."""
+@dataclass(frozen=True, slots=True)
+class _Helpers:
+    """The judged functions that a function calls and that may make its result wrong.
+
+    Parameters
+    ----------
+    certain : tuple of str
+        Wrong or missing ones that a right function of ours can replace.
+    possible : tuple of str
+        Derivatives given the output of the activation: right only if they are called so.
+    lasting : tuple of str
+        Wrong ones that nothing can replace.
+    """
+
+    certain: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
+    lasting: tuple[str, ...] = ()
+
+
+def _helpers(state: _Judge, definition: Definition) -> _Helpers:
     called = state.module.helpers(definition)
-    return [
-        name
-        for name, judged in state.judged.items()
-        if judged.definition is not None
-        and judged.definition.name in called
-        and (judged.wrong or judged.takes_output)
-        and trusted.helper(judged.function, state.assignment) is not None
-    ]
+    reads = {*definition.reads, *definition.methods_called}
+    for name in called:
+        reads |= state.module.definitions[name].reads
+    certain: list[str] = []
+    possible: list[str] = []
+    lasting: list[str] = []
+    for name, judged in state.judged.items():
+        if judged.definition is None:
+            if judged.function.short_name not in reads:
+                continue
+        elif judged.definition.name not in called or not (judged.wrong or judged.takes_output):
+            continue
+        if trusted.helper(judged.function, state.assignment, state.dialect) is None:
+            if judged.definition is None or judged.wrong:
+                lasting.append(name)
+        else:
+            (possible if judged.takes_output and not judged.wrong else certain).append(name)
+    return _Helpers(tuple(certain), tuple(possible), tuple(lasting))
 
 
 def _substitutes(state: _Judge, names: Sequence[str]) -> Substitutes:
@@ -288,15 +361,14 @@ def _substitutes(state: _Judge, names: Sequence[str]) -> Substitutes:
     attributes: dict[str, Any] = {}
     for name in names:
         judged = state.judged[name]
-        assert judged.definition is not None
-        owner, _, short = judged.definition.name.rpartition(".")
-        (attributes if owner else module)[short] = trusted.helper(judged.function, state.assignment)
+        full = judged.definition.name if judged.definition is not None else judged.function.name
+        owner, _, short = full.rpartition(".")
+        ours = trusted.helper(judged.function, state.assignment, state.dialect)
+        (attributes if owner else module)[short] = ours
     return Substitutes(module, attributes)
 
 
-def _right(
-    state: _Judge, subject: Subject, base: FunctionVerdict, outcome: Outcome, form: str
-) -> Judged:
+def _right(state: _Judge, subject: Subject, base: FunctionVerdict, outcome: Outcome, form: str) -> Judged:
     function = subject.function
     note = outcome.right.note if outcome.right is not None else ""
     if function.role == "backward":
@@ -315,7 +387,7 @@ def _right(
 def _follows(state: _Judge, subject: Subject, base: FunctionVerdict, attempt: _Attempt) -> Judged:
     names = attempt.blamed
     for name in names:
-        if not state.judged[name].wrong:
+        if state.judged[name].takes_output:
             state.consumed = "input"
     _learn(state, subject, attempt.outcome)
     note = f"right in itself; its wrong result follows from {', '.join(names)}"
@@ -381,10 +453,10 @@ def _wrong(state: _Judge, subject: Subject, base: FunctionVerdict, best: _Attemp
     if best.derivative_form and subject.function.role == "backward":
         state.consumed = best.derivative_form
     elif subject.function.role == "backward":
-        takers = [name for name in best.blamed if not state.judged[name].wrong]
+        takers = [name for name in best.blamed if state.judged[name].takes_output]
         state.consumed = "input" if takers else state.consumed
     _learn(state, subject, outcome)
-    certain = tuple(name for name in best.blamed if state.judged[name].wrong)
+    certain = tuple(name for name in best.blamed if not state.judged[name].takes_output)
     note = f"also follows from {', '.join(certain)}" if certain else ""
     verdict = replace(
         base, status=Status.WRONG, mistakes=tuple(mistakes), note=note, follows_from=certain, points=0.0
@@ -395,7 +467,11 @@ def _wrong(state: _Judge, subject: Subject, base: FunctionVerdict, best: _Attemp
 def _learn(state: _Judge, subject: Subject, outcome: Outcome) -> None:
     """Keep the container in which the submission returns its activations or gradients, if it is its own."""
     returns = subject.function.returns
-    if not (isinstance(returns, str) and returns.startswith("@")) or not outcome.answers or outcome.answers[-1].failed:
+    if (
+        not (isinstance(returns, str) and returns.startswith("@"))
+        or not outcome.answers
+        or outcome.answers[-1].failed
+    ):
         return
     caller = Caller(subject)
     value = outcome.answers[-1].value
@@ -425,7 +501,9 @@ def _settle_derivatives(state: _Judge) -> None:
             continue
         if state.consumed == "input":
             of = judged.function.of
-            detail = f"it is the derivative of {of} from the output, but backpropagation gives it the pre-activation"
+            detail = (
+                f"it is {of}'s derivative from the output, but backpropagation gives it the pre-activation"
+            )
             mistake = simple_mistake("activation_derivative_wrong_argument", detail, judged.verdict.line)
             judged.verdict = replace(
                 judged.verdict, status=Status.WRONG, mistakes=(mistake,), note="", points=0.0
@@ -434,12 +512,18 @@ def _settle_derivatives(state: _Judge) -> None:
 
 def _settle_averages(state: _Judge) -> None:
     """Let backpropagation return sums if the update or the training divides, but not both divide."""
-    by_role = {judged.function.role: judged for judged in state.judged.values() if judged.definition is not None}
+    by_role = {
+        judged.function.role: judged for judged in state.judged.values() if judged.definition is not None
+    }
     backward, update, train = by_role.get("backward"), by_role.get("update"), by_role.get("train")
     if backward is None or not state.assignment.mean:
         return
     atoms = backward.explanation.atoms if backward.explanation is not None else ()
-    sums = len(atoms) == 1 and dict(atoms[0].settings) == {"average": "sum"} and len(backward.verdict.mistakes) == 1
+    sums = (
+        len(atoms) == 1
+        and dict(atoms[0].settings) == {"average": "sum"}
+        and len(backward.verdict.mistakes) == 1
+    )
     right = update.outcome.right if update is not None and update.outcome is not None else None
     divides = right is not None and bool(right.settings)
     if update is not None and update.definition is not None and update.wrong:
@@ -458,12 +542,16 @@ def _settle_averages(state: _Judge) -> None:
     elif divides and update is not None and not update.wrong and backward.verdict.status is Status.RIGHT:
         detail = "the update divides by the number of examples, and backpropagation has already done so"
         mistake = simple_mistake("gradient_averaged_twice", detail, update.verdict.line)
-        update.verdict = replace(update.verdict, status=Status.WRONG, mistakes=(mistake,), note="", points=0.0)
+        update.verdict = replace(
+            update.verdict, status=Status.WRONG, mistakes=(mistake,), note="", points=0.0
+        )
 
 
 def _settle_flat_biases(state: _Judge) -> None:
     """Let the gradients of biases be flat beside biases that are columns, if the update reshapes them."""
-    by_role = {judged.function.role: judged for judged in state.judged.values() if judged.definition is not None}
+    by_role = {
+        judged.function.role: judged for judged in state.judged.values() if judged.definition is not None
+    }
     backward, update = by_role.get("backward"), by_role.get("update")
     if backward is None or update is None or update.definition is None or state.dialect.bias != "column":
         return

@@ -1,8 +1,8 @@
-"""Judging the initial parameters: shapes, biases, distribution and limit of the weights, sharing between calls."""
+"""Judging initial parameters: shapes, biases, the distribution of weights, sharing between calls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ _UNITS = (120, 100, 90, 80, 70, 60)
 # the fourth moment over the squared second: 1.8 of a uniform, 3 of a normal distribution
 _UNIFORM_KURTOSIS = (1.6, 2.05)
 
-LIMITS = {
+LIMITS: Mapping[str, Callable[[int, int], float]] = {
     "√(6 / (fan_in + fan_out))": lambda i, o: np.sqrt(6 / (i + o)),
     "√(3 / (fan_in + fan_out))": lambda i, o: np.sqrt(3 / (i + o)),
     "√(2 / (fan_in + fan_out))": lambda i, o: np.sqrt(2 / (i + o)),
@@ -80,7 +80,12 @@ def own_parameters(assignment: Assignment, module: Module, runner: Runner) -> It
     """Yield the dialect of the parameters that the submission's own initialization returns."""
     for function in assignment.functions:
         definition = module.find(function.name, *function.aliases) if function.role == "initialize" else None
-        if definition is None or function.method or "n_hidden" in function.arguments or not function.arguments:
+        if (
+            definition is None
+            or function.method
+            or "n_hidden" in function.arguments
+            or not function.arguments
+        ):
             continue
         caller = Caller(Subject(function, definition, assignment, assignment.dialect))
         values = _values(assignment)
@@ -210,13 +215,17 @@ def _changed(before: Any, after: Any) -> bool:
     if isinstance(before, np.ndarray):
         return not (isinstance(after, np.ndarray) and np.array_equal(before, after))
     if isinstance(before, dict):
-        return not isinstance(after, dict) or any(k not in after or _changed(v, after[k]) for k, v in before.items())
+        return not isinstance(after, dict) or any(
+            k not in after or _changed(v, after[k]) for k, v in before.items()
+        )
     if isinstance(before, list | tuple):
         return len(before) != len(after) or any(_changed(b, a) for b, a in zip(before, after, strict=True))
     return False
 
 
-def _numbers(scheme: str, nonzero_biases: bool, parameters: dict[str, Array], line: int | None) -> list[FoundMistake]:
+def _numbers(
+    scheme: str, nonzero_biases: bool, parameters: dict[str, Array], line: int | None
+) -> list[FoundMistake]:
     mistakes = []
     weights = {name: array for name, array in parameters.items() if name[0] == "w"}
     biases = {name: array for name, array in parameters.items() if name[0] == "b"}

@@ -13,6 +13,8 @@ from clearprop.check.formulas.base import Array, Atom, Formula, Outputs, Setting
 
 # float32 submissions round at 1e-7; an epsilon in a logarithm or a denominator moves less than this too
 RELATIVE_TOLERANCE = 1e-4
+# up to so many mistakes, all pairs of them are tried; of more, only the pairs of common ones
+MAX_ATOMS_OF_ALL_PAIRS = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +84,22 @@ def predicted(
         return None
 
 
-def explain(formula: Formula, observations: Sequence[Observation]) -> Explanation:
+def explain(formula: Formula, observations: Sequence[Observation], *, pairs: bool = True) -> Explanation:
     """Find the fewest mistakes that reproduce all outputs of all probes.
 
     One mistake is looked for first, then several that each explain outputs of their own, then pairs that act
-    on the same output, then pairs side by side; on top of each accepted variant.
+    on the same output, then pairs side by side; on top of each accepted variant. ``pairs=False`` leaves pairs
+    out, which are most of the work.
     """
     if not observations:
         return Explanation(())
-    found = [_explained(formula, observations, variant.settings) for variant in formula.right]
+    found = [_explained(formula, observations, variant.settings, pairs) for variant in formula.right]
     return min(found, key=lambda explanation: (len(explanation.open), len(explanation.atoms)))
 
 
-def _explained(formula: Formula, observations: Sequence[Observation], base: Settings) -> Explanation:
+def _explained(
+    formula: Formula, observations: Sequence[Observation], base: Settings, pairs: bool
+) -> Explanation:
     search = _Search(formula, observations, base)
     if search.shape_alone():
         return Explanation((Atom("wrong_shape", {}, _shapes(formula, observations[0])),))
@@ -102,9 +107,10 @@ def _explained(formula: Formula, observations: Sequence[Observation], base: Sett
     if (whole := search.whole((atom,) for atom in atoms)) is not None:
         return whole
     singles = search.side_by_side()
-    if not singles.open:
+    if not singles.open or not pairs:
         return singles
-    if (whole := search.whole(combinations(atoms, 2))) is not None:
+    likely = atoms if len(atoms) <= MAX_ATOMS_OF_ALL_PAIRS else [atom for atom in atoms if atom.common]
+    if (whole := search.whole(combinations(likely, 2))) is not None:
         return whole
     return search.side_by_side()
 
@@ -122,7 +128,8 @@ class _Search:
     def __init__(self, formula: Formula, observations: Sequence[Observation], base: Settings) -> None:
         self.formula, self.observations, self.base = formula, observations, base
         self.names = tuple(dict.fromkeys(name for o in observations for name in o.outputs))
-        self.wrong = frozenset(self.names) - self.agreeing(())
+        self.wrong = frozenset(self.names)
+        self.wrong -= self.agreeing(())
         self.partial: list[tuple[tuple[Atom, ...], frozenset[str]]] = []
 
     def agreeing(self, atoms: tuple[Atom, ...]) -> frozenset[str]:
@@ -135,7 +142,7 @@ class _Search:
             yours = observation.outputs
             loose = bool(atoms)
             agreeing -= {n for n in yours if n in agreeing and not same(yours[n], outputs[n], loose=loose)}
-            if not agreeing:
+            if not agreeing & self.wrong:
                 break
         return frozenset(agreeing)
 

@@ -53,8 +53,8 @@ _TABLE = (
     (
         "activation_derivative_wrong_argument",
         "the derivative of the activation is taken at the wrong argument",
-        "Give the derivative what its formula expects: a for σ(a)(1 - σ(a)) and 1 - tanh(a)², h for h (1 - h) "
-        "and 1 - h².",
+        "Give the derivative what its formula expects: a for σ(a) (1 - σ(a)) and 1 - tanh(a)², "
+        "h for h (1 - h) and 1 - h².",
     ),
     (
         "activation_derivative_of_wrong_layer",
@@ -163,7 +163,7 @@ _TABLE = (
     (
         "glorot_not_uniform",
         "the initial weights are not uniformly distributed",
-        "Draw from the uniform distribution U(-M, M), M = √(6 / (fan_in + fan_out)): rng.uniform(-M, M, size).",
+        "Draw from the uniform distribution: rng.uniform(-M, M, size) with M = √(6 / (fan_in + fan_out)).",
     ),
     ("biases_not_zero", "the initial biases are not 0", "Begin with np.zeros(fan_out)."),
     (
@@ -242,7 +242,7 @@ _TABLE = (
     (
         "uses_globals_instead_of_arguments",
         "it uses what is defined outside instead of its arguments",
-        "Take every value from the arguments: len(x) for the number of examples, the given parameters, g and η.",
+        "Take every value from the arguments: the number of examples, the parameters, g and η.",
     ),
     (
         "parameters_shared_between_calls",
@@ -251,8 +251,16 @@ _TABLE = (
     ),
     ("missing", "the function is not defined", "Define it under its name."),
     ("raises", "it fails", "Read the message; the shapes of the arrays are the first thing to print."),
-    ("wrong_shape", "the result has the wrong shape", "Print the shapes and compare them with the assignment's."),
-    ("not_finite", "the result is not finite", "Look for a division by 0, log(0) or an exponential too large."),
+    (
+        "wrong_shape",
+        "the result has the wrong shape",
+        "Print the shapes and compare them with the assignment's.",
+    ),
+    (
+        "not_finite",
+        "the result is not finite",
+        "Look for a division by 0, log(0) or an exponential too large.",
+    ),
     ("too_slow", "it does not return in time", "Look for a loop that does not end."),
     (
         "unexplained",

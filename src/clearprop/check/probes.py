@@ -80,8 +80,8 @@ def network(
     Returns
     -------
     mapping
-        ``x, truth, labels, w1, b1, a1, h1, dw1, db1, ...``, ``p`` (the last h), ``eta``, ``n`` and the names of
-        the activations.
+        ``x, truth, labels, w1, b1, a1, h1, dw1, db1, ...``, ``p`` (the last h), ``eta``, ``n`` and the names
+        of the activations.
     """
     n = BATCH_SIZES[shape] if n is None else n
     units = sizes(layers, classes, shape)

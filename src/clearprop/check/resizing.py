@@ -1,4 +1,4 @@
-"""Judging a function that resizes images: shape, orientation and smoothness, not the last digit of a filter."""
+"""Judging a function that resizes images: shape, orientation and smoothness, but not the filter."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def _difference(answer: Answer, images: Array, scale: float) -> tuple[str, Evide
     evidence = Evidence(f"pixel {at[1]} of image {at[0]}", number(yours[at]), number(scale * expected[at]))
     close = np.mean(np.abs(yours / scale - expected)) <= _MEAN_DIFFERENCE
     if close:
-        nearest = images.dtype.kind == "f" and images.shape[1:] != _SIZE and np.isin(yours, images).mean() > 0.95
+        nearest = (
+            images.dtype.kind == "f" and images.shape[1:] != _SIZE and np.isin(yours, images).mean() > 0.95
+        )
         return ("each pixel is copied from the nearest one, not interpolated" if nearest else ""), evidence
     pictures = expected.reshape(-1, *_SIZE)
     turned = {
@@ -74,7 +76,10 @@ def _difference(answer: Answer, images: Array, scale: float) -> tuple[str, Evide
     for text, array in turned.items():
         if np.mean(np.abs(yours / scale - array.reshape(expected.shape))) <= _MEAN_DIFFERENCE:
             return text, evidence
-    for factor, text in ((255.0, "the pixels are divided by 255"), (1 / 255, "the pixels are multiplied by 255")):
+    for factor, text in (
+        (255.0, "the pixels are divided by 255"),
+        (1 / 255, "the pixels are multiplied by 255"),
+    ):
         if np.mean(np.abs(yours * factor / scale - expected)) <= _MEAN_DIFFERENCE:
             return text, evidence
     return "the pixels are not those of the image at the new size", evidence

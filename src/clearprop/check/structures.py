@@ -163,7 +163,7 @@ def inferred(value: Any, expected: Values, *, exact: bool, optional: Values | No
     expected : mapping of str to ndarray
         The arrays that it may hold, as this dialect lays them out.
     exact : bool
-        Whether the numbers must agree; otherwise the shape decides, and among equal shapes the nearest numbers.
+        Whether the numbers must agree; otherwise shapes decide, and among equal ones the nearest numbers.
 
     optional : mapping of str to ndarray, optional
         Arrays that it may hold besides, such as the inputs, recognised by their numbers.
@@ -182,16 +182,57 @@ def inferred(value: Any, expected: Values, *, exact: bool, optional: Values | No
         if isinstance(part, list | tuple):
             return type(part)(visit(item) for item in part)
         if isinstance(part, np.ndarray) and part.size > 1:
-            name = _nearest(part, others, True) or _nearest(part, left, exact) or _nearest(part, expected, True)
+            name = (
+                _nearest(part, others, True) or _nearest(part, left, exact) or _nearest(part, expected, True)
+            )
             if name is not None:
                 left.pop(name, None)
                 return name
         return Constant(part)
 
     structure = visit(value)
+    if left and not exact:
+        structure = _by_order(value, expected) or structure
+        left = {name: array for name, array in left.items() if name not in names_in(structure)}
     if left:
         raise Unreadable(f"it returns {described(value)} in which {', '.join(left)} cannot be found")
     return structure
+
+
+def _is_matrix(array: Array) -> bool:
+    return bool(array.ndim == 2 and min(array.shape) > 1)
+
+
+def _by_order(value: Any, expected: Values) -> Structure | None:
+    """Return a structure that names matrices and vectors in order, if there are as many of each."""
+    leaves: list[Array] = []
+
+    def visit(part: Any) -> Structure:
+        if isinstance(part, dict):
+            return {key: visit(item) for key, item in part.items()}
+        if isinstance(part, list | tuple):
+            return type(part)(visit(item) for item in part)
+        if isinstance(part, np.ndarray):
+            leaves.append(part)
+            return len(leaves) - 1
+        return Constant(part)
+
+    def named(part: Structure, names: Mapping[int, str]) -> Structure:
+        if isinstance(part, dict):
+            return {key: named(item, names) for key, item in part.items()}
+        if isinstance(part, list | tuple):
+            return type(part)(named(item, names) for item in part)
+        return names[part] if isinstance(part, int) else part
+
+    numbered = visit(value)
+    names: dict[int, str] = {}
+    for is_matrix in (True, False):
+        ours = [name for name, array in expected.items() if _is_matrix(array) is is_matrix]
+        theirs = [i for i, leaf in enumerate(leaves) if _is_matrix(leaf) is is_matrix]
+        if len(ours) != len(theirs):
+            return None
+        names |= dict(zip(theirs, ours, strict=True))
+    return named(numbered, names) if names else None
 
 
 def _nearest(part: Array, candidates: Values, exact: bool) -> str | None:

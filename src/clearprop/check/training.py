@@ -45,8 +45,12 @@ class Trained:
 
 
 def _step_formula(values: Values, settings: Settings) -> Outputs:
-    own = {key: value for key, value in settings.items() if not (isinstance(key, tuple) and key[0] == "update")}
-    ahead = {key[1]: value for key, value in settings.items() if isinstance(key, tuple) and key[0] == "update"}
+    own = {
+        key: value for key, value in settings.items() if not (isinstance(key, tuple) and key[0] == "update")
+    }
+    ahead = {
+        key[1]: value for key, value in settings.items() if isinstance(key, tuple) and key[0] == "update"
+    }
     trace = forward_outputs(values, own.get("forward", {}))
     gradients = backward_outputs({**values, **trace}, own)
     return update({**values, **gradients}, ahead)
@@ -100,9 +104,7 @@ class Training:
     def run(self, *, eta: float, batch_size: int, epochs: int, twice: bool = False) -> list[Answer]:
         """Train once, or twice with the first result looked at again."""
         values = {**self.values, "eta": eta, "batch_size": batch_size, "epochs": epochs, "n": batch_size}
-        call = replace(
-            self.caller.call(values), seed=11, module=dict(self.substitutes.module), seconds=None
-        )
+        call = replace(self.caller.call(values), seed=11, module=dict(self.substitutes.module), seconds=None)
         if "rng" in call.keywords:
             call = replace(call, keywords={**call.keywords, "rng": Generator(5)})
         calls = [call, replace(call, revisit=(0,))] if twice else [call]
@@ -155,7 +157,12 @@ def loss_table(values: Values) -> Array:
 
 
 def examine_training(
-    subject: Subject, runner: Runner, substitutes: Substitutes, *, derivative_of_output: bool = False
+    subject: Subject,
+    runner: Runner,
+    substitutes: Substitutes,
+    *,
+    derivative_of_output: bool = False,
+    pairs: bool = True,
 ) -> list[FoundMistake]:
     """Return the mistakes of a training function; none if it is right.
 
@@ -167,6 +174,8 @@ def examine_training(
         Right helpers in place of wrong ones.
     derivative_of_output : bool
         Whether the submission's backward pass gives derivatives the output of the activation.
+    pairs : bool
+        Whether to look for pairs of mistakes, which takes time.
     """
     training = Training(subject, runner, substitutes, derivative_of_output)
     line = training.line
@@ -185,9 +194,13 @@ def examine_training(
     elif (second := _read_or_none(training, again)) is not None and _lengths(second) != _lengths(first):
         detail = "a second call goes on with the lists of the first"
         mistakes.append(simple_mistake("parameters_shared_between_calls", detail, line))
+    if mistakes:
+        return mistakes
     mistakes += _single_rows(training, first)
+    if any(mistake.id == "x_and_y_shuffled_apart" for mistake in mistakes):
+        return mistakes
     mistakes += _batches(training)
-    mistakes += _steps(training)
+    mistakes += _steps(training, pairs)
     unique: dict[str, FoundMistake] = {}
     for mistake in mistakes:
         unique.setdefault(mistake.id, mistake)
@@ -209,7 +222,9 @@ def _differs(before: Any, after: Any) -> bool:
     if isinstance(before, np.ndarray):
         return not (isinstance(after, np.ndarray) and np.array_equal(before, after, equal_nan=True))
     if isinstance(before, dict):
-        return not isinstance(after, dict) or any(k not in after or _differs(v, after[k]) for k, v in before.items())
+        return not isinstance(after, dict) or any(
+            k not in after or _differs(v, after[k]) for k, v in before.items()
+        )
     if isinstance(before, list | tuple):
         return len(before) != len(after) or any(_differs(b, a) for b, a in zip(before, after, strict=True))
     return False
@@ -232,13 +247,13 @@ def _single_rows(training: Training, trained: Trained) -> list[FoundMistake]:
     order, apart = [], False
     for loss in losses:
         distance = np.abs(pairs - loss)
-        i, j = np.unravel_index(np.argmin(distance), pairs.shape)
+        i, j = (int(index) for index in np.unravel_index(np.argmin(distance), pairs.shape))
         if distance[i, j] > 1e-4 * abs(loss):
             table = [Evidence("a batch's loss", number(loss), "the loss of one example")]
             detail = "the losses of batches of one example are no example's loss"
             return [simple_mistake("unexplained", detail, line, table)]
-        apart |= bool(i != j)
-        order.append((int(i), int(j)))
+        apart |= i != j
+        order.append((i, j))
     if apart:
         i, j = next(pair for pair in order if pair[0] != pair[1])
         table = [Evidence("a batch's input and target", f"rows {i} and {j}", "the same row")]
@@ -282,7 +297,9 @@ def _batches(training: Training) -> list[FoundMistake]:
                 if rows is None:
                     detail = "a batch's loss is not the mean of its examples' losses"
                     table = [Evidence("a batch's loss", number(loss), f"a mean of {size} examples' losses")]
-                    identity = "cross_entropy_not_averaged" if _sum_of(own, size, float(loss)) else "unexplained"
+                    identity = (
+                        "cross_entropy_not_averaged" if _sum_of(own, size, float(loss)) else "unexplained"
+                    )
                     return [simple_mistake(identity, detail, line, table)]
                 left -= set(rows)
     if trained.epoch_losses is not None:
@@ -296,7 +313,9 @@ def _rows_of(own: Array, left: Sequence[int], size: int, loss: float) -> tuple[i
 
 
 def _sum_of(own: Array, size: int, loss: float) -> bool:
-    return any(abs(own[list(rows)].sum() - loss) <= 1e-5 * abs(loss) for rows in combinations(range(len(own)), size))
+    return any(
+        abs(own[list(rows)].sum() - loss) <= 1e-5 * abs(loss) for rows in combinations(range(len(own)), size)
+    )
 
 
 def _epoch_losses(trained: Trained, own: Array, line: int | None) -> list[FoundMistake]:
@@ -305,7 +324,11 @@ def _epoch_losses(trained: Trained, own: Array, line: int | None) -> list[FoundM
     assert losses is not None
     if len(losses) != 2:
         table = [Evidence("epoch losses of 2 epochs", str(len(losses)), "2")]
-        return [simple_mistake("loss_not_recorded_per_batch", "epoch losses: one an epoch is asked for", line, table)]
+        return [
+            simple_mistake(
+                "loss_not_recorded_per_batch", "epoch losses: one an epoch is asked for", line, table
+            )
+        ]
     batches = trained.batch_losses
     for epoch in range(2):
         accepted = [float(own.mean())]
@@ -314,12 +337,16 @@ def _epoch_losses(trained: Trained, own: Array, line: int | None) -> list[FoundM
             accepted += [float(of_epoch.mean()), float(of_epoch[-1])]
         if not any(abs(losses[epoch] - value) <= 1e-4 * abs(value) for value in accepted):
             table = [Evidence(f"loss of epoch {epoch + 1}", number(losses[epoch]), number(own.mean()))]
-            return [simple_mistake("unexplained", "the loss of an epoch is not the mean of its examples'", line, table)]
+            return [
+                simple_mistake(
+                    "unexplained", "the loss of an epoch is not the mean of its examples'", line, table
+                )
+            ]
     return []
 
 
-def _steps(training: Training) -> list[FoundMistake]:
-    """Steps with the whole set as one batch: the parameters tell what was done."""
+def _steps(training: Training, pairs: bool) -> list[FoundMistake]:
+    """Compare the parameters after a step with the whole set as one batch."""
     line = training.line
     answer = training.run(eta=_STEP, batch_size=_EXAMPLES, epochs=1)[0]
     if (problem := problem_of(answer)) is not None:
@@ -329,8 +356,7 @@ def _steps(training: Training) -> list[FoundMistake]:
         return []
     mistakes: list[FoundMistake] = []
     values = {**training.values, "eta": _STEP, "n": _EXAMPLES}
-    for name in [n for n in values if n[0] == "w" and n[1:].isdigit()]:
-        values[f"{name}_updated"] = values[name] - _STEP * values[f"d{name}"]
+    values["update_rates"] = (_STEP,)
     expected = STEP.outputs(values, {})
     if trained.batch_losses is not None and len(trained.batch_losses) == 1:
         before = float(np.diag(loss_table(values)).mean())
@@ -340,7 +366,7 @@ def _steps(training: Training) -> list[FoundMistake]:
             detail = "the loss is that after the update"
             mistakes.append(simple_mistake("loss_not_recorded_per_batch", detail, line, table))
     if any(not same(trained.parameters[name], expected[name]) for name in trained.parameters):
-        mistakes += _explained(Observation(values, trained.parameters), line)
+        mistakes += _explained(Observation(values, trained.parameters), line, pairs)
     else:
         mistakes += _later_steps(training, expected)
     if not mistakes and not training.subject.function.in_place and _argument_changed(training, answer):
@@ -349,8 +375,8 @@ def _steps(training: Training) -> list[FoundMistake]:
     return mistakes
 
 
-def _explained(seen: Observation, line: int | None) -> list[FoundMistake]:
-    explanation: Explanation = explain(STEP, [seen])
+def _explained(seen: Observation, line: int | None, pairs: bool) -> list[FoundMistake]:
+    explanation: Explanation = explain(STEP, [seen], pairs=pairs)
     outcome = Outcome(Examination(STEP, ()), None, (seen,))
     return list(found_mistakes(outcome, explanation, line, {}))
 
@@ -367,7 +393,13 @@ def _later_steps(training: Training, once: Outputs) -> list[FoundMistake]:
     if not wrong:
         return []
     detail = "the second step does not start where the first one ended"
-    table = [Evidence(f"{wrong[0]}[0]", number(np.ravel(trained.parameters[wrong[0]])[0]), number(np.ravel(expected[wrong[0]])[0]))]
+    table = [
+        Evidence(
+            f"{wrong[0]}[0]",
+            number(np.ravel(trained.parameters[wrong[0]])[0]),
+            number(np.ravel(expected[wrong[0]])[0]),
+        )
+    ]
     return [simple_mistake("unexplained", detail, training.line, table)]
 
 

@@ -6,6 +6,7 @@ from importlib import resources
 
 from clearprop.check.assignment import Assignment, Function
 from clearprop.check.calls import Trusted
+from clearprop.check.dialects import Dialect
 
 _SOURCE = (resources.files("clearprop.check") / "trusted_functions.py").read_text("utf-8")
 _CACHED = {"activation", "affine_forward", "affine_activation_forward"}
@@ -24,7 +25,7 @@ def derivative(name: str, *, of_output: bool = False) -> Trusted:
     )
 
 
-def helper(function: Function, assignment: Assignment) -> Trusted | None:
+def helper(function: Function, assignment: Assignment, dialect: Dialect) -> Trusted | None:
     """Return a right function in the assignment's conventions, or None for a role that has none.
 
     Parameters
@@ -32,8 +33,15 @@ def helper(function: Function, assignment: Assignment) -> Trusted | None:
     function : Function
         The assignment's description of the function to replace.
     assignment : Assignment
+    dialect : Dialect
+        Whole passes are replaced only in the lesson's own containers.
     """
-    makers = {**MAKERS, **LESSON_MAKERS} if assignment.name == "lesson" else MAKERS
+    plain = (
+        assignment.name == "lesson"
+        and dialect.containers is assignment.containers
+        and dialect.layout == "rows"
+    )
+    makers = {**MAKERS, **LESSON_MAKERS} if plain else MAKERS
     if function.role not in makers:
         return None
     cached = function.role in _CACHED and isinstance(function.returns, list)
@@ -51,9 +59,7 @@ def helper(function: Function, assignment: Assignment) -> Trusted | None:
     name = function.short_name
     name = name if name.isidentifier() else "helper"
     maker = makers[function.role]
-    return Trusted(
-        name, f"{_SOURCE}\n{name} = {maker}(**{settings!r})\n{name}.__name__ = '{name}'\n"
-    )
+    return Trusted(name, f"{_SOURCE}\n{name} = {maker}(**{settings!r})\n{name}.__name__ = '{name}'\n")
 
 
 MAKERS = {

@@ -57,7 +57,7 @@ def evidence_of(name: str, yours: Array, expected: Array) -> Evidence:
 
 
 def relation(name: str, yours: Array, expected: Outputs) -> str:
-    """Describe how a wrong output differs: its shape, a factor, a transposition, another output, or its size."""
+    """Describe how a wrong output differs: by its shape, a factor, a transposition, or another output."""
     yours, right = np.asarray(yours), np.asarray(expected[name])
     if yours.dtype.kind == "f" and not np.isfinite(yours).all():
         return f"{name} has entries that are not finite"
@@ -72,7 +72,9 @@ def relation(name: str, yours: Array, expected: Outputs) -> str:
             return f"{name} is {other} instead"
     if yours.shape != right.shape:
         return f"{name} has shape {yours.shape} instead of {right.shape}"
-    wrong = ~np.isclose(yours, right, rtol=1e-4, atol=1e-6 * max(float(np.max(np.abs(right), initial=0)), 1e-9))
+    wrong = ~np.isclose(
+        yours, right, rtol=1e-4, atol=1e-6 * max(float(np.max(np.abs(right), initial=0)), 1e-9)
+    )
     if right.size > 1 and wrong.any() and wrong.mean() <= 0.5:
         return f"{name} differs in {int(wrong.sum())} of {right.size} entries"
     return f"{name} differs"
@@ -104,7 +106,10 @@ def found_mistakes(
         seen = outcome.observations[0]
         expected = formula.outputs(seen.values, formula.right[0].settings)
         identity = formula.otherwise
-        if any(np.shape(seen.outputs[n]) != np.shape(expected[n]) for n in explanation.open):
+        shapes = [(np.shape(seen.outputs[n]), np.shape(expected[n])) for n in explanation.open]
+        if identity != "unexplained":
+            pass
+        elif any(yours != right and np.prod(yours) * np.prod(right) != 1 for yours, right in shapes):
             identity = "wrong_shape"
         elif any(not np.isfinite(seen.outputs[n]).all() for n in explanation.open):
             identity = "not_finite"
@@ -156,9 +161,12 @@ def _worded(
             sentence += f"; {listed(shown)} {are} the right {one} times -1"
         else:
             sentence += f" ({listed(shown)})"
-    location = f"{listed(shown)} {'is' if len(shown) == 1 else 'are'} wrong" if shown else "its numbers are wrong"
+    location = (
+        f"{listed(shown)} {'is' if len(shown) == 1 else 'are'} wrong" if shown else "its numbers are wrong"
+    )
     table = tuple(
-        evidence_of(names.get(name, name), seen.outputs[name], expected[name]) for name in list(wrong)[:MAX_EVIDENCE]
+        evidence_of(names.get(name, name), seen.outputs[name], expected[name])
+        for name in list(wrong)[:MAX_EVIDENCE]
     )
     return FoundMistake(identity, sentence, mistake.fix, location, table, line)
 
@@ -183,7 +191,12 @@ def _located(
         evidence_of(names.get(n, n), seen.outputs[n], expected[n]) for n in list(open_names)[:MAX_EVIDENCE]
     )
     return FoundMistake(
-        identity, sentence, mistake.fix, f"{listed(shown)} {'is' if len(shown) == 1 else 'are'} wrong", table, line
+        identity,
+        sentence,
+        mistake.fix,
+        f"{listed(shown)} {'is' if len(shown) == 1 else 'are'} wrong",
+        table,
+        line,
     )
 
 
@@ -194,7 +207,9 @@ def of_problem(problem: Problem, line: int | None) -> FoundMistake:
         problem.id,
         problem.sentence,
         mistake.fix,
-        "a call with reference inputs fails" if problem.id != "wrong_shape" else "the returned value is not as asked",
+        "a call with reference inputs fails"
+        if problem.id != "wrong_shape"
+        else "the returned value is not as asked",
         (Evidence("call", problem.sentence, "a result"),),
         problem.line or line,
     )
@@ -226,5 +241,10 @@ def simple_mistake(
     mistake = MISTAKES[identity]
     sentence = mistake.sentence + (f": {detail}" if detail else "")
     return FoundMistake(
-        identity, sentence, mistake.fix, location or "its result is not as it should be", tuple(evidence), line
+        identity,
+        sentence,
+        mistake.fix,
+        location or "its result is not as it should be",
+        tuple(evidence),
+        line,
     )

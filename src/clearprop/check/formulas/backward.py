@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,11 +84,11 @@ def _layer_input(values: Values, i: int, form: str) -> Array:
     return values["x" if name == "h0" else name]
 
 
-def _weights(values: Values, i: int, settings: Settings) -> Array:
-    """Return w_iᵀ, which carries δ_i back, or a mistaken matrix."""
+def _weights(values: Values, i: int, settings: Settings, gradient: Array) -> Array:
+    """Return w_iᵀ, which carries δ_i back, or a mistaken matrix; a number is the rate of a hasty update."""
     form = settings.get(("w", i), settings.get("w", "right"))
-    if form == "updated":
-        updated: Array = values[f"w{i}_updated"].T
+    if isinstance(form, float):
+        updated: Array = (values[f"w{i}"] - form * gradient).T
         return updated
     if form == "not transposed":
         weight: Array = values[f"w{i}"]
@@ -100,7 +100,7 @@ def _weights(values: Values, i: int, settings: Settings) -> Array:
 
 def _bias_gradient(delta: Array, form: str) -> Array:
     """Return Σ_rows δ, or a mistaken form of it."""
-    forms = {
+    forms: dict[str, Callable[[Array], Array]] = {
         "everything": np.sum,
         "nothing": lambda d: d,
         "units": lambda d: np.sum(d, axis=1),
@@ -133,7 +133,8 @@ def backward_outputs(values: Values, settings: Settings) -> Outputs:
         found[f"dw{i}"] = weight
         found[f"db{i}"] = _bias_gradient(signed, settings.get(("bias", i), settings.get("bias", "right")))
         if i > 1:
-            delta = (delta @ _weights(values, i, settings)) * _slope(values, i - 1, settings)
+            back = _weights(values, i, settings, weight / (n if mean else 1))
+            delta = (delta @ back) * _slope(values, i - 1, settings)
             delta = delta * settings.get(("delta scale", i - 1), 1)
     for name in found:
         kind = "weights" if name[1] == "w" else "biases"
@@ -166,9 +167,19 @@ def backward_atoms(values: Values) -> Sequence[Atom]:
         add(Atom("gradient_not_averaged", {("average", "weights"): "sum"}))
         add(Atom("gradient_not_averaged", {("average", "biases"): "sum"}))
         for scope in ("average", ("average", "weights"), ("average", "biases")):
-            add(Atom("gradient_not_averaged", {scope: "multiplied"}, "they are multiplied by n instead of divided"))
-            add(Atom("gradient_not_averaged", {scope: "features"}, "they are divided by the number of inputs"))
-            add(Atom("gradient_not_averaged", {scope: "classes"}, "they are divided by the number of classes"))
+            add(
+                Atom(
+                    "gradient_not_averaged",
+                    {scope: "multiplied"},
+                    "they are multiplied by n instead of divided",
+                )
+            )
+            add(
+                Atom("gradient_not_averaged", {scope: "features"}, "they are divided by the number of inputs")
+            )
+            add(
+                Atom("gradient_not_averaged", {scope: "classes"}, "they are divided by the number of classes")
+            )
     add(Atom("gradient_averaged_twice", {"average": "twice"}))
     add(Atom("gradient_averaged_twice", {("average", "weights"): "twice"}))
     add(Atom("gradient_averaged_twice", {("average", "biases"): "twice"}))
@@ -194,7 +205,9 @@ def backward_atoms(values: Values) -> Sequence[Atom]:
     add(Atom("wrong_layer_input", {"in": "own"}, "h of the layer itself is taken, not of the one before"))
     add(Atom("wrong_layer_input", {("in", i): "a" for i in range(2, k + 1)}, "a is taken instead of h"))
     add(Atom("wrong_layer_input", {"in": "x"}, "x is taken in every layer"))
-    add(Atom("weights_updated_before_backprop_uses_them", {("w", i): "updated" for i in range(2, k + 1)}))
+    hasty = "weights_updated_before_backprop_uses_them"
+    for rate in values.get("update_rates", _USUAL_RATES):
+        add(Atom(hasty, {("w", i): float(rate) for i in range(2, k + 1)}, f"with a step of {rate:g}"))
     atoms += _output_atoms(values)
     for i in range(k - 1, 0, -1):
         scope = _scope(i, k)
@@ -216,6 +229,8 @@ def backward_atoms(values: Values) -> Sequence[Atom]:
     return atoms
 
 
+# learning rates that people write into a function
+_USUAL_RATES = (1.0, 0.5, 0.3, 0.1, 0.05, 0.01, 0.001)
 _AT_OUTPUT = "it is taken at the output h instead of the pre-activation a"
 _AT_INPUT = "the formula for the output h is given the pre-activation a"
 _BELOW = "those of the layer below are taken"
@@ -233,7 +248,11 @@ def _output_atoms(values: Values) -> list[Atom]:
                 {("slope", i): "missing" for i in range(1, k + 1)},
                 "in every layer",
             ),
-            Atom("activation_derivative_wrong_argument", {"slope": "at the output"}, f"{_AT_OUTPUT}, everywhere"),
+            Atom(
+                "activation_derivative_wrong_argument",
+                {"slope": "at the output"},
+                f"{_AT_OUTPUT}, everywhere",
+            ),
             Atom(
                 "activation_derivative_wrong_argument",
                 {"slope": "output's form at the input"},
@@ -248,7 +267,9 @@ def _output_atoms(values: Values) -> list[Atom]:
             Atom("activation_derivative_of_wrong_layer", {("slope", k): "of layer below"}, _scope(k, k)),
             Atom("unexplained", {"output": "doubled"}, "δ of the output layer is 2 times the right one"),
             *(
-                Atom("sigmoid_derivative_wrong", {"slope": f"{at}:{form}"}, f"it takes {form.replace('x', at)}")
+                Atom(
+                    "sigmoid_derivative_wrong", {"slope": f"{at}:{form}"}, f"it takes {form.replace('x', at)}"
+                )
                 for form in WRONG_DERIVATIVES[values["output"]]
                 for at in ("a", "h")
             ),
@@ -264,15 +285,21 @@ def _output_atoms(values: Values) -> list[Atom]:
     }
     atoms = [Atom(applied, {"output": form}, text) for form, text in texts.items()]
     others = {
-        "jacobian missing": "δ of the output layer is -t / p: the derivative of the output activation is missing",
+        "jacobian missing": "δ of the output layer is -t / p: the derivative of softmax is missing",
         "pre-activation": "δ of the output layer takes a instead of the probabilities",
         "p alone": "δ of the output layer lacks the truth",
         "sum": "δ of the output layer is p + t instead of p - t",
         "squared": "δ of the output layer is (p - t)²",
         "doubled": "δ of the output layer is 2 times the right one",
     }
-    ids = {"jacobian missing": "activation_derivative_missing", "pre-activation": "wrong_layer_input"}
-    return atoms + [Atom(ids.get(form, "unexplained"), {"output": form}, text) for form, text in others.items()]
+    ids = {
+        "sum": "gradient_sign_flipped",
+        "jacobian missing": "activation_derivative_missing",
+        "pre-activation": "wrong_layer_input",
+    }
+    return atoms + [
+        Atom(ids.get(form, "unexplained"), {"output": form}, text) for form, text in others.items()
+    ]
 
 
 def _layer_atoms(i: int, k: int) -> list[Atom]:
@@ -281,7 +308,11 @@ def _layer_atoms(i: int, k: int) -> list[Atom]:
     atoms = [
         Atom("bias_gradient_summed_over_everything", {("bias", i): "everything"}, scope),
         Atom("bias_gradient_not_summed", {("bias", i): "nothing"}, scope),
-        Atom("bias_gradient_not_summed", {("bias", i): "units"}, f"{scope}: it is summed over the units instead"),
+        Atom(
+            "bias_gradient_not_summed",
+            {("bias", i): "units"},
+            f"{scope}: it is summed over the units instead",
+        ),
         Atom("gradient_transposed", {("transposed", i): True}, scope),
         Atom("wrong_layer_input", {("in", i): "own"}, f"{scope}: h{i} is taken instead of h{i - 1}"),
     ]
@@ -298,7 +329,11 @@ def _layer_atoms(i: int, k: int) -> list[Atom]:
         ]
     for name in (f"dw{i}", f"db{i}"):
         atoms += [
-            Atom("gradient_not_averaged", {("average", name): "multiplied"}, "it is multiplied by n instead of divided"),
+            Atom(
+                "gradient_not_averaged",
+                {("average", name): "multiplied"},
+                "it is multiplied by n instead of divided",
+            ),
             Atom("gradient_not_averaged", {("average", name): "sum"}),
             Atom("gradient_averaged_twice", {("average", name): "twice"}),
             Atom("gradient_sign_flipped", {("sign", name): -1}),

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+# an array or a number: the formulas hold for both
+Array = Any
 Values = Mapping[str, Any]
 Settings = Mapping[Any, Any]
 Outputs = dict[str, Array]
@@ -32,6 +32,12 @@ class Atom:
     id: str
     settings: Settings
     detail: str = ""
+
+    @property
+    def common(self) -> bool:
+        """Whether it is looked for beside another mistake as well; rare forms are only looked for alone."""
+        rare = self.id == "unexplained" or self.id.endswith(("_derivative_wrong", "_wrong"))
+        return not rare and "forward" not in self.settings
 
 
 @dataclass(frozen=True, slots=True)

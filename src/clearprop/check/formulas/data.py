@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from clearprop.check.formulas.base import Array, Atom, Formula, Outputs, Settings, Values, single
@@ -20,7 +22,7 @@ def one_hot(values: Values, settings: Settings) -> Outputs:
         "sorted rows": np.sort(labels),
     }.get(form, labels)
     rows = np.eye(classes)[columns]
-    shapes = {
+    shapes: dict[str, Callable[[], Array]] = {
         "transposed": lambda: rows.T,
         "flat": rows.ravel,
         "one more": lambda: np.hstack([rows, np.zeros((len(rows), 1))]),
@@ -42,13 +44,19 @@ ONE_HOT = Formula(
     single(
         (
             Atom(_ORDER, {"form": "reversed"}, "the columns are in falling order"),
-            Atom(_ORDER, {"form": "first met"}, "the columns are in the order in which the labels are first met"),
+            Atom(
+                _ORDER,
+                {"form": "first met"},
+                "the columns are in the order in which the labels are first met",
+            ),
             Atom(_ORDER, {"form": "one later"}, "the columns are shifted by one to the right"),
             Atom(_ORDER, {"form": "one earlier"}, "the columns are shifted by one to the left"),
             Atom("one_hot_shape", {"form": "transposed"}, "it is (classes, n) instead of (n, classes)"),
             Atom("one_hot_shape", {"form": "flat"}, "it is flat"),
             Atom("one_hot_shape", {"form": "one more"}, "it has one column too many, at the end"),
-            Atom("one_hot_shape", {"form": "one more before"}, "it has one column too many, at the beginning"),
+            Atom(
+                "one_hot_shape", {"form": "one more before"}, "it has one column too many, at the beginning"
+            ),
             Atom("one_hot_shape", {"form": "one less"}, "the last class has no column"),
             Atom("one_hot_shape", {"form": "one less before"}, "the first class has no column"),
             Atom("one_hot_shape", {"form": "extra axis"}, "it has an axis too many"),
@@ -112,7 +120,9 @@ AVERAGE_GROUPS = Formula(
             Atom("unexplained", {"form": "first dropped"}, "the first group has no mean"),
             Atom("unexplained", {"form": "sums"}, "it returns sums instead of means"),
             Atom("unexplained", {"form": "medians"}, "it returns medians instead of means"),
-            Atom("unexplained", {"form": "every nth"}, "it returns one value of each group instead of its mean"),
+            Atom(
+                "unexplained", {"form": "every nth"}, "it returns one value of each group instead of its mean"
+            ),
             Atom("unexplained", {"form": "one less"}, "each group lacks its last value"),
             Atom("unexplained", {"form": "one more"}, "each group has a value of the next one"),
             Atom("unexplained", {"form": "moving"}, "it returns a moving average"),
@@ -126,7 +136,11 @@ def cost_derivative(values: Values, settings: Settings) -> Outputs:
     """∂C/∂h = h - y for C = ½ |h - y|²."""
     p, y = values["p"], values["truth"]
     form = settings.get("form", "right")
-    forms = {"doubled": lambda: 2 * (p - y), "sum": lambda: p + y, "square": lambda: (p - y) ** 2}
+    forms: dict[str, Callable[[], Array]] = {
+        "doubled": lambda: 2 * (p - y),
+        "sum": lambda: p + y,
+        "square": lambda: (p - y) ** 2,
+    }
     if form in forms:
         return {"out": np.asarray(forms[form]())}
     return {"out": settings.get("sign", 1) * (p - y)}
@@ -149,22 +163,23 @@ def predictions(values: Values, settings: Settings) -> Outputs:
     """Return the class of the greatest probability."""
     p = values["p"]
     form = settings.get("form", "right")
-    return {
-        "out": {
-            "right": lambda: p.argmax(axis=1),
-            "batch": lambda: p.argmax(axis=0),
-            "all": lambda: np.asarray(p.argmax()),
-            "smallest": lambda: p.argmin(axis=1),
-            "values": lambda: p.max(axis=1),
-        }[form]()
+    forms: dict[str, Callable[[], Array]] = {
+        "right": lambda: p.argmax(axis=1),
+        "batch": lambda: p.argmax(axis=0),
+        "all": lambda: np.asarray(p.argmax()),
+        "smallest": lambda: p.argmin(axis=1),
+        "values": lambda: p.max(axis=1),
     }
+    return {"out": forms[form]()}
 
 
 PREDICTIONS = Formula(
     predictions,
     single(
         (
-            Atom("unexplained", {"form": "batch"}, "it takes the maximum over the batch, not over the classes"),
+            Atom(
+                "unexplained", {"form": "batch"}, "it takes the maximum over the batch, not over the classes"
+            ),
             Atom("unexplained", {"form": "all"}, "it takes one maximum for the whole batch"),
             Atom("unexplained", {"form": "smallest"}, "it takes the smallest probability"),
             Atom("unexplained", {"form": "values"}, "it returns the probabilities, not the classes"),
@@ -185,7 +200,11 @@ ACCURACY = Formula(
     accuracy,
     single(
         (
-            Atom("unexplained", {"form": "count"}, "it returns the number of right predictions, not their share"),
+            Atom(
+                "unexplained",
+                {"form": "count"},
+                "it returns the number of right predictions, not their share",
+            ),
             Atom("unexplained", {"form": "errors"}, "it returns the share of wrong predictions"),
             Atom("unexplained", {"form": "percent"}, "it returns percent"),
         )

@@ -1,4 +1,4 @@
-"""One layer at a time: affine maps and activations with their caches, and the softmax loss with its gradient."""
+"""One layer at a time: affine maps, activations, and the softmax loss with its gradient."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.check.formulas.base import Array, Atom, Formula, Outputs, Settings, Values, single
 from clearprop.check.formulas.elementwise import ACTIVATIONS, WRONG_ACTIVATIONS, WRONG_DERIVATIVES
-from clearprop.check.formulas.softmax import SOFTMAX_ATOMS, cross_entropy, softmax
+from clearprop.check.formulas.softmax import SOFTMAX_ATOMS, cross_entropy, softmax, softmax_settings
 
 
 def _flat(x: Array) -> Array:
@@ -47,7 +47,7 @@ AFFINE_FORWARD = Formula(affine_forward, single(AFFINE_FORWARD_ATOMS))
 def affine_activation_forward(values: Values, settings: Settings) -> Outputs:
     """Out = g(x w + b)."""
     a = _affine(values, settings)
-    name = settings.get("act", values["of"])
+    name = settings.get(("act", values["of"]), values["of"])
     if ":" in name:
         of, form = name.split(":", 1)
         return {"out": WRONG_ACTIVATIONS[of][form](a)}
@@ -55,15 +55,24 @@ def affine_activation_forward(values: Values, settings: Settings) -> Outputs:
 
 
 def _affine_activation_atoms(values: Values) -> Sequence[Atom]:
-    of = values["of"]
-    skipped = "forward_activation_skipped_in_last_hidden"
-    others = [name for name in ("sigmoid", "tanh", "relu") if name != of]
-    return (
-        *AFFINE_FORWARD_ATOMS,
-        Atom(skipped, {"act": "identity"}, f"{of} is not applied"),
-        *(Atom("forward_wrong_output_activation", {"act": name}, f"{name} instead of {of}") for name in others),
-        *(Atom(f"{of}_wrong", {"act": f"{of}:{form}"}, f"it returns {form}") for form in WRONG_ACTIVATIONS[of]),
-    )
+    atoms = list(AFFINE_FORWARD_ATOMS)
+    kinds = values.get("kinds", (values["of"],))
+    skipped, wrong_output = "forward_activation_skipped_in_last_hidden", "forward_wrong_output_activation"
+    if len(kinds) > 1:
+        every = {("act", of): "identity" for of in kinds}
+        atoms.append(Atom(skipped, every, "no activation is applied"))
+    for of in kinds:
+        atoms.append(Atom(skipped, {("act", of): "identity"}, f"{of} is not applied"))
+        atoms += [
+            Atom(wrong_output, {("act", of): name}, f"{name} instead of {of}")
+            for name in ("sigmoid", "tanh", "relu")
+            if name != of
+        ]
+        atoms += [
+            Atom(f"{of}_wrong", {("act", of): f"{of}:{form}"}, f"it returns {form}")
+            for form in WRONG_ACTIVATIONS[of]
+        ]
+    return atoms
 
 
 AFFINE_ACTIVATION_FORWARD = Formula(affine_activation_forward, _affine_activation_atoms)
@@ -74,7 +83,7 @@ def _slope(values: Values, settings: Settings) -> Array | float:
     of = values["of"]
     a = values["a"]
     h = ACTIVATIONS[of][0](a)
-    form = settings.get("slope", "right")
+    form = settings.get(("slope", of), "right")
     if form == "right":
         return ACTIVATIONS[of][1](a)
     if form == "missing":
@@ -99,34 +108,37 @@ def activation_backward(values: Values, settings: Settings) -> Outputs:
     return {"dx": settings.get("sign", 1) * values["dout"] * slope}
 
 
-def slope_atoms(values: Values) -> list[Atom]:
+def slope_atoms(of: str, *, several: bool = False) -> list[Atom]:
     """List the mistakes in the derivative of an activation where it multiplies a gradient."""
-    of = values["of"]
     wrong_argument = "activation_derivative_wrong_argument"
+    key = ("slope", of)
+    where = f"of {of}" if several else ""
     atoms = [
-        Atom("activation_derivative_missing", {"slope": "missing"}, ""),
-        Atom(wrong_argument, {"slope": "at the output"}, "it is taken at the output"),
-        Atom(wrong_argument, {"slope": "output's form at the input"}, "the output's formula is given the input"),
-        Atom(wrong_argument, {"slope": "at the gradient"}, "it is taken at the gradient instead of the input"),
+        Atom("activation_derivative_missing", {key: "missing"}, where),
+        Atom(wrong_argument, {key: "at the output"}, f"it is taken at the output {where}".strip()),
+        Atom(wrong_argument, {key: "output's form at the input"}, "the output's formula is given the input"),
+        Atom(wrong_argument, {key: "at the gradient"}, "it is taken at the gradient instead of the input"),
     ]
-    for form in WRONG_DERIVATIVES[of]:
-        for where in ("a", "h"):
-            atoms.append(
-                Atom(f"{of}_derivative_wrong", {"slope": f"{where}:{form}"}, f"it takes {form.replace('x', where)}")
-            )
-    return atoms
+    return atoms + [
+        Atom(f"{of}_derivative_wrong", {key: f"{at}:{form}"}, f"it takes {form.replace('x', at)}")
+        for form in WRONG_DERIVATIVES[of]
+        for at in ("a", "h")
+    ]
 
 
 def _activation_backward_atoms(values: Values) -> Sequence[Atom]:
+    wrong = f"{values['of']}_derivative_wrong"
     return [
-        *slope_atoms(values),
+        *slope_atoms(values["of"]),
         Atom("gradient_sign_flipped", {"sign": -1}, ""),
-        Atom("unexplained", {"dx": "slope alone"}, "the gradient dout from above is not used"),
-        Atom("unexplained", {"dx": "sum"}, "the derivative is added to dout instead of multiplied"),
+        Atom(wrong, {"dx": "slope alone"}, "the gradient dout from above is not multiplied by it"),
+        Atom(wrong, {"dx": "sum"}, "it is added to dout instead of multiplied"),
     ]
 
 
-ACTIVATION_BACKWARD = Formula(activation_backward, _activation_backward_atoms)
+def activation_backward_formula(of: str) -> Formula:
+    """Return the formula of an activation's backward function; an unforeseen mistake is in its derivative."""
+    return Formula(activation_backward, _activation_backward_atoms, otherwise=f"{of}_derivative_wrong")
 
 
 def affine_backward(values: Values, settings: Settings) -> Outputs:
@@ -192,7 +204,12 @@ def _affine_backward_atoms(values: Values) -> Sequence[Atom]:
     if values["x"].ndim > 2:
         atoms.append(Atom("wrong_shape", {"dx": "flat"}, "dx has the rows flat; give it the shape of x"))
     if values.get("of"):
-        atoms += slope_atoms(values)
+        kinds = values.get("kinds", (values["of"],))
+        for of in kinds:
+            atoms += slope_atoms(of, several=len(kinds) > 1)
+        if len(kinds) > 1:
+            every = {("slope", of): "missing" for of in kinds}
+            atoms.append(Atom("activation_derivative_missing", every, "of every activation"))
     return atoms
 
 
@@ -201,7 +218,7 @@ AFFINE_BACKWARD = Formula(affine_backward, _affine_backward_atoms)
 
 def softmax_loss(values: Values, settings: Settings) -> Outputs:
     """Loss = mean of -ln p_y and dx = (p - t) / n."""
-    p = softmax(values["x"], settings.get("axis", "classes"), settings.get("form", "exp"))
+    p = softmax(values["x"], **softmax_settings(settings))
     n, truth = len(p), values["truth"]
     with np.errstate(all="ignore"):
         loss = cross_entropy(p, truth, settings)

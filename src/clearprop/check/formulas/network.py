@@ -9,13 +9,13 @@ import numpy as np
 
 from clearprop.check.formulas.base import Array, Atom, Formula, Outputs, Settings, Values, Variant
 from clearprop.check.formulas.elementwise import ACTIVATIONS, WRONG_ACTIVATIONS
-from clearprop.check.formulas.softmax import SOFTMAX_ATOMS, softmax
+from clearprop.check.formulas.softmax import SOFTMAX_ATOMS, softmax, softmax_settings
 
 
-def activate(name: str, a: Array, axis: str = "classes", form: str = "exp") -> Array:
+def activate(name: str, a: Array, settings: Settings | None = None) -> Array:
     """Apply an activation by name; "softmax" is the one that looks at a whole row."""
     if name == "softmax":
-        return softmax(a, axis, form)
+        return softmax(a, **softmax_settings(settings or {}))
     if name == "softmax twice":
         return softmax(softmax(a))
     if ":" in name:
@@ -33,18 +33,15 @@ def forward_outputs(values: Values, settings: Settings) -> Outputs:
     """a_i = h_{i-1} w_i + b_i and h_i = g_i(a_i), each with its switches.
 
     Settings: ("bias", i) is the factor of the bias; ("act", i) names another activation; ("in", i) names
-    another input: "x", "a", "skip"; ("w", i) is "transposed"; "axis" and "form" belong to the softmax.
+    another input: "x", "a", "skip"; ("w", i) is "transposed"; "axis", "form" and "shift" belong to the
+    softmax.
     """
     k = layers(values)
     found: dict[str, Any] = {"h0": values["x"]}
     with np.errstate(all="ignore"):
         for i in range(1, k + 1):
-            source = {
-                "x": lambda: found["h0"],
-                "a": lambda i=i: found[f"a{i - 1}"],
-                "skip": lambda i=i: found[f"h{i - 2}"],
-                "h": lambda i=i: found[f"h{i - 1}"],
-            }[settings.get(("in", i), "h")]()
+            names = {"x": "h0", "a": f"a{i - 1}", "skip": f"h{i - 2}", "h": f"h{i - 1}"}
+            source = found[names[settings.get(("in", i), "h")]]
             weight = values[f"w{i}"]
             if settings.get(("w", i)) == "transposed":
                 weight = weight.T
@@ -58,7 +55,7 @@ def forward_outputs(values: Values, settings: Settings) -> Outputs:
                 a = source @ weight + (0 if factor == "after" else factor) * bias
             default = values["output"] if i == k else values["hidden"]
             name = settings.get(("act", i), default)
-            h = activate(name, a, settings.get("axis", "classes"), settings.get("form", "exp"))
+            h = activate(name, a, settings)
             if settings.get(("bias", i)) == "after":
                 h = activate(name, source @ weight) + bias
             found[f"a{i}"], found[f"h{i}"] = a, h
@@ -123,7 +120,9 @@ def forward_atoms(values: Values) -> Sequence[Atom]:
     every_layer = {("in", i): "a" for i in range(2, k + 1)}
     atoms.append(Atom("wrong_layer_input", every_layer, "every layer takes a instead of h of the one before"))
     atoms.append(
-        Atom("wrong_layer_input", {("in", i): "x" for i in range(2, k + 1)}, "every layer takes x as its input")
+        Atom(
+            "wrong_layer_input", {("in", i): "x" for i in range(2, k + 1)}, "every layer takes x as its input"
+        )
     )
     if output == "softmax":
         atoms += [atom for atom in SOFTMAX_ATOMS if atom.settings.get("form") != "twice"]
@@ -132,8 +131,12 @@ def forward_atoms(values: Values) -> Sequence[Atom]:
         atoms += [
             Atom("unexplained", {("w", i): "transposed"}, f"the weights of layer {i} are transposed"),
             Atom("unexplained", {("bias", i): -1}, f"the bias of layer {i} is subtracted"),
-            Atom("unexplained", {("bias", i): "after"}, f"the bias of layer {i} is added after the activation"),
-            Atom("unexplained", {("bias", i): "inside"}, f"the bias of layer {i} is added before the weights"),
+            Atom(
+                "unexplained", {("bias", i): "after"}, f"the bias of layer {i} is added after the activation"
+            ),
+            Atom(
+                "unexplained", {("bias", i): "inside"}, f"the bias of layer {i} is added before the weights"
+            ),
         ]
         for j in range(1, k + 1):
             if j != i:

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from clearprop.check.formulas.base import Array, Atom, Formula, Outputs, Settings, Values, single
 
-SOFTMAX_AXES = {
-    "batch": "softmax_wrong_axis",
-    "all": "softmax_normalized_over_whole_batch",
-    "misaligned": "softmax_wrong_axis",
-}
+
+def _shift(z: Array, shift: str) -> Array | float:
+    """Return the largest number of each row, each column or of all, which is subtracted first."""
+    if shift == "classes":
+        return z.max(axis=1, keepdims=True)
+    return z.max(axis=0, keepdims=True) if shift == "batch" else np.max(z)
 
 
-def _shift(z: Array, axis: str) -> Array | float:
-    """Return what cancels in the quotient, so that no exponential overflows."""
-    return z.max(axis=1, keepdims=True) if axis == "classes" else np.max(z)
-
-
-def softmax(z: Array, axis: str = "classes", form: str = "exp") -> Array:
-    """softmax over the classes of each row, or a mistaken relative of it.
+def softmax(z: Array, axis: str = "classes", form: str = "exp", shift: str = "") -> Array:
+    """Softmax over the classes of each row, or a mistaken relative of it.
 
     Parameters
     ----------
     z : ndarray (n, classes)
     axis : {"classes", "batch", "all", "misaligned"}
         What the exponentials are summed over; "misaligned" divides column j by the sum of row j.
+    shift : {"", "classes", "batch", "all"}
+        What the subtracted maximum is taken over; it cancels only if it is that of the sum.
     form : {"exp", "negative", "power of 2", "not normalized", "no exp", "log", "twice", "square"}
     """
     if form == "twice":
         return softmax(softmax(z, axis), axis)
     sign = -1 if form == "negative" else np.log(2) if form == "power of 2" else 1
-    powers = z if form == "no exp" else z**2 if form == "square" else np.exp(sign * z - _shift(sign * z, axis))
+    powers = (
+        z
+        if form == "no exp"
+        else z**2
+        if form == "square"
+        else np.exp(sign * z - _shift(sign * z, shift or ("classes" if axis == "classes" else "all")))
+    )
     if form == "not normalized":
         return np.exp(z)
     if form == "not normalized, shifted":
@@ -46,24 +52,33 @@ def softmax(z: Array, axis: str = "classes", form: str = "exp") -> Array:
     return np.log(powers / total) if form == "log" else powers / total
 
 
+def softmax_settings(settings: Settings) -> dict[str, str]:
+    """Return the settings that belong to the softmax."""
+    return {key: settings[key] for key in ("axis", "form", "shift") if key in settings}
+
+
 def _softmax_outputs(values: Values, settings: Settings) -> Outputs:
     with np.errstate(all="ignore"):
-        return {"out": softmax(values["x"], settings.get("axis", "classes"), settings.get("form", "exp"))}
+        return {"out": softmax(values["x"], **softmax_settings(settings))}
 
 
-_WRONG_AXIS = "it sums over the batch instead of over the classes"
-SOFTMAX_ATOMS = (
-    Atom("softmax_wrong_axis", {"axis": "batch"}, _WRONG_AXIS),
-    Atom("softmax_normalized_over_whole_batch", {"axis": "all"}, "it divides by one sum for the whole batch"),
-    Atom(
+_AXES = {
+    "batch": ("softmax_wrong_axis", "it sums over the batch instead of over the classes"),
+    "all": ("softmax_normalized_over_whole_batch", "it divides by one sum for the whole batch"),
+    "misaligned": (
         "softmax_wrong_axis",
-        {"axis": "misaligned"},
         "the sums are not kept as a column (keepdims=True), so that column j is divided by the sum of row j",
     ),
-    Atom(
+    "misaligned batch": (
         "softmax_wrong_axis",
-        {"axis": "misaligned batch"},
         "the sums are not kept as a row (keepdims=True), so that sample i is divided by the sum of class i",
+    ),
+}
+SOFTMAX_ATOMS = (
+    *(
+        Atom(identity, {"axis": axis, "shift": shift}, text)
+        for axis, (identity, text) in _AXES.items()
+        for shift in ("all", "classes", "batch")
     ),
     Atom("softmax_wrong", {"form": "not normalized"}, "the exponentials are not divided by their sum"),
     Atom(
@@ -83,11 +98,16 @@ SOFTMAX = Formula(_softmax_outputs, single(SOFTMAX_ATOMS), otherwise="softmax_wr
 
 
 def cross_entropy(p: Array, truth: Array, settings: Settings) -> Array:
-    """Return -1/n Σ t ln p, or a mistaken relative of it; also of two classes, -1/n Σ t ln p + (1-t) ln(1-p)."""
+    """Return -1/n Σ t ln p, or for two classes -1/n Σ t ln p + (1 - t) ln(1 - p), or a mistaken relative."""
     n, classes = p.shape
-    log = {"e": np.log, "2": np.log2, "10": np.log10, "1p": np.log1p, "none": lambda v: v}[
-        settings.get("log", "e")
-    ]
+    logs: dict[str, Callable[[Array], Array]] = {
+        "e": np.log,
+        "2": np.log2,
+        "10": np.log10,
+        "1p": np.log1p,
+        "none": lambda v: v,
+    }
+    log = logs[settings.get("log", "e")]
     terms = settings.get("terms", "right")
     binary = settings.get("binary", False)
     if terms == "swapped":
@@ -102,7 +122,11 @@ def cross_entropy(p: Array, truth: Array, settings: Settings) -> Array:
         total = np.sum((1 - truth) * log(1 - p))
     elif terms == "difference":
         total = np.sum(truth * log(p)) - np.sum((1 - truth) * log(1 - p))
-    elif binary or terms == "two classes":
+    elif binary:
+        one = logs.get(settings.get("first log", ""), log)(p)
+        other = logs.get(settings.get("second log", ""), log)(1 - p)
+        total = np.sum(truth * one + (1 - truth) * other)
+    elif terms == "two classes":
         total = np.sum(truth * log(p) + (1 - truth) * log(1 - p))
     else:
         total = np.sum(truth * log(p))
@@ -124,7 +148,11 @@ def _loss_outputs(values: Values, settings: Settings) -> Outputs:
 
 LOSS_ATOMS = (
     Atom("cross_entropy_not_averaged", {"average": "sum"}, "it is the sum over the batch"),
-    Atom("cross_entropy_averaged_over_classes", {"average": "entries"}, "it is the mean of all n · classes terms"),
+    Atom(
+        "cross_entropy_averaged_over_classes",
+        {"average": "entries"},
+        "it is the mean of all n · classes terms",
+    ),
     Atom(
         "cross_entropy_averaged_over_classes",
         {"average": "classes"},
@@ -142,12 +170,19 @@ MULTICLASS_ATOMS = (
     *LOSS_ATOMS,
     Atom("unexplained", {"terms": "all"}, "it sums ln p over all classes instead of the true one"),
     Atom("unexplained", {"terms": "wrong classes"}, "it sums ln p over the wrong classes, (1 - t) ln p"),
-    Atom("unexplained", {"terms": "two classes"}, "it is the formula for two classes, with (1 - t) ln(1 - p)"),
+    Atom(
+        "unexplained", {"terms": "two classes"}, "it is the formula for two classes, with (1 - t) ln(1 - p)"
+    ),
 )
 BINARY_ATOMS = (
     *LOSS_ATOMS,
     Atom("unexplained", {"terms": "positive"}, "the term (1 - t) ln(1 - p) is missing"),
     Atom("unexplained", {"terms": "negative"}, "the term t ln p is missing"),
+    *(
+        Atom("cross_entropy_wrong_log", {f"{term} log": base}, f"the {term} term takes log{base}")
+        for term in ("first", "second")
+        for base in ("2", "10")
+    ),
     Atom("unexplained", {"terms": "difference"}, "the two terms are subtracted instead of added"),
 )
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from clearprop.check.formulas.backward import BACKWARD, backward_outputs
 from clearprop.check.formulas.base import Array, Atom, Formula, Outputs, Settings, Values, Variant, single
 from clearprop.check.formulas.elementwise import ACTIVATIONS, WRONG_DERIVATIVES
+from clearprop.check.formulas.network import FORWARD, forward_outputs
 
 _PARAMETER = re.compile(r"^[wb]\d*$")
 
@@ -22,9 +24,13 @@ def parameter_names(values: Values) -> list[str]:
 def step(parameter: Array, gradient: Array, rate: float, settings: Settings, kind: str) -> Array:
     """Return w - η dw, or a mistaken form of it."""
     form = settings.get(("form", kind), settings.get("form", "right"))
-    rate = {"ignored": 1.0, "squared": rate**2, "root": rate**0.5, "halved": rate / 2, "doubled": 2 * rate}.get(
-        settings.get(("rate", kind), settings.get("rate", "")), rate
-    )
+    rate = {
+        "ignored": 1.0,
+        "squared": rate**2,
+        "root": rate**0.5,
+        "halved": rate / 2,
+        "doubled": 2 * rate,
+    }.get(settings.get(("rate", kind), settings.get("rate", "")), rate)
     sign = settings.get(("sign", kind), settings.get("sign", -1))
     if form == "kept":
         return parameter
@@ -38,6 +44,10 @@ def step(parameter: Array, gradient: Array, rate: float, settings: Settings, kin
         return parameter * rate * gradient
     if form == "divided":
         return parameter - gradient / rate
+    if form == "by gradient":
+        return parameter - rate / gradient
+    if form == "rate alone":
+        return parameter - rate
     if form == "rate added":
         return parameter - (rate + gradient)
     return parameter + sign * rate * gradient
@@ -50,7 +60,10 @@ def update(values: Values, settings: Settings) -> Outputs:
     for name in parameter_names(values):
         kind = name[0]
         gradient = values[f"d{settings.get(('gradient', name), name)}"] / divisor
-        merged = {**settings, **{k[0]: v for k, v in settings.items() if isinstance(k, tuple) and k[1] == name}}
+        merged = {
+            **settings,
+            **{k[0]: v for k, v in settings.items() if isinstance(k, tuple) and k[1] == name},
+        }
         found[name] = step(values[name], gradient, values["eta"], merged, kind)
     return found
 
@@ -70,7 +83,9 @@ def update_atoms(values: Values) -> Sequence[Atom]:
         Atom(rate, {"form": "rate added"}, "η is added to the gradient instead of multiplied"),
         Atom("unexplained", {"form": "kept"}, "the parameters stay as they are"),
         Atom("unexplained", {"form": "step alone"}, "the step alone is returned, without the parameters"),
-        Atom("unexplained", {"form": "reversed"}, "it is η dw - w instead of w - η dw"),
+        Atom("update_sign", {"form": "reversed"}, "it is η dw - w instead of w - η dw"),
+        Atom(rate, {"form": "by gradient"}, "η is divided by the gradient instead of multiplied"),
+        Atom("unexplained", {"form": "rate alone"}, "the gradient is missing: η alone is subtracted"),
         Atom("unexplained", {"form": "scaled parameter"}, "η multiplies the parameters, not the gradient"),
         Atom("unexplained", {"form": "product"}, "the step is multiplied instead of subtracted"),
     ]
@@ -92,6 +107,11 @@ def update_atoms(values: Values) -> Sequence[Atom]:
             Atom("update_sign", {("sign", name): 1}, f"of {name}"),
             Atom(rate, {("rate", name): "ignored"}, f"for {name}"),
             Atom(rate, {("rate", name): "squared"}, f"for {name}"),
+            Atom(rate, {("form", name): "by gradient"}, f"η is divided by the gradient of {name}"),
+            Atom(rate, {("form", name): "rate added"}, f"η is added to the gradient of {name}"),
+            Atom("update_sign", {("form", name): "reversed"}, f"it is η d{name} - {name}"),
+            Atom("unexplained", {("form", name): "rate alone"}, f"the gradient of {name} is missing"),
+            Atom("unexplained", {("form", name): "step alone"}, f"{name} itself is missing"),
         ]
         atoms += [
             Atom("unexplained", {("gradient", name): other}, f"{name} takes the gradient of {other}")
@@ -102,7 +122,24 @@ def update_atoms(values: Values) -> Sequence[Atom]:
     return atoms
 
 
-UPDATE = Formula(update, update_atoms, (Variant(), Variant("it takes the average over the batch", {"average": True})))
+UPDATE = Formula(
+    update, update_atoms, (Variant(), Variant("it takes the average over the batch", {"average": True}))
+)
+
+
+def forward_and_backward(values: Values, settings: Settings) -> Outputs:
+    """Return the gradients after a forward pass of its own; "forward" has that one's settings."""
+    trace = forward_outputs(values, settings.get("forward", {}))
+    own = {key: value for key, value in settings.items() if key != "forward"}
+    return backward_outputs({**values, **trace}, own)
+
+
+def _forward_and_backward_atoms(values: Values) -> Sequence[Atom]:
+    forward = [replace(atom, settings={"forward": dict(atom.settings)}) for atom in FORWARD.atoms(values)]
+    return [*BACKWARD.atoms(values), *forward]
+
+
+FORWARD_AND_BACKWARD = Formula(forward_and_backward, _forward_and_backward_atoms)
 
 
 def batch_update(values: Values, settings: Settings) -> Outputs:
@@ -134,19 +171,20 @@ def neuron(values: Values, settings: Settings) -> Outputs:
     """∂L/∂w and ∂L/∂b of a sigmoid neuron with L = ½ (ŷ - y)², the means over the batch."""
     x, w, b, y = values["x"], values["w"], values["b"], values["y"]
     a = x @ w + settings.get("bias", 1) * b
-    h = ACTIVATIONS["sigmoid"][0](a)
     value, of_input, of_output = ACTIVATIONS["sigmoid"]
     form = settings.get("slope", "right")
-    slopes = {
-        "right": lambda: of_input(a),
-        "missing": lambda: np.ones_like(a),
-        "at the output": lambda: of_input(h),
-        "output's form at the input": lambda: of_output(a),
-        **{text: lambda f=f: f(a) for text, f in WRONG_DERIVATIVES["sigmoid"].items()},
+    slopes: dict[str, Callable[[Array], Array]] = {
+        "right": of_input,
+        "missing": np.ones_like,
+        "at the output": lambda a: of_input(value(a)),
+        "output's form at the input": of_output,
+        **WRONG_DERIVATIVES["sigmoid"],
     }
     prediction = a if settings.get("prediction") == "a" else value(a)
-    error = {"right": prediction - y, "sum": prediction + y, "alone": prediction}[settings.get("error", "right")]
-    delta = settings.get("sign", 1) * settings.get("factor", 1) * error * slopes[form]()
+    error = {"right": prediction - y, "sum": prediction + y, "alone": prediction}[
+        settings.get("error", "right")
+    ]
+    delta = settings.get("sign", 1) * settings.get("factor", 1) * error * slopes[form](a)
     n = {"sum": 1, "twice": len(x) ** 2}.get(settings.get("average", ""), len(x))
     if settings.get("input") == "missing":
         gradient_w = np.full(len(w), np.sum(delta))
@@ -173,7 +211,10 @@ NEURON_ATOMS = (
     Atom("unexplained", {"factor": 2}, "it is 2 times the right one, as if L had no factor ½"),
     Atom("unexplained", {"error": "sum"}, "ŷ + y instead of ŷ - y"),
     Atom("unexplained", {"error": "alone"}, "the target y is not subtracted"),
-    *(Atom("sigmoid_derivative_wrong", {"slope": form}, f"it takes {form}") for form in WRONG_DERIVATIVES["sigmoid"]),
+    *(
+        Atom("sigmoid_derivative_wrong", {"slope": form}, f"it takes {form}")
+        for form in WRONG_DERIVATIVES["sigmoid"]
+    ),
 )
 WEIGHT_GRADIENT = Formula(lambda v, s: {"dw": neuron(v, s)["dw"]}, single(NEURON_ATOMS))
 BIAS_GRADIENT = Formula(lambda v, s: {"db": neuron(v, s)["db"]}, single(NEURON_ATOMS))
