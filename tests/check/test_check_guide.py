@@ -1,4 +1,4 @@
-"""docs/check.md: its assignment judges its solution, its links have targets, its mistakes are all there are."""
+"""docs/check.md: its assignment judges its solution, its links have targets, no mistake is left out."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ GUIDE = (PROJECT / "docs" / "check.md").read_text("utf-8")
 EXAMPLES = PROJECT / "examples" / "submissions"
 
 
-def test_assignment_of_the_guide_passes_its_solution(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_assignment_of_the_guide_passes_its_solution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require_containment()
     section = GUIDE.partition("## An assignment of your own")[2].partition("\n## ")[0]
     (assignment,) = re.findall(r"```toml\n(.*?)```", section, flags=re.DOTALL)
@@ -40,7 +38,7 @@ def test_every_mistake_has_its_paragraph() -> None:
 
 def test_links_within_the_guide_have_targets() -> None:
     headings = {h.lower().replace(" ", "-") for h in re.findall(r"^## (.*)$", GUIDE, flags=re.MULTILINE)}
-    assert {link for link in re.findall(r"\]\(#([^)]+)\)", GUIDE)} <= headings
+    assert set(re.findall(r"\]\(#([^)]+)\)", GUIDE)) <= headings
 
 
 @pytest.mark.parametrize(
