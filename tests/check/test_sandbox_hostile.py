@@ -192,7 +192,7 @@ def test_environment_of_the_user_stays_outside(monkeypatch: pytest.MonkeyPatch) 
     environment, files, folder = answer.value
     assert "hunter2" not in repr(environment)
     assert files == []
-    assert Path(folder).parent == Path(tempfile.gettempdir())
+    assert Path(folder).parent == Path(tempfile.gettempdir()).resolve()
 
 
 def test_source_of_clearprop_cannot_be_read() -> None:

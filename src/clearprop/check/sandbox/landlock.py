@@ -78,11 +78,15 @@ def restrict(readable: Iterable[str], listable: Iterable[str], writable: Iterabl
 
 def _allow(ruleset: int, path: str, rights: int) -> None:
     try:
-        opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        opened = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        if not stat.S_ISDIR(os.fstat(opened).st_mode):
+        mode = os.fstat(opened).st_mode
+        if stat.S_ISLNK(mode):
+            # what it points to has a rule of its own, or none
+            return
+        if not stat.S_ISDIR(mode):
             rights &= _OF_FILES
         # struct landlock_path_beneath_attr is packed
         rule = struct.pack("=Qi", rights, opened)

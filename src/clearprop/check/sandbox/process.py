@@ -54,7 +54,7 @@ class Process:
     def __init__(self, limits: Limits, stop: threading.Event | None = None) -> None:
         self._limits = limits
         self._stop = stop or threading.Event()
-        self._folder = tempfile.mkdtemp(prefix="clearprop-check-")
+        self._folder = os.path.realpath(tempfile.mkdtemp(prefix="clearprop-check-"))
         # outside the folder: the process tries to open it once its walls are up
         self._canary = tempfile.NamedTemporaryFile(prefix="clearprop-canary-")  # noqa: SIM115 - closed by kill
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}

@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import signal
 import socket
+import struct
 import sys
 from collections.abc import Iterable
 from typing import Any
 
 from clearprop.check.sandbox import landlock, namespaces, seccomp
+from clearprop.check.sandbox.syscalls import PR_SET_PDEATHSIG, libc_call, prctl
 
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 FILES, NETWORK, PROCESSES, SIGNALS = "files", "network", "processes", "signals"
@@ -71,10 +74,6 @@ def without(root: str, hidden: str) -> Iterable[str]:
 
 
 def _end_with_parent() -> None:
-    import signal
-
-    from clearprop.check.sandbox.syscalls import PR_SET_PDEATHSIG, prctl
-
     with contextlib.suppress(OSError):
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -101,13 +100,9 @@ def _limit_resources(settings: dict[str, Any]) -> None:
 
 def _drop_capabilities() -> None:
     """Give up root's rights: its files are guarded by Landlock, its powers by this."""
-    import ctypes
-    import struct
-
-    libc = ctypes.CDLL(None)
     # _LINUX_CAPABILITY_VERSION_3, of this thread, and three empty sets of 64 bits
-    header = struct.pack("=Ii", 0x20080522, 0)
-    libc.capset(ctypes.c_char_p(header), ctypes.c_char_p(bytes(24)))
+    with contextlib.suppress(OSError):
+        libc_call("capset", struct.pack("=Ii", 0x20080522, 0), bytes(24))
 
 
 def _still_open(canary: str) -> list[str]:

@@ -86,8 +86,12 @@ class Loaded:
     Parameters
     ----------
     module : module
-    passed_over : list of (int, str, str)
-        Of each statement passed over: its position among the statements, and why, and what Python said.
+    passed_over : list of (int, int, str)
+        Of each statement passed over: its position among the statements, its line, and why.
+    missing : list of str
+        Libraries that were stood in for because they are not installed.
+    lesson : bool
+        Whether it asked for ``clearprop.scratch``.
     """
 
     module: types.ModuleType
@@ -165,11 +169,12 @@ def run_top_level(
 
 def is_definition(statement: ast.stmt) -> bool:
     """Return True for a statement that defines and does no work: it is run also when time is short."""
-    if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)):
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+    if isinstance(statement, definitions):
         return True
     if isinstance(statement, (ast.If, ast.Try)):
         return any(map(is_definition, statement.body))
-    if isinstance(statement, ast.Assign):
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
         return not any(isinstance(part, (ast.Call, ast.ListComp)) for part in ast.walk(statement.value))
     return False
 
