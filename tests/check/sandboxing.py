@@ -14,7 +14,13 @@ from clearprop.check.submission.files import SubmissionFile
 
 DOUBLE = "def f(x):\n    return 2 * x\n"
 ON_ONES = (Call("f", (np.ones(3),)),)
-QUICK = Limits(call_seconds=0.4, submission_seconds=20, statement_seconds=0.4, statements_seconds=1.2)
+QUICK = Limits(
+    call_seconds=0.4,
+    submission_seconds=20,
+    statement_seconds=0.4,
+    statements_seconds=1.2,
+    folder_bytes=4 << 20,
+)
 
 
 @cache

@@ -47,9 +47,10 @@ AT_THE_TOP = {
         "PermissionError",
     ),
     "the network": ("import socket\nsocket.create_connection(('127.0.0.1', 9))\n", "PermissionError"),
+    # told as a full folder, or as too slow on a busy machine
     "full disk": (
-        "i = 0\nwhile True:\n    open(f'{i}', 'wb').write(b'x' * 8000000); i += 1\n",
-        "filled its folder",
+        "i = 0\nwhile True:\n    open(f'{i}', 'wb').write(b'x' * 1000000); i += 1\n",
+        "was passed over: it",
     ),
     "large file": ("f = open('a', 'wb')\nwhile True:\n    f.write(b'x' * 8000000)\n", "File too large"),
     "threads that go on": (
@@ -287,3 +288,9 @@ def test_frame_of_impossible_size_is_refused_before_it_is_read(head: bytes) -> N
     stream = iter([head])
     with pytest.raises(wire.BadFrame):
         wire.read_frame(lambda size: next(stream))
+
+
+def test_folder_is_bounded_as_a_whole() -> None:
+    source = "def f(x):\n    for i in range(10**6):\n        open(f'{i}', 'wb').write(b'x' * 1000000)\n"
+    (answer,), _ = ran(source, limits=Limits(call_seconds=3, folder_bytes=4 << 20))
+    assert answer.lost == "During a call it filled its folder with files."
