@@ -247,7 +247,7 @@ _SPECIAL: dict[str, Callable[[Subject, Values], Any]] = {
     "hidden_sizes": lambda s, v: list(v["units"][1:-1]),
     "n_hidden": lambda s, v: v["units"][1],
     "n_outputs": lambda s, v: v["units"][-1],
-    "sizes": lambda s, v: list(v["units"]),
+    "sizes": lambda s, v: list(v.get("units", (4, 3, 2))),
     "size": lambda s, v: (28, 28),
     "mini_batch": lambda s, v: [
         (x[:, None], y[:, None]) if s.dialect.layout == "columns" else (x, y)
@@ -281,7 +281,7 @@ def simple(
 def prepared(subject: Subject, call: Call, values: Values) -> tuple[Call, ...]:
     """Return the calls before and with a method's: its object is made and given the values' parameters."""
     assignment = subject.assignment
-    if not subject.function.method:
+    if "." not in subject.definition.name:
         return (call,)
     caller = object.__new__(Caller)
     caller.subject = subject
@@ -470,6 +470,22 @@ def _layer(subject: Subject) -> list[Examination]:
             values["dout"] = probes.numbers(rng + 3, n, fan_out)
             found.append(simple(subject, formula, values, decisive=shape != "cube"))
     return [Examination(formula, tuple(found))]
+
+
+def with_own_caches(backward: Subject, forward: Subject, examination: Examination) -> Examination:
+    """Return the examination of a backward function with the caches of the submission's own forward one."""
+    caller = Caller(forward)
+    found = []
+    for probe in examination.probes:
+        *_, call = probe.calls
+        first = caller.call(probe.values)
+        cache = next(
+            i for i, part in enumerate(backward.function.arguments) if part not in ("dout", "activation_name")
+        )
+        arguments = list(call.arguments)
+        arguments[cache] = Result(0, (1,))
+        found.append(replace(probe, calls=(first, replace(call, arguments=tuple(arguments)))))
+    return replace(examination, probes=tuple(found))
 
 
 def _softmax_loss(subject: Subject) -> list[Examination]:

@@ -22,13 +22,21 @@ from clearprop.check.evaluation import (
     evaluate,
     explained,
 )
-from clearprop.check.examinations import EXAMINATIONS, FURTHER, Caller, Examination, Subject, own_gradients
+from clearprop.check.examinations import (
+    EXAMINATIONS,
+    FURTHER,
+    Caller,
+    Examination,
+    Subject,
+    own_gradients,
+    with_own_caches,
+)
 from clearprop.check.formulas import steps
 from clearprop.check.formulas.base import Variant
 from clearprop.check.initialization import examine_initialization
 from clearprop.check.matching import Explanation
 from clearprop.check.resizing import examine_resizing
-from clearprop.check.structures import Own, Unreadable, read
+from clearprop.check.structures import Own, Unreadable, holds_exactly
 from clearprop.check.training import examine_training
 from clearprop.check.verdicts import FoundMistake, FunctionVerdict, Status, SubmissionVerdict
 from clearprop.check.wording import found_mistakes, of_instability, of_problem, simple_mistake
@@ -234,7 +242,7 @@ class _Attempt:
 def _examine(state: _Judge, subject: Subject, base: FunctionVerdict) -> Judged:
     helpers = _helpers(state, subject.definition)
     caller = Caller(subject)
-    examinations = _selected(state, subject)
+    examinations = [*_selected(state, subject), *_with_own_caches(state, subject)]
     tried: list[_Attempt] = []
     for examination in examinations:
         outcome = evaluate(examination, state.runner, caller)
@@ -262,6 +270,32 @@ def _examine(state: _Judge, subject: Subject, base: FunctionVerdict) -> Judged:
         verdict = replace(base, status=Status.NOT_JUDGED, note=note, follows_from=helpers.lasting)
         return Judged(subject.function, subject.definition, verdict)
     return _wrong(state, subject, base, best)
+
+
+_FORWARD_OF = {
+    "activation_backward": "activation",
+    "affine_backward": "affine_forward",
+    "affine_activation_backward": "affine_activation_forward",
+}
+
+
+def _with_own_caches(state: _Judge, subject: Subject) -> list[Examination]:
+    """Return the examination with the caches of the submission's own forward function, if that is right."""
+    wanted = _FORWARD_OF.get(subject.function.role)
+    for judged in state.judged.values():
+        if (
+            judged.function.role == wanted
+            and judged.definition is not None
+            and judged.verdict.status is Status.RIGHT
+            and judged.function.of == subject.function.of
+            and isinstance(judged.function.returns, list)
+        ):
+            forward = Subject(judged.function, judged.definition, state.assignment, state.dialect)
+            return [
+                with_own_caches(subject, forward, examination)
+                for examination in EXAMINATIONS[subject.function.role](subject)
+            ]
+    return []
 
 
 def _too_slow(attempt: _Attempt) -> bool:
@@ -475,9 +509,7 @@ def _learn(state: _Judge, subject: Subject, outcome: Outcome) -> None:
         return
     caller = Caller(subject)
     value = outcome.answers[-1].value
-    try:
-        read(caller.structure(returns), value)
-    except Unreadable:
+    if not holds_exactly(caller.structure(returns), value):
         seen = outcome.observations[0] if outcome.observations else None
         if seen is None:
             return

@@ -15,7 +15,7 @@ from clearprop.check.dialects import Dialect
 from clearprop.check.evaluation import problem_of
 from clearprop.check.examinations import Caller, Subject
 from clearprop.check.formulas.base import Array
-from clearprop.check.structures import Own, Unreadable, inferred, read
+from clearprop.check.structures import Own, Unreadable, holds_exactly, inferred, read
 from clearprop.check.verdicts import Evidence, FoundMistake, FunctionVerdict, Status
 from clearprop.check.wording import number, of_problem, simple_mistake
 
@@ -187,6 +187,11 @@ def _read(
             if chained:
                 return parameters, None
             raise Unreadable("the shapes of its weights and biases do not fit each other")
+        if not wrong and not holds_exactly(structure, value):
+            laid_out = {name: subject.dialect.given(name, values[name]) for name in wanted}
+            own = inferred(value, laid_out, exact=False)
+            containers = {**subject.dialect.containers, "parameters": Own(own)}
+            return parameters, replace(subject.dialect, containers=containers)
         if not wrong:
             return parameters, None
         problem = Unreadable(

@@ -79,6 +79,8 @@ def forward_atoms(values: Values) -> Sequence[Atom]:
     skipped = "forward_activation_skipped_in_last_hidden"
     if hidden != "identity":
         atoms.append(Atom(skipped, {("act", k - 1): "identity"}, f"in layer {k - 1}, the last hidden one"))
+        everywhere = {("act", i): "identity" for i in range(1, k + 1)}
+        atoms.append(Atom(skipped, everywhere, "in every layer, the output included"))
         if k > 2:
             every = {("act", i): "identity" for i in range(1, k)}
             atoms.append(Atom(skipped, every, "in every hidden layer"))
@@ -126,11 +128,11 @@ def forward_atoms(values: Values) -> Sequence[Atom]:
     )
     if output == "softmax":
         atoms += [atom for atom in SOFTMAX_ATOMS if atom.settings.get("form") != "twice"]
-    atoms.append(Atom("unexplained", {"bias": -1}, "the bias is subtracted"))
+    atoms.append(Atom("forward_missing_bias", {"bias": -1}, "it is subtracted"))
     for i in range(1, k + 1):
         atoms += [
             Atom("unexplained", {("w", i): "transposed"}, f"the weights of layer {i} are transposed"),
-            Atom("unexplained", {("bias", i): -1}, f"the bias of layer {i} is subtracted"),
+            Atom("forward_missing_bias", {("bias", i): -1}, f"it is subtracted in layer {i}"),
             Atom(
                 "unexplained", {("bias", i): "after"}, f"the bias of layer {i} is added after the activation"
             ),
