@@ -360,15 +360,14 @@ def _forward(subject: Subject) -> list[Examination]:
         formula = replace(FORWARD, outputs=_only_p)
     elif "p" in names_in(Caller(subject).structure(subject.function.returns)):
         formula = replace(FORWARD, outputs=_with_p)
-    found = [
-        simple(
-            subject,
-            formula,
-            depth_of(subject.assignment, shape),
-            decisive=shape[0] in "r" or shape == "second",
-        )
-        for shape in ("rectangular", "second", "square")
-    ]
+    given = "activation" in subject.function.arguments
+    found = []
+    for shape in ("rectangular", "second", "square"):
+        # another activation where the function is given one, which a function that ignores it fails
+        hidden = "sigmoid" if given and shape == "second" else assignment.hidden
+        values = depth_of(assignment.model_copy(update={"hidden": hidden}), shape)
+        values = {**values, "activation given": given}
+        found.append(simple(subject, formula, values, decisive=shape != "square"))
     stable: tuple[tuple[str, Probe], ...] = ()
     if subject.assignment.output == "softmax":
         values = dict(depth_of(subject.assignment, "rectangular"))
@@ -408,7 +407,7 @@ def _backward(subject: Subject) -> list[Examination]:
         for shape in ("rectangular", "second", "square", "cube"):
             for name in hidden[:1] if shape in ("square", "cube") else hidden:
                 values = depth_of(assignment.model_copy(update={"hidden": name}), shape)
-                values = {**values, "derivative_of_output": of_output}
+                values = {**values, "derivative_of_output": of_output, "activation given": given}
                 found.append(simple(subject, formula, values, decisive=shape in ("rectangular", "second")))
         examinations.append(
             Examination(

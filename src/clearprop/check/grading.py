@@ -21,6 +21,7 @@ from clearprop.check.evaluation import (
     cost,
     evaluate,
     explained,
+    unchanged,
 )
 from clearprop.check.examinations import (
     EXAMINATIONS,
@@ -247,7 +248,8 @@ def _examine(state: _Judge, subject: Subject, base: FunctionVerdict) -> Judged:
     for examination in examinations:
         outcome = evaluate(examination, state.runner, caller)
         if outcome.flawless:
-            return _right(state, subject, base, outcome, examination.derivative)
+            judged = _right(state, subject, base, outcome, examination.derivative)
+            return _shared_between_calls(state, judged, examination)
         tried.append(_Attempt(outcome, Explanation(()), derivative_form=examination.derivative))
     for blamed in (helpers.certain, (*helpers.certain, *helpers.possible) if helpers.possible else ()):
         if not blamed:
@@ -270,6 +272,21 @@ def _examine(state: _Judge, subject: Subject, base: FunctionVerdict) -> Judged:
         verdict = replace(base, status=Status.NOT_JUDGED, note=note, follows_from=helpers.lasting)
         return Judged(subject.function, subject.definition, verdict)
     return _wrong(state, subject, base, best)
+
+
+def _shared_between_calls(state: _Judge, judged: Judged, examination: Examination) -> Judged:
+    """Make two calls and look at the first one's result again."""
+    plain = [probe for probe in examination.probes if len(probe.calls) == 1]
+    if judged.function.role not in ("forward", "backward", "update") or len(plain) < 2:
+        return judged
+    first, second = plain[0].calls[0], replace(plain[1].calls[0], revisit=(0,))
+    answers = state.runner.run([first, second])
+    if any(answer.failed for answer in answers) or unchanged(answers[0].value, answers[1].revisited[0]):
+        return judged
+    detail = "a second call changes the result of the first"
+    mistake = simple_mistake("parameters_shared_between_calls", detail, judged.verdict.line)
+    verdict = replace(judged.verdict, status=Status.WRONG, mistakes=(mistake,), note="", points=0.0)
+    return replace(judged, verdict=verdict)
 
 
 _FORWARD_OF = {

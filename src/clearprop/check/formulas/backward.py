@@ -29,6 +29,8 @@ def _slope(values: Values, i: int, settings: Settings) -> Array | float:
         return of_input(h)
     if form == "output's form at the input":
         return of_output(a)
+    if form in ACTIVATIONS:
+        return ACTIVATIONS[form][1](a)
     if form == "activation":
         return h
     if form == "pre-activation":
@@ -199,6 +201,11 @@ def backward_atoms(values: Values) -> Sequence[Atom]:
     wrong_argument = "activation_derivative_wrong_argument"
     add(Atom(wrong_argument, {("slope", i): "at the output" for i in range(1, k)}, _AT_OUTPUT))
     add(Atom(wrong_argument, {("slope", i): "output's form at the input" for i in range(1, k)}, _AT_INPUT))
+    if values.get("activation given", False):
+        for name in ("sigmoid", "tanh", "relu"):
+            text = f"the derivative that it is given is ignored, and that of {name} is taken"
+            every = {("slope", i): name for i in range(1, k)}
+            add(Atom("uses_globals_instead_of_arguments", every, text))
     wrong_layer = "activation_derivative_of_wrong_layer"
     add(Atom(wrong_layer, {("slope", i): "of layer above" for i in range(1, k)}, "of the layer above"))
     add(Atom(wrong_layer, {("slope", i): "of layer below" for i in range(1, k)}, "of the layer below"))
