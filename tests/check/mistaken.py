@@ -553,6 +553,12 @@ GLOBALS = [
     ),
 ]
 
+GLOBALS += [
+    one(PLAIN, "forward_prop", "uses_globals_instead_of_arguments", ("= g_act(out", "= tanh(out")),
+    one(OUTPUTS, "backprop", "uses_globals_instead_of_arguments", ("d_act(cache", "drelu(cache")),
+    one(PLAIN, "forward_prop", "parameters_shared_between_calls", ("    out = {\"h0\": x}\n", "    out = CACHE\n    out[\"h0\"] = x\n"), ("def sigmoid(x)", "CACHE = {}\n\n\ndef sigmoid(x)")),
+]
+
 OTHERS = [
     one(PLAIN, "cross_entropy", "missing", ("def cross_entropy(", "def crossentropy_loss_(")),
     one(KAGGLE, "one_hot", "missing", ("def one_hot(Y)", "def encode(Y)"), ("one_hot(Y)\n", "encode(Y)\n")),

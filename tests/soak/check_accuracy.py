@@ -157,6 +157,16 @@ MUTATIONS = (binary, transposes, signs, keywords, comparisons, constants, calls)
 # ---- Rewrites: the same numbers in other words --------------------------------------------------------
 
 
+def text(node: ast.AST) -> bool:
+    """Whether a sum may be one of texts or lists."""
+    return any(
+        isinstance(part, ast.List)
+        or (isinstance(part, ast.Name) and part.id in ("str", "neurons", "sizes"))
+        or (isinstance(part, ast.Constant) and isinstance(part.value, str))
+        for part in ast.walk(node)
+    )
+
+
 def rewrites(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         yield "factors exchanged", ast.BinOp(node.right, node.op, node.left)
@@ -173,7 +183,7 @@ def rewrites(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
         inverse = ast.BinOp(ast.Constant(1.0), ast.Div(), node.right)
         yield "times the inverse", ast.BinOp(node.left, ast.Mult(), inverse)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and not text(node):
         yield "minus minus", ast.BinOp(node.left, ast.Sub(), ast.UnaryOp(ast.USub(), node.right))
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
         yield (

@@ -38,7 +38,10 @@ def choose_template(module: Module) -> tuple[Assignment, str]:
         found: list[str] = []
         score = 0.0
         for function in template.functions:
-            definition = _exactly(module, function.name, *function.aliases)
+            if "." in function.name:
+                definition = module.find(function.name)
+            else:
+                definition = _exactly(module, function.name, *function.aliases)
             if definition is None:
                 continue
             fits = definition.parameters is None or (

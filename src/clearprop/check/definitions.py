@@ -32,6 +32,7 @@ class Definition:
         Names of the attributes that it calls: ``self.cost_derivative(...)``.
     imported_from : str
         The module that the name is imported from; empty if it is defined in the file.
+    is_class : bool
     """
 
     name: str
@@ -43,6 +44,7 @@ class Definition:
     reads: frozenset[str] = frozenset()
     methods_called: frozenset[str] = frozenset()
     imported_from: str = ""
+    is_class: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,22 @@ class Module:
         for name in names:
             if name in self.definitions:
                 return self.definitions[name]
+        for name in names:
+            owner, _, short = name.rpartition(".")
+            methods = [d for n, d in self.definitions.items() if "." in n and n.rpartition(".")[2] == short]
+            # a class of another name, or a function that is a method here
+            if len(methods) == 1 and (owner or self._is_whole_network(methods[0])):
+                return methods[0]
         plain = {_plain(name): definition for name, definition in self.definitions.items()}
         for name in names:
-            if _plain(name) in plain:
+            if _plain(name) in plain and not plain[_plain(name)].is_class:
                 return plain[_plain(name)]
         return None
+
+    def _is_whole_network(self, method: Definition) -> bool:
+        """Whether a method belongs to a class that also has a backward pass."""
+        owner = method.name.rpartition(".")[0]
+        return any(f"{owner}.{name}" in self.definitions for name in ("backprop", "backward", "back_prop"))
 
     def helpers(self, definition: Definition) -> list[str]:
         """Return the functions of the file that a function calls, itself or through others."""
@@ -107,7 +120,7 @@ def definitions_of(source: str) -> Module:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found[node.name] = _function(node.name, node, node.lineno)
         elif isinstance(node, ast.ClassDef):
-            found[node.name] = Definition(node.name, node.lineno)
+            found[node.name] = Definition(node.name, node.lineno, is_class=True)
             for part in node.body:
                 if isinstance(part, ast.FunctionDef):
                     name = f"{node.name}.{part.name}"

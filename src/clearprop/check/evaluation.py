@@ -225,11 +225,11 @@ def _changed(call: Call, answer: Answer) -> set[int]:
     return {
         i
         for i, (before, after) in enumerate(zip(call.arguments, answer.arguments_after, strict=False))
-        if not _equal(before, after)
+        if not unchanged(before, after)
     }
 
 
-def _equal(before: Any, after: Any) -> bool:
+def unchanged(before: Any, after: Any) -> bool:
     """Whether plain data is unchanged; what is no plain data counts as unchanged."""
     if isinstance(before, np.ndarray):
         return (
@@ -238,12 +238,16 @@ def _equal(before: Any, after: Any) -> bool:
             and bool(np.array_equal(before, after))
         )
     if isinstance(before, dict):
-        return isinstance(after, dict) and all(
-            key in after and _equal(value, after[key]) for key, value in before.items()
+        return (
+            isinstance(after, dict)
+            and before.keys() == after.keys()
+            and all(unchanged(value, after[key]) for key, value in before.items())
         )
     if isinstance(before, list | tuple):
-        return isinstance(after, list | tuple) and all(
-            _equal(one, other) for one, other in zip(before, after, strict=False)
+        return (
+            isinstance(after, list | tuple)
+            and len(before) == len(after)
+            and all(unchanged(one, other) for one, other in zip(before, after, strict=True))
         )
     return True
 

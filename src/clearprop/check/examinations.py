@@ -247,7 +247,7 @@ _SPECIAL: dict[str, Callable[[Subject, Values], Any]] = {
     "hidden_sizes": lambda s, v: list(v["units"][1:-1]),
     "n_hidden": lambda s, v: v["units"][1],
     "n_outputs": lambda s, v: v["units"][-1],
-    "sizes": lambda s, v: list(v["units"]),
+    "sizes": lambda s, v: list(v.get("units", (4, 3, 2))),
     "size": lambda s, v: (28, 28),
     "mini_batch": lambda s, v: [
         (x[:, None], y[:, None]) if s.dialect.layout == "columns" else (x, y)
@@ -281,7 +281,7 @@ def simple(
 def prepared(subject: Subject, call: Call, values: Values) -> tuple[Call, ...]:
     """Return the calls before and with a method's: its object is made and given the values' parameters."""
     assignment = subject.assignment
-    if not subject.function.method:
+    if "." not in subject.definition.name:
         return (call,)
     caller = object.__new__(Caller)
     caller.subject = subject
@@ -360,15 +360,14 @@ def _forward(subject: Subject) -> list[Examination]:
         formula = replace(FORWARD, outputs=_only_p)
     elif "p" in names_in(Caller(subject).structure(subject.function.returns)):
         formula = replace(FORWARD, outputs=_with_p)
-    found = [
-        simple(
-            subject,
-            formula,
-            depth_of(subject.assignment, shape),
-            decisive=shape[0] in "r" or shape == "second",
-        )
-        for shape in ("rectangular", "second", "square")
-    ]
+    given = "activation" in subject.function.arguments
+    found = []
+    for shape in ("rectangular", "second", "square"):
+        # another activation where the function is given one, which a function that ignores it fails
+        hidden = "sigmoid" if given and shape == "second" else assignment.hidden
+        values = depth_of(assignment.model_copy(update={"hidden": hidden}), shape)
+        values = {**values, "activation given": given}
+        found.append(simple(subject, formula, values, decisive=shape != "square"))
     stable: tuple[tuple[str, Probe], ...] = ()
     if subject.assignment.output == "softmax":
         values = dict(depth_of(subject.assignment, "rectangular"))
@@ -408,7 +407,7 @@ def _backward(subject: Subject) -> list[Examination]:
         for shape in ("rectangular", "second", "square", "cube"):
             for name in hidden[:1] if shape in ("square", "cube") else hidden:
                 values = depth_of(assignment.model_copy(update={"hidden": name}), shape)
-                values = {**values, "derivative_of_output": of_output}
+                values = {**values, "derivative_of_output": of_output, "activation given": given}
                 found.append(simple(subject, formula, values, decisive=shape in ("rectangular", "second")))
         examinations.append(
             Examination(
@@ -470,6 +469,22 @@ def _layer(subject: Subject) -> list[Examination]:
             values["dout"] = probes.numbers(rng + 3, n, fan_out)
             found.append(simple(subject, formula, values, decisive=shape != "cube"))
     return [Examination(formula, tuple(found))]
+
+
+def with_own_caches(backward: Subject, forward: Subject, examination: Examination) -> Examination:
+    """Return the examination of a backward function with the caches of the submission's own forward one."""
+    caller = Caller(forward)
+    found = []
+    for probe in examination.probes:
+        *_, call = probe.calls
+        first = caller.call(probe.values)
+        cache = next(
+            i for i, part in enumerate(backward.function.arguments) if part not in ("dout", "activation_name")
+        )
+        arguments = list(call.arguments)
+        arguments[cache] = Result(0, (1,))
+        found.append(replace(probe, calls=(first, replace(call, arguments=tuple(arguments)))))
+    return replace(examination, probes=tuple(found))
 
 
 def _softmax_loss(subject: Subject) -> list[Examination]:

@@ -21,14 +21,23 @@ from clearprop.check.evaluation import (
     cost,
     evaluate,
     explained,
+    unchanged,
 )
-from clearprop.check.examinations import EXAMINATIONS, FURTHER, Caller, Examination, Subject, own_gradients
+from clearprop.check.examinations import (
+    EXAMINATIONS,
+    FURTHER,
+    Caller,
+    Examination,
+    Subject,
+    own_gradients,
+    with_own_caches,
+)
 from clearprop.check.formulas import steps
 from clearprop.check.formulas.base import Variant
 from clearprop.check.initialization import examine_initialization
 from clearprop.check.matching import Explanation
 from clearprop.check.resizing import examine_resizing
-from clearprop.check.structures import Own, Unreadable, read
+from clearprop.check.structures import Own, Unreadable, holds_exactly
 from clearprop.check.training import examine_training
 from clearprop.check.verdicts import FoundMistake, FunctionVerdict, Status, SubmissionVerdict
 from clearprop.check.wording import found_mistakes, of_instability, of_problem, simple_mistake
@@ -234,12 +243,13 @@ class _Attempt:
 def _examine(state: _Judge, subject: Subject, base: FunctionVerdict) -> Judged:
     helpers = _helpers(state, subject.definition)
     caller = Caller(subject)
-    examinations = _selected(state, subject)
+    examinations = [*_selected(state, subject), *_with_own_caches(state, subject)]
     tried: list[_Attempt] = []
     for examination in examinations:
         outcome = evaluate(examination, state.runner, caller)
         if outcome.flawless:
-            return _right(state, subject, base, outcome, examination.derivative)
+            judged = _right(state, subject, base, outcome, examination.derivative)
+            return _shared_between_calls(state, judged, examination)
         tried.append(_Attempt(outcome, Explanation(()), derivative_form=examination.derivative))
     for blamed in (helpers.certain, (*helpers.certain, *helpers.possible) if helpers.possible else ()):
         if not blamed:
@@ -262,6 +272,47 @@ def _examine(state: _Judge, subject: Subject, base: FunctionVerdict) -> Judged:
         verdict = replace(base, status=Status.NOT_JUDGED, note=note, follows_from=helpers.lasting)
         return Judged(subject.function, subject.definition, verdict)
     return _wrong(state, subject, base, best)
+
+
+def _shared_between_calls(state: _Judge, judged: Judged, examination: Examination) -> Judged:
+    """Make two calls and look at the first one's result again."""
+    plain = [probe for probe in examination.probes if len(probe.calls) == 1]
+    if judged.function.role not in ("forward", "backward", "update") or len(plain) < 2:
+        return judged
+    first, second = plain[0].calls[0], replace(plain[1].calls[0], revisit=(0,))
+    answers = state.runner.run([first, second])
+    if any(answer.failed for answer in answers) or unchanged(answers[0].value, answers[1].revisited[0]):
+        return judged
+    detail = "a second call changes the result of the first"
+    mistake = simple_mistake("parameters_shared_between_calls", detail, judged.verdict.line)
+    verdict = replace(judged.verdict, status=Status.WRONG, mistakes=(mistake,), note="", points=0.0)
+    return replace(judged, verdict=verdict)
+
+
+_FORWARD_OF = {
+    "activation_backward": "activation",
+    "affine_backward": "affine_forward",
+    "affine_activation_backward": "affine_activation_forward",
+}
+
+
+def _with_own_caches(state: _Judge, subject: Subject) -> list[Examination]:
+    """Return the examination with the caches of the submission's own forward function, if that is right."""
+    wanted = _FORWARD_OF.get(subject.function.role)
+    for judged in state.judged.values():
+        if (
+            judged.function.role == wanted
+            and judged.definition is not None
+            and judged.verdict.status is Status.RIGHT
+            and judged.function.of == subject.function.of
+            and isinstance(judged.function.returns, list)
+        ):
+            forward = Subject(judged.function, judged.definition, state.assignment, state.dialect)
+            return [
+                with_own_caches(subject, forward, examination)
+                for examination in EXAMINATIONS[subject.function.role](subject)
+            ]
+    return []
 
 
 def _too_slow(attempt: _Attempt) -> bool:
@@ -475,9 +526,7 @@ def _learn(state: _Judge, subject: Subject, outcome: Outcome) -> None:
         return
     caller = Caller(subject)
     value = outcome.answers[-1].value
-    try:
-        read(caller.structure(returns), value)
-    except Unreadable:
+    if not holds_exactly(caller.structure(returns), value):
         seen = outcome.observations[0] if outcome.observations else None
         if seen is None:
             return

@@ -12,10 +12,10 @@ from clearprop.check.assignment import Assignment
 from clearprop.check.calls import Runner
 from clearprop.check.definitions import Module
 from clearprop.check.dialects import Dialect
-from clearprop.check.evaluation import problem_of
+from clearprop.check.evaluation import problem_of, unchanged
 from clearprop.check.examinations import Caller, Subject
 from clearprop.check.formulas.base import Array
-from clearprop.check.structures import Own, Unreadable, inferred, read
+from clearprop.check.structures import Own, Unreadable, holds_exactly, inferred, read
 from clearprop.check.verdicts import Evidence, FoundMistake, FunctionVerdict, Status
 from clearprop.check.wording import number, of_problem, simple_mistake
 
@@ -145,7 +145,7 @@ def examine_initialization(
         parameters, dialect = _read(subject, caller, value, values)
     except Unreadable as problem:
         return _wrong(base, [simple_mistake("wrong_shape", str(problem), base.line)]), None
-    if not function.method and _changed(value, answers[1].revisited[0]):
+    if not function.method and not unchanged(value, answers[1].revisited[0]):
         detail = "after a second call the arrays of the first have changed"
         mistakes.append(simple_mistake("parameters_shared_between_calls", detail, base.line))
     mistakes += _numbers(function.scheme, function.nonzero_biases, parameters, base.line)
@@ -187,6 +187,11 @@ def _read(
             if chained:
                 return parameters, None
             raise Unreadable("the shapes of its weights and biases do not fit each other")
+        if not wrong and not holds_exactly(structure, value):
+            laid_out = {name: subject.dialect.given(name, values[name]) for name in wanted}
+            own = inferred(value, laid_out, exact=False)
+            containers = {**subject.dialect.containers, "parameters": Own(own)}
+            return parameters, replace(subject.dialect, containers=containers)
         if not wrong:
             return parameters, None
         problem = Unreadable(
@@ -209,18 +214,6 @@ def _read(
             containers = {**subject.dialect.containers, "parameters": Own(own)}
             return parameters, replace(subject.dialect, bias=dialect.bias, containers=containers)
     raise problem
-
-
-def _changed(before: Any, after: Any) -> bool:
-    if isinstance(before, np.ndarray):
-        return not (isinstance(after, np.ndarray) and np.array_equal(before, after))
-    if isinstance(before, dict):
-        return not isinstance(after, dict) or any(
-            k not in after or _changed(v, after[k]) for k, v in before.items()
-        )
-    if isinstance(before, list | tuple):
-        return len(before) != len(after) or any(_changed(b, a) for b, a in zip(before, after, strict=True))
-    return False
 
 
 def _numbers(

@@ -142,6 +142,20 @@ def read(structure: Structure, value: Any) -> dict[str, Any]:
     return found
 
 
+def holds_exactly(structure: Structure, value: Any) -> bool:
+    """Whether a value has the very keys of a structure, so that the one can be given for the other."""
+    if isinstance(structure, dict):
+        return isinstance(value, dict) and all(
+            key in value and holds_exactly(part, value[key]) for key, part in structure.items()
+        )
+    if isinstance(structure, list | tuple):
+        same_length = isinstance(value, list | tuple) and len(value) == len(structure)
+        return same_length and all(
+            holds_exactly(part, item) for part, item in zip(structure, value, strict=True)
+        )
+    return True
+
+
 def described(value: Any) -> str:
     """Return a value's kind for a sentence: "a (3, 4) array", "a tuple of 2", "None"."""
     if value is None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from clearprop.check import probes
 from clearprop.check.calls import Answer, Generator, Runner
-from clearprop.check.evaluation import Outcome, Problem, Substitutes, problem_of
+from clearprop.check.evaluation import Outcome, Problem, Substitutes, problem_of, unchanged
 from clearprop.check.examinations import Caller, Examination, Subject
 from clearprop.check.formulas.backward import BACKWARD, backward_outputs
 from clearprop.check.formulas.base import Array, Formula, Outputs, Settings, Values
@@ -188,7 +188,7 @@ def examine_training(
         first, again = training.trained(answers[0]), answers[1]
     except Unreadable as problem:
         return [simple_mistake("wrong_shape", str(problem), line)]
-    if _differs(answers[0].value, again.revisited[0]):
+    if not unchanged(answers[0].value, again.revisited[0]):
         detail = "a second call changes the result of the first"
         mistakes.append(simple_mistake("parameters_shared_between_calls", detail, line))
     elif (second := _read_or_none(training, again)) is not None and _lengths(second) != _lengths(first):
@@ -216,18 +216,6 @@ def _read_or_none(training: Training, answer: Answer) -> Trained | None:
 
 def _lengths(trained: Trained) -> tuple[int, ...]:
     return tuple(len(x) for x in (trained.epoch_losses, trained.batch_losses) if x is not None)
-
-
-def _differs(before: Any, after: Any) -> bool:
-    if isinstance(before, np.ndarray):
-        return not (isinstance(after, np.ndarray) and np.array_equal(before, after, equal_nan=True))
-    if isinstance(before, dict):
-        return not isinstance(after, dict) or any(
-            k not in after or _differs(v, after[k]) for k, v in before.items()
-        )
-    if isinstance(before, list | tuple):
-        return len(before) != len(after) or any(_differs(b, a) for b, a in zip(before, after, strict=True))
-    return False
 
 
 def _single_rows(training: Training, trained: Trained) -> list[FoundMistake]:
@@ -408,5 +396,5 @@ def _argument_changed(training: Training, answer: Answer) -> bool:
     for i, part in enumerate(specification):
         if part == "@parameters" and i < len(answer.arguments_after):
             values = {**training.values, "eta": _STEP, "batch_size": _EXAMPLES, "epochs": 1}
-            return _differs(training.caller.call(values).arguments[i], answer.arguments_after[i])
+            return not unchanged(training.caller.call(values).arguments[i], answer.arguments_after[i])
     return False

@@ -55,6 +55,7 @@ def helper(function: Function, assignment: Assignment, dialect: Dialect) -> Trus
         "mean": mean,
         "of": function.of,
         "hidden": assignment.hidden,
+        "group": function.group,
     }
     name = function.short_name
     name = name if name.isidentifier() else "helper"
@@ -74,6 +75,7 @@ MAKERS = {
     "affine_activation_forward": "make_affine_activation_forward",
     "affine_activation_backward": "make_affine_activation_backward",
     "loss": "make_loss",
+    "average_groups": "make_average",
 }
 # whole passes are put in place only where they speak the lesson's dicts
 LESSON_MAKERS = {"forward": "make_forward", "backward": "make_backward", "update": "make_update"}

@@ -78,6 +78,15 @@ def make_loss(columns, **_):
     return cross_entropy
 
 
+def make_average(group, **_):
+    """Return the means of groups of so many values, the last one shorter."""
+
+    def average(data, size=group):
+        return [float(np.mean(data[start : start + size])) for start in range(0, len(data), size)]
+
+    return average
+
+
 def make_affine_forward(columns, transposed, cached, **_):
     """Return x w + b, or w x + b for columns, with the cache (x, w, b) if asked for."""
 

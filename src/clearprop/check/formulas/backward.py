@@ -23,10 +23,14 @@ def _slope(values: Values, i: int, settings: Settings) -> Array | float:
         return of_input(a)
     if form == "missing":
         return 1.0
+    if form == "divides":
+        return 1 / of_input(a)
     if form == "at the output":
         return of_input(h)
     if form == "output's form at the input":
         return of_output(a)
+    if form in ACTIVATIONS:
+        return ACTIVATIONS[form][1](a)
     if form == "activation":
         return h
     if form == "pre-activation":
@@ -134,7 +138,10 @@ def backward_outputs(values: Values, settings: Settings) -> Outputs:
         found[f"db{i}"] = _bias_gradient(signed, settings.get(("bias", i), settings.get("bias", "right")))
         if i > 1:
             back = _weights(values, i, settings, weight / (n if mean else 1))
-            delta = (delta @ back) * _slope(values, i - 1, settings)
+            carried = delta @ back
+            delta = carried * _slope(values, i - 1, settings)
+            if ("slope added", i - 1) in settings:
+                delta = carried + _slope(values, i - 1, settings)
             delta = delta * settings.get(("delta scale", i - 1), 1)
     for name in found:
         kind = "weights" if name[1] == "w" else "biases"
@@ -187,10 +194,18 @@ def backward_atoms(values: Values) -> Sequence[Atom]:
         add(Atom("gradient_averaged_twice", {"average": "half"}, "it is divided by 2 n"))
     add(Atom("gradient_sign_flipped", {"sign": -1}, "all gradients are the right ones times -1"))
     add(Atom("gradient_transposed", {"transposed": True}))
-    add(Atom("activation_derivative_missing", {("slope", i): "missing" for i in range(1, k)}))
+    missing = "activation_derivative_missing"
+    add(Atom(missing, {("slope", i): "missing" for i in range(1, k)}))
+    add(Atom(missing, {("slope", i): "divides" for i in range(1, k)}, "δ is divided by it"))
+    add(Atom(missing, {("slope added", i): True for i in range(1, k)}, "it is added to δ, not multiplied"))
     wrong_argument = "activation_derivative_wrong_argument"
     add(Atom(wrong_argument, {("slope", i): "at the output" for i in range(1, k)}, _AT_OUTPUT))
     add(Atom(wrong_argument, {("slope", i): "output's form at the input" for i in range(1, k)}, _AT_INPUT))
+    if values.get("activation given", False):
+        for name in ("sigmoid", "tanh", "relu"):
+            text = f"the derivative that it is given is ignored, and that of {name} is taken"
+            every = {("slope", i): name for i in range(1, k)}
+            add(Atom("uses_globals_instead_of_arguments", every, text))
     wrong_layer = "activation_derivative_of_wrong_layer"
     add(Atom(wrong_layer, {("slope", i): "of layer above" for i in range(1, k)}, "of the layer above"))
     add(Atom(wrong_layer, {("slope", i): "of layer below" for i in range(1, k)}, "of the layer below"))

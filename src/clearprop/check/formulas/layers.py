@@ -35,7 +35,7 @@ def affine_forward(values: Values, settings: Settings) -> Outputs:
 
 AFFINE_FORWARD_ATOMS = (
     Atom("forward_missing_bias", {"bias": 0}, ""),
-    Atom("unexplained", {"bias": -1}, "the bias is subtracted"),
+    Atom("forward_missing_bias", {"bias": -1}, "it is subtracted"),
     Atom("unexplained", {"bias": 2}, "the bias is added twice"),
     Atom("unexplained", {"bias": "times"}, "the product is multiplied by the bias"),
     Atom("unexplained", {"w": "transposed"}, "the weights are transposed"),

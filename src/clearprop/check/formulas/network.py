@@ -55,6 +55,7 @@ def forward_outputs(values: Values, settings: Settings) -> Outputs:
                 a = source @ weight + (0 if factor == "after" else factor) * bias
             default = values["output"] if i == k else values["hidden"]
             name = settings.get(("act", i), default)
+            name = values["hidden"] if name == "hidden" else name
             h = activate(name, a, settings)
             if settings.get(("bias", i)) == "after":
                 h = activate(name, source @ weight) + bias
@@ -79,33 +80,36 @@ def forward_atoms(values: Values) -> Sequence[Atom]:
     skipped = "forward_activation_skipped_in_last_hidden"
     if hidden != "identity":
         atoms.append(Atom(skipped, {("act", k - 1): "identity"}, f"in layer {k - 1}, the last hidden one"))
+        everywhere = {("act", i): "identity" for i in range(1, k + 1)}
+        atoms.append(Atom(skipped, everywhere, "in every layer, the output included"))
         if k > 2:
             every = {("act", i): "identity" for i in range(1, k)}
             atoms.append(Atom(skipped, every, "in every hidden layer"))
             atoms += [Atom(skipped, {("act", i): "identity"}, f"in layer {i}") for i in range(1, k - 1)]
     wrong_output = "forward_wrong_output_activation"
-    for name in ("identity", hidden, "sigmoid", "softmax", "tanh", "relu", "softmax twice"):
+    for name in ("identity", "hidden", "sigmoid", "softmax", "tanh", "relu", "softmax twice"):
         if name != output:
-            text = {"identity": "no activation", "softmax twice": "softmax twice"}.get(name, name)
+            text = {"identity": "no activation", "hidden": "that of the hidden layers"}.get(name, name)
             atoms.append(Atom(wrong_output, {("act", k): name}, f"{text} instead of {output}"))
     atoms += [
         Atom(
             wrong_output,
-            {("act", k): hidden, ("act", k - 1): output},
+            {("act", k): "hidden", ("act", k - 1): output},
             f"{output} is taken in layer {k - 1} and {hidden} in the last",
         ),
         Atom(wrong_output, {("act", i): output for i in range(1, k)}, f"{output} also in the hidden layers"),
         Atom(wrong_output, {("act", k - 1): output}, f"{output} also in layer {k - 1}"),
     ]
+    given = values.get("activation given", False)
     for name in ("sigmoid", "tanh", "relu"):
-        if name != hidden:
-            atoms.append(
-                Atom(
-                    "unexplained",
-                    {("act", i): name for i in range(1, k)},
-                    f"the hidden layers take {name} instead of {hidden}",
-                )
-            )
+        if name != hidden or given:
+            every = {("act", i): name for i in range(1, k)}
+            if given:
+                text = f"the activation that it is given is ignored, and {name} is taken"
+                atoms.append(Atom("uses_globals_instead_of_arguments", every, text))
+            else:
+                text = f"the hidden layers take {name} instead of {hidden}"
+                atoms.append(Atom("unexplained", every, text))
     atoms += [
         Atom(f"{hidden}_wrong", {("act", i): f"{hidden}:{form}" for i in range(1, k)}, f"it returns {form}")
         for form in WRONG_ACTIVATIONS.get(hidden, ())
@@ -126,11 +130,11 @@ def forward_atoms(values: Values) -> Sequence[Atom]:
     )
     if output == "softmax":
         atoms += [atom for atom in SOFTMAX_ATOMS if atom.settings.get("form") != "twice"]
-    atoms.append(Atom("unexplained", {"bias": -1}, "the bias is subtracted"))
+    atoms.append(Atom("forward_missing_bias", {"bias": -1}, "it is subtracted"))
     for i in range(1, k + 1):
         atoms += [
             Atom("unexplained", {("w", i): "transposed"}, f"the weights of layer {i} are transposed"),
-            Atom("unexplained", {("bias", i): -1}, f"the bias of layer {i} is subtracted"),
+            Atom("forward_missing_bias", {("bias", i): -1}, f"it is subtracted in layer {i}"),
             Atom(
                 "unexplained", {("bias", i): "after"}, f"the bias of layer {i} is added after the activation"
             ),
