@@ -181,6 +181,11 @@ def test_second_network_in_a_state_dict_is_refused() -> None:
         cp.from_torch(state)
 
 
+def test_layer_named_like_a_second_network_is_a_layer() -> None:
+    state = nn.Linear(6, 8).state_dict(prefix="body.") | nn.Linear(8, 2).state_dict(prefix="target.")
+    assert cp.from_torch(state).network.layer_sizes == (6, 8, 2)
+
+
 def test_checkpoint_without_a_state_dict_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="The state_dict has 'epoch', which no Linear has"):
         cp.from_torch(reread({"epoch": 3, "optimizer": {}}, tmp_path))

@@ -74,8 +74,24 @@ def test_layer_10_comes_after_layer_2(text: str, is_file: bool, tmp_path: Path) 
 
 
 def test_numbers_sort_only_layers_of_equal_text() -> None:
-    state = state_of({"up.10": (8, 8), "up.2": (8, 8), "down.3": (8, 8), "down.1": (8, 8)})
-    assert_layers(cp.from_torch(state), state, ["up.2", "up.10", "down.1", "down.3"])
+    state = state_of({"up.10": (8, 8), "up.2": (8, 8), "down.10": (8, 8), "down.3": (8, 8)})
+    assert_layers(cp.from_torch(state), state, ["up.2", "up.10", "down.3", "down.10"])
+
+
+def test_numbers_that_count_down_are_refused_where_both_orders_fit() -> None:
+    state = state_of({"up3": (8, 8), "up2": (8, 8), "up1": (8, 8)})
+    with pytest.raises(
+        InvalidArgument, match=re.escape("up1, up2, up3 (8-8-8-8) or up3, up2, up1 (8-8-8-8)")
+    ):
+        cp.from_torch(state)
+
+
+@pytest.mark.parametrize("names", [["up3", "up2", "up1"], ["up1", "up2", "up3"]])
+def test_numbers_that_count_down_are_no_matter_where_one_order_fits(names: list[str]) -> None:
+    state = state_of(dict(zip(names, [(7, 6), (8, 7), (3, 8)], strict=True)))
+    reversed_state = {name: state[name] for name in [*list(state)[4:], *list(state)[2:4], *list(state)[:2]]}
+    for each in (state, reversed_state):
+        assert_layers(cp.from_torch(each), state, names)
 
 
 def test_blocks_of_two_layers_stay_interleaved() -> None:
@@ -132,8 +148,12 @@ def test_names_sorted_as_text_are_no_order() -> None:
 def test_remedy_of_the_refusal_works(tmp_path: Path) -> None:
     state = state_of({"encoder.0": (16, 64), "decoder.0": (64, 16)})
     tensors = saved(state, tmp_path)
-    names = ["encoder.0.weight", "encoder.0.bias", "decoder.0.weight", "decoder.0.bias"]
-    assert cp.from_torch({name: tensors[name] for name in names}).network.layer_sizes == (64, 16, 64)
+    numbered = {
+        f"{number}.{kind}": tensors[f"{name}.{kind}"]
+        for number, name in enumerate(["encoder.0", "decoder.0"])
+        for kind in ("bias", "weight")
+    }
+    assert cp.from_torch(numbered).network.layer_sizes == (64, 16, 64)
 
 
 def test_many_orders_are_one_short_sentence(tmp_path: Path) -> None:

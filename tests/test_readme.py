@@ -7,6 +7,7 @@ import io
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,6 +145,24 @@ def test_model_file_example_runs(
     assert (again.predict_proba(rows) == model.predict_proba(rows)).all()
 
 
+def test_model_file_guide_imports_layers_in_a_given_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    guide = (PROJECT / "docs" / "model-files.md").read_text("utf-8")
+    _, code = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)
+    sizes = {"encoder.0": (16, 64), "decoder.0": (64, 16)}
+    weights = {f"{name}.weight": np.ones(shape, np.float32) for name, shape in sizes.items()}
+    biases = {f"{name}.bias": np.ones(shape[0], np.float32) for name, shape in sizes.items()}
+    monkeypatch.chdir(tmp_path)
+    save_file(weights | biases, "autoencoder.safetensors")
+    namespace: dict[str, Any] = {}
+    exec(compile(code, "model-files.md", "exec"), namespace)
+    assert namespace["model"].network.layer_sizes == (64, 16, 64)
+
+
 def test_model_file_guide_matches_the_format(tmp_path: Path) -> None:
     import json
 
@@ -152,7 +171,7 @@ def test_model_file_guide_matches_the_format(tmp_path: Path) -> None:
     import clearprop as cp
 
     guide = (PROJECT / "docs" / "model-files.md").read_text("utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)
     rng = np.random.default_rng(0)
     parameters = [
         (rng.normal(size=(3, 4)), rng.normal(size=4)),

@@ -36,7 +36,7 @@ def layer_order(layers: Sequence[Shape], *, is_ordered: bool, may_be_transposed:
 
     Numbers in names that differ in nothing else give the order of those layers: ``fc2`` comes before
     ``fc10``. Apart from that, layers keep the order given; where they have none, or it does not fit, the
-    order is the only one that fits.
+    order is the only one that fits. Numbers that count down, where both orders fit, are an error.
 
     Parameters
     ----------
@@ -60,9 +60,16 @@ def layer_order(layers: Sequence[Shape], *, is_ordered: bool, may_be_transposed:
     numbered = _sorted_within(groups, len(layers))
     given = list(range(len(layers)))
     if is_ordered:
-        for order in (numbered, given):
-            if _fits(layers, order) and not _contradicts_names(layers, order):
-                return order
+        orders = [
+            order
+            for order in (numbered, given)
+            if _fits(layers, order) and not _contradicts_names(layers, order)
+        ]
+        # neither counted up nor sorted as text, the order given may be that of the network
+        if len(orders) == 2 and numbered != given and not all(_is_text(layers, group) for group in groups):
+            raise _several(layers, orders)
+        if orders:
+            return orders[0]
     turned = [Shape(layer.name, layer.fan_out, layer.fan_in) for layer in layers]
     has_order = is_ordered or len(groups) == 1
     if has_order and may_be_transposed and not _fits(layers, numbered) and _fits(turned, numbered):
@@ -117,6 +124,12 @@ def _sorted_within(groups: Sequence[Sequence[int]], n_layers: int) -> list[int]:
         for place, position in zip(sorted(group), group, strict=True):
             order[place] = position
     return order
+
+
+def _is_text(layers: Sequence[Shape], group: Sequence[int]) -> bool:
+    """Tell whether a group is given in the order of its names as text, or of its numbers."""
+    names = [layers[position].name for position in sorted(group)]
+    return names == sorted(names) or sorted(group) == list(group)
 
 
 def _fits(layers: Sequence[Shape], order: Sequence[int]) -> bool:
@@ -187,8 +200,8 @@ def _several(layers: Sequence[Shape], orders: Sequence[Sequence[int]]) -> Invali
     more = " or others" if len(orders) != len(listed) or len(orders) == 1 else ""
     return InvalidArgument(
         "The layers fit each other in several orders, and nothing tells which is the network's: "
-        f"{' or '.join(texts)}{more}; give clearprop.from_torch a dict of the tensors in the order of the "
-        "network, each weight before its bias."
+        f"{' or '.join(texts)}{more}; give clearprop.from_torch the tensors in the order of the network, "
+        'as {"0.weight": ..., "0.bias": ..., "1.weight": ..., ...}.'
     )
 
 

@@ -114,6 +114,7 @@ def linear_layers(state: Mapping[Any, Any]) -> list[tuple[Floats, Floats]]:
             may_be_transposed = False
         layers.append((weight.T, bias))
         shapes.append(Shape(stem or "weight", weight.shape[1], weight.shape[0]))
+    _check_single(shapes)
     order = layer_order(
         shapes,
         is_ordered=not (isinstance(state, UnorderedState) or _is_sorted(list(state))),
@@ -156,14 +157,22 @@ def _tensors_by_layer(state: Mapping[Any, Any]) -> dict[str, dict[str, str]]:
         if match[2] in ("weight", "bias") and not _is_tensor(tensor):
             raise InvalidArgument(f"{clip(name)} is {clip(tensor)}, but must be a tensor.")
         layers.setdefault(match[1] or "", {})[match[2]] = name
-    seconds = [stem for stem in layers if _SECOND & set(re.split(r"[._]", stem.lower()))]
-    if seconds and len(seconds) < len(layers):
-        first = next(stem for stem in layers if stem not in seconds)
-        raise InvalidArgument(
-            f"The state_dict has a second network: {clip(seconds[0])} beside {clip(first)}; give only the "
-            "tensors of one."
-        )
     return layers
+
+
+def _check_single(layers: Sequence[Shape]) -> None:
+    """Refuse a network with its moving average, which would be taken for one network of twice the depth."""
+    firsts: list[Shape] = []
+    seconds: list[Shape] = []
+    for layer in layers:
+        is_second = not _SECOND.isdisjoint(re.split(r"[._]", layer.name.lower()))
+        (seconds if is_second else firsts).append(layer)
+    sizes = [sorted((layer.fan_in, layer.fan_out) for layer in each) for each in (firsts, seconds)]
+    if seconds and sizes[0] == sizes[1]:
+        raise InvalidArgument(
+            f"The state_dict has a second network: {clip(seconds[0].name)} beside {clip(firsts[0].name)}; "
+            "give only the tensors of one."
+        )
 
 
 def _weight_norm(g: Array, v: Array) -> Array:
