@@ -162,22 +162,28 @@ def test_check_is_a_function_of_python(tmp_path: Path) -> None:
 
 
 def test_interrupt_ends_the_command_at_once(tmp_path: Path) -> None:
-    for number in range(4):
+    # a minute and a half, if it went on
+    for number in range(60):
         (tmp_path / f"{number}.py").write_text("import time\n" + "time.sleep(0.9)\n" * 20)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     command = [sys.executable, "-c", "from clearprop.cli import main; raise SystemExit(main())"]
     running = subprocess.Popen(
         [*command, "check", str(tmp_path), "--jobs", "2"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(temporary)},
     )
-    time.sleep(2.0)
+    until = time.monotonic() + 60
+    while not any(temporary.iterdir()) and time.monotonic() < until:
+        time.sleep(0.05)
     running.send_signal(signal.SIGINT)
     began = time.monotonic()
-    _, said = running.communicate(timeout=20)
+    _, said = running.communicate(timeout=60)
     assert running.returncode == 130
     assert said.decode().strip().splitlines() == ["Interrupted."]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
+    assert not any(temporary.iterdir())
 
 
 def test_terminal_shows_a_bar_and_a_line_for_each_submission(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ AT_THE_TOP = {
         "i = 0\nwhile True:\n    open(f'{i}', 'wb').write(b'x' * 1000000); i += 1\n",
         "was passed over: it",
     ),
-    "large file": ("f = open('a', 'wb')\nwhile True:\n    f.write(b'x' * 8000000)\n", "File too large"),
+    "large file": ("open('a', 'wb').write(b'x' * 9000000)\n", "File too large"),
     "threads that go on": (
         "import threading, time\ndef g():\n    while True: time.sleep(0.01)\n"
         "for i in range(3): threading.Thread(target=g).start()\n",
