@@ -220,10 +220,12 @@ def test_call_of_the_lesson_is_noticed_and_not_served(source: str) -> None:
         assert "Opaque" in repr(sandbox.run([Call("f", (np.ones((2, 3)),))])[0].value)
 
 
-def test_nothing_is_left_behind() -> None:
-    before = set(Path(tempfile.gettempdir()).glob("clearprop-c*"))
-    ran("open('a', 'w').write('x')\n" + DOUBLE)
-    assert set(Path(tempfile.gettempdir()).glob("clearprop-c*")) <= before
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    source = "import os\ndef f():\n    open('a', 'w').write('x'); return os.getcwd()\n"
+    (answer,), _ = ran(source, (Call("f"),))
+    assert Path(answer.value).parent == tmp_path.resolve()
+    assert not any(tmp_path.iterdir())
 
 
 def test_process_is_gone_when_the_sandbox_is_left() -> None:
