@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from clearprop.check.formulas.backward import BACKWARD, backward_outputs
+from clearprop.check.formulas.backward import backward_outputs
+from clearprop.check.formulas.backward_mistakes import BACKWARD
 from clearprop.check.formulas.base import Array, Atom, Formula, Outputs, Settings, Values, Variant, single
 from clearprop.check.formulas.elementwise import ACTIVATIONS, WRONG_DERIVATIVES
 from clearprop.check.formulas.network import FORWARD, forward_outputs
