@@ -174,13 +174,17 @@ def _examine(state: Judgement, subject: Subject, base: FunctionVerdict) -> Judge
     for blamed in (helpers.certain, (*helpers.certain, *helpers.possible) if helpers.possible else ()):
         if not blamed:
             continue
-        substitutes = substitutes_for(state, blamed)
-        for examination in examinations:
-            outcome = evaluate(examination, state.runner, caller, substitutes)
-            attempt = Attempt(outcome, Explanation(()), (), examination.derivative, blamed)
-            if outcome.flawless:
-                return _follows(state, subject, base, attempt)
-            tried.append(attempt)
+        # a wrong derivative does not tell which argument it expects
+        unclear = [n for n in helpers.certain if state.judged[n].function.role == "activation_derivative"]
+        for of_output in (False, True) if unclear and blamed == helpers.certain else (False,):
+            substitutes = substitutes_for(state, blamed, of_output=of_output)
+            for examination in examinations:
+                outcome = evaluate(examination, state.runner, caller, substitutes)
+                form = "output" if of_output else examination.derivative
+                attempt = Attempt(outcome, Explanation(()), (), form, blamed)
+                if outcome.flawless:
+                    return _follows(state, subject, base, attempt)
+                tried.append(attempt)
     if helpers.certain:
         # wrong helpers are out of the way; what is left is the function's own
         tried = [attempt for attempt in tried if attempt.blamed]

@@ -122,14 +122,17 @@ def helpers_of(state: Judgement, definition: Definition) -> Helpers:
     return Helpers(tuple(certain), tuple(possible), tuple(lasting))
 
 
-def substitutes_for(state: Judgement, names: Sequence[str]) -> Substitutes:
-    """Return right functions of ours under the names that the submission calls."""
+def substitutes_for(state: Judgement, names: Sequence[str], *, of_output: bool = False) -> Substitutes:
+    """Return right functions of ours under the names that the submission calls.
+
+    ``of_output`` says that derivatives are given the output of the activation.
+    """
     module: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
     for name in names:
         judged = state.judged[name]
         full = judged.definition.name if judged.definition is not None else judged.function.name
         owner, _, short = full.rpartition(".")
-        ours = trusted.helper(judged.function, state.assignment, state.dialect)
+        ours = trusted.helper(judged.function, state.assignment, state.dialect, of_output=of_output)
         (attributes if owner else module)[short] = ours
     return Substitutes(module, attributes)
