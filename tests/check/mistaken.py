@@ -556,7 +556,13 @@ GLOBALS = [
 GLOBALS += [
     one(PLAIN, "forward_prop", "uses_globals_instead_of_arguments", ("= g_act(out", "= tanh(out")),
     one(OUTPUTS, "backprop", "uses_globals_instead_of_arguments", ("d_act(cache", "drelu(cache")),
-    one(PLAIN, "forward_prop", "parameters_shared_between_calls", ("    out = {\"h0\": x}\n", "    out = CACHE\n    out[\"h0\"] = x\n"), ("def sigmoid(x)", "CACHE = {}\n\n\ndef sigmoid(x)")),
+    one(
+        PLAIN,
+        "forward_prop",
+        "parameters_shared_between_calls",
+        ('    out = {"h0": x}\n', '    out = CACHE\n    out["h0"] = x\n'),
+        ("def sigmoid(x)", "CACHE = {}\n\n\ndef sigmoid(x)"),
+    ),
 ]
 
 OTHERS = [

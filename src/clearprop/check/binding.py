@@ -57,11 +57,12 @@ class Binding:
     keywords: dict[str, Any] = field(default_factory=dict)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name in lower case without underscores."""
     return name.replace("_", "").lower()
 
 
-def _names(value: Any) -> frozenset[str]:
+def usual_names(value: Any) -> frozenset[str]:
     """Return the usual parameter names of a value; none for a cache or other tuple but "cache"."""
     if not isinstance(value, str):
         return frozenset({"cache"}) if isinstance(value, list) else frozenset({"config"})
@@ -69,7 +70,7 @@ def _names(value: Any) -> frozenset[str]:
         prefix, letter, i = match.groups()
         letters = {"w": ("w", "weight"), "b": ("b", "bias"), "a": ("z", "a"), "h": ("a", "h")}[letter]
         return frozenset(prefix + each + i for each in letters)
-    return frozenset([_plain(value.lstrip("@")), *_SYNONYMS.get(value, "").split()])
+    return frozenset([plain_name(value.lstrip("@")), *_SYNONYMS.get(value, "").split()])
 
 
 def bind(definition: Definition, arguments: Sequence[Any], known: Sequence[str] = ()) -> Binding:
@@ -96,7 +97,10 @@ def bind(definition: Definition, arguments: Sequence[Any], known: Sequence[str] 
         return Binding(tuple(arguments))
     by_name = _by_name(parameters, [*arguments, *known], len(arguments))
     keywords = {
-        name: value for name in definition.keyword_only for value in known if _plain(name) in _names(value)
+        name: value
+        for name in definition.keyword_only
+        for value in known
+        if plain_name(name) in usual_names(value)
     }
     least, most = definition.required, len(parameters)
     if least <= len(arguments) <= most or definition.variadic:
@@ -110,7 +114,7 @@ def bind(definition: Definition, arguments: Sequence[Any], known: Sequence[str] 
             name: value
             for name in parameters[len(arguments) :]
             for value in known
-            if value == "rng" and _plain(name) in _names(value)
+            if value == "rng" and plain_name(name) in usual_names(value)
         }
         return Binding(tuple(arguments), {**keywords, **optional})
     if len(arguments) > most:
@@ -120,7 +124,7 @@ def bind(definition: Definition, arguments: Sequence[Any], known: Sequence[str] 
     extra = parameters[len(arguments) : least]
     positional = list(arguments)
     for name in extra:
-        value = next((value for value in known if _plain(name) in _names(value)), None)
+        value = next((value for value in known if plain_name(name) in usual_names(value)), None)
         if value is None:
             raise Unbound(f'it needs an argument "{name}" that the assignment does not name')
         positional.append(value)
@@ -132,8 +136,8 @@ def _by_name(parameters: Sequence[str], values: Sequence[Any], first: int) -> di
     left = list(values)
     found: dict[str, Any] = {}
     for name in parameters:
-        exact = [v for v in left if isinstance(v, str) and _plain(v.lstrip("@")) == _plain(name)]
-        matching = exact or [value for value in left if _plain(name) in _names(value)]
+        exact = [v for v in left if isinstance(v, str) and plain_name(v.lstrip("@")) == plain_name(name)]
+        matching = exact or [value for value in left if plain_name(name) in usual_names(value)]
         if matching:
             found[name] = matching[0]
             left.remove(matching[0])
@@ -143,5 +147,7 @@ def _by_name(parameters: Sequence[str], values: Sequence[Any], first: int) -> di
 def _surely(parameters: Sequence[str], values: Sequence[Any]) -> bool:
     """Whether no parameter's name could be that of another of the values."""
     return all(
-        sum(_plain(name) in _names(value) for value in values) == 1 for name in parameters if len(name) > 0
+        sum(plain_name(name) in usual_names(value) for value in values) == 1
+        for name in parameters
+        if len(name) > 0
     )

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from clearprop.check.assignment import Assignment, built_in_templates, load_assignment
 from clearprop.check.binding import Unbound
+from clearprop.check.calling import Subject
 from clearprop.check.calls import Runner
 from clearprop.check.definitions import Definition, Module
 from clearprop.check.dialects import Dialect
 from clearprop.check.evaluation import Outcome, cost, evaluate, explained
-from clearprop.check.examinations import EXAMINATIONS, Subject
+from clearprop.check.examinations import EXAMINATIONS
 from clearprop.check.initialization import own_parameters
 
 LAYOUTS = {

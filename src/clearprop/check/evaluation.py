@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.check.calling import Caller, Examination, Probe
 from clearprop.check.calls import Answer, Call, Runner
-from clearprop.check.examinations import Caller, Examination, Probe
 from clearprop.check.formulas.base import Outputs, Variant
 from clearprop.check.matching import Explanation, Observation, differing, explain, same
 from clearprop.check.structures import Unreadable

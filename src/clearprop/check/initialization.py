@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from clearprop.check.assignment import Assignment
+from clearprop.check.calling import Caller, Subject
 from clearprop.check.calls import Runner
 from clearprop.check.definitions import Module
 from clearprop.check.dialects import Dialect
 from clearprop.check.evaluation import problem_of, unchanged
-from clearprop.check.examinations import Caller, Subject
 from clearprop.check.formulas.base import Array
 from clearprop.check.structures import Own, Unreadable, holds_exactly, inferred, read
 from clearprop.check.verdicts import Evidence, FoundMistake, FunctionVerdict, Status

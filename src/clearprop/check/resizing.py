@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from clearprop import scratch
+from clearprop.check.calling import Caller, Subject
 from clearprop.check.calls import Answer, Runner
 from clearprop.check.evaluation import problem_of
-from clearprop.check.examinations import Caller, Subject
 from clearprop.check.formulas.base import Array
 from clearprop.check.verdicts import Evidence, FoundMistake
 from clearprop.check.wording import number, of_problem, simple_mistake

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,8 @@ def inferred(value: Any, expected: Values, *, exact: bool, optional: Values | No
     Unreadable
         If not every expected array is found.
     """
+    if not exact and (by_keys := _by_keys(value, expected)) is not None:
+        return by_keys
     left = dict(expected)
     others = dict(optional or {})
 
@@ -211,6 +214,41 @@ def inferred(value: Any, expected: Values, *, exact: bool, optional: Values | No
     if left:
         raise Unreadable(f"it returns {described(value)} in which {', '.join(left)} cannot be found")
     return structure
+
+
+_KEY = re.compile(r"^([A-Za-z]+)_?(\d+)$")
+
+
+def _by_keys(value: Any, expected: Values) -> Structure | None:
+    """Return the structure of a dict such as {"Z1": ..., "A1": ...}: each prefix is one kind of array.
+
+    Wrong numbers of equal shape cannot be told apart one by one, but all arrays of a prefix together can.
+    """
+    if not isinstance(value, dict):
+        return None
+    matches = {key: match for key in value if (match := _KEY.match(str(key)))}
+    prefixes = sorted({match[1] for match in matches.values()})
+    kinds = sorted({name.rstrip("0123456789") for name in expected})
+    best: tuple[float, dict[Any, str]] | None = None
+    for chosen in permutations(prefixes, len(kinds)) if len(prefixes) <= 4 else ():
+        kind_of = dict(zip(chosen, kinds, strict=True))
+        names = {k: kind_of[m[1]] + m[2] for k, m in matches.items() if m[1] in kind_of}
+        names = {key: name for key, name in names.items() if name in expected}
+        if len(names) != len(expected):
+            continue
+        distances = [_distance(value[key], expected[name]) for key, name in names.items()]
+        if best is None or sum(distances) < best[0]:
+            inputs = {key: "x" for key, m in matches.items() if kind_of.get(m[1], "") + m[2] == "h0"}
+            best = (sum(distances), {**names, **inputs})
+    if best is None or not np.isfinite(best[0]):
+        return None
+    return {key: best[1].get(key, Constant(part)) for key, part in value.items()}
+
+
+def _distance(part: Any, array: Array) -> float:
+    if not isinstance(part, np.ndarray) or part.shape != array.shape or part.dtype.kind not in "fiu":
+        return float(np.inf)
+    return float(np.nan_to_num(np.max(np.abs(part - array)), nan=1e9, posinf=1e9))
 
 
 def _is_matrix(array: Array) -> bool:

@@ -3,157 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
-from clearprop.check import probes
-from clearprop.check.calls import Answer, Generator, Runner
-from clearprop.check.evaluation import Outcome, Problem, Substitutes, problem_of, unchanged
-from clearprop.check.examinations import Caller, Examination, Subject
-from clearprop.check.formulas.backward import BACKWARD, backward_outputs
-from clearprop.check.formulas.base import Array, Formula, Outputs, Settings, Values
-from clearprop.check.formulas.network import FORWARD, forward_outputs
-from clearprop.check.formulas.steps import UPDATE, update
+from clearprop.check.calling import Examination, Subject
+from clearprop.check.calls import Answer, Runner
+from clearprop.check.evaluation import Outcome, Substitutes, problem_of, unchanged
+from clearprop.check.formulas.base import Array, Outputs
 from clearprop.check.matching import Explanation, Observation, explain, same
 from clearprop.check.structures import Unreadable
+from clearprop.check.training_runs import EXAMPLES, NO_STEP, STEP, STEP_SIZE, Trained, Training, loss_table
 from clearprop.check.verdicts import Evidence, FoundMistake
 from clearprop.check.wording import found_mistakes, number, of_problem, simple_mistake
-
-# so small that no step changes a loss, but the path of the code is the same
-_NO_STEP = 1e-12
-_STEP = 0.3
-_EXAMPLES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What a training returned.
-
-    Parameters
-    ----------
-    parameters : mapping of str to ndarray
-    epoch_losses, batch_losses : ndarray
-        As returned; None where the assignment asks for none.
-    """
-
-    parameters: Outputs
-    epoch_losses: Array | None
-    batch_losses: Array | None
-
-
-def _step_formula(values: Values, settings: Settings) -> Outputs:
-    own = {
-        key: value for key, value in settings.items() if not (isinstance(key, tuple) and key[0] == "update")
-    }
-    ahead = {
-        key[1]: value for key, value in settings.items() if isinstance(key, tuple) and key[0] == "update"
-    }
-    trace = forward_outputs(values, own.get("forward", {}))
-    gradients = backward_outputs({**values, **trace}, own)
-    return update({**values, **gradients}, ahead)
-
-
-def _prefixed(settings: Settings) -> dict[Any, Any]:
-    return {("update", key): value for key, value in settings.items()}
-
-
-def _step_atoms(values: Values) -> Sequence[Any]:
-    atoms = list(BACKWARD.atoms(values))
-    atoms += [
-        replace(atom, settings=_prefixed(atom.settings))
-        for atom in UPDATE.atoms(values)
-        if atom.id != "gradient_averaged_twice"
-    ]
-    atoms += [replace(atom, settings={"forward": dict(atom.settings)}) for atom in FORWARD.atoms(values)]
-    # a step uphill is the update's mistake where both are in one function
-    return sorted(atoms, key=lambda atom: atom.id == "gradient_sign_flipped")
-
-
-STEP = Formula(_step_formula, _step_atoms)
-
-
-class Training:
-    """The trainings of one submission and what they showed."""
-
-    def __init__(
-        self, subject: Subject, runner: Runner, substitutes: Substitutes, derivative_of_output: bool
-    ) -> None:
-        self.subject, self.runner, self.substitutes = subject, runner, substitutes
-        self.caller = Caller(subject)
-        self.line = subject.definition.line
-        network = dict(
-            probes.network(
-                subject.assignment.hidden,
-                subject.assignment.output,
-                subject.assignment.cost,
-                True,
-                subject.assignment.layers,
-                subject.assignment.classes,
-                "rectangular",
-                _EXAMPLES,
-                8,
-            )
-        )
-        # one example of each class, so that a loss tells which input met which target
-        self.values: dict[str, Any] = {**network, "derivative_of_output": derivative_of_output}
-        self.problem: Problem | None = None
-
-    def run(self, *, eta: float, batch_size: int, epochs: int, twice: bool = False) -> list[Answer]:
-        """Train once, or twice with the first result looked at again."""
-        values = {**self.values, "eta": eta, "batch_size": batch_size, "epochs": epochs, "n": batch_size}
-        call = replace(self.caller.call(values), seed=11, module=dict(self.substitutes.module), seconds=None)
-        if "rng" in call.keywords:
-            call = replace(call, keywords={**call.keywords, "rng": Generator(5)})
-        calls = [call, replace(call, revisit=(0,))] if twice else [call]
-        return self.runner.run(calls)
-
-    def trained(self, answer: Answer) -> Trained:
-        """Read what a training returned.
-
-        Raises
-        ------
-        Unreadable
-            If the parameters or losses cannot be found.
-        """
-        returns = self.subject.function.returns
-        value = answer.value
-        parts = list(value) if isinstance(value, list | tuple) and isinstance(returns, list) else [value]
-        specifications = returns if isinstance(returns, list) else [returns]
-        if isinstance(returns, list) and len(parts) != len(returns):
-            raise Unreadable(f"it returns {len(parts)} values instead of {len(returns)}")
-        found: dict[str, Any] = {}
-        for specification, part in zip(specifications, parts, strict=True):
-            if specification == "@parameters":
-                found["parameters"] = self._parameters(part)
-            else:
-                found[specification] = _losses(part, specification)
-        return Trained(found.get("parameters", {}), found.get("train_losses"), found.get("batch_losses"))
-
-    def _parameters(self, value: Any) -> Outputs:
-        names = [n for n in self.values if n[0] in "wb" and n[1:].isdigit()]
-        caller = self.caller
-        function = self.subject.function.model_copy(update={"returns": "@parameters"})
-        reader = object.__new__(Caller)
-        reader.subject = replace(self.subject, function=function)
-        reader.binding = caller.binding
-        return reader.outputs(value, self.values, names, {name: self.values[name] for name in names})
-
-
-def _losses(value: Any, name: str) -> Array:
-    try:
-        losses = np.asarray(value, dtype=float).ravel()
-    except (ValueError, TypeError):
-        raise Unreadable(f"{name} is not a list of numbers") from None
-    return losses
-
-
-def loss_table(values: Values) -> Array:
-    """Return the loss of every input with every target, (n inputs, n targets)."""
-    p = forward_outputs(values, {})[f"h{max(int(n[1:]) for n in values if n[0] == 'w' and n[1:].isdigit())}"]
-    return -np.log(p[:, values["truth"].argmax(axis=1)])
 
 
 def examine_training(
@@ -180,7 +42,7 @@ def examine_training(
     training = Training(subject, runner, substitutes, derivative_of_output)
     line = training.line
     mistakes: list[FoundMistake] = []
-    answers = training.run(eta=_NO_STEP, batch_size=1, epochs=3, twice=True)
+    answers = training.run(eta=NO_STEP, batch_size=1, epochs=3, twice=True)
     for answer in answers:
         if (problem := problem_of(answer)) is not None:
             return [of_problem(problem, line)]
@@ -223,7 +85,7 @@ def _single_rows(training: Training, trained: Trained) -> list[FoundMistake]:
     losses, line = trained.batch_losses, training.line
     if losses is None:
         return []
-    epochs, n = 3, _EXAMPLES
+    epochs, n = 3, EXAMPLES
     if len(losses) != epochs * n:
         table = [Evidence("batch losses, 3 epochs of 10 batches", str(len(losses)), str(epochs * n))]
         identity = "loss_not_recorded_per_batch"
@@ -260,7 +122,7 @@ def _single_rows(training: Training, trained: Trained) -> list[FoundMistake]:
 
 def _batches(training: Training) -> list[FoundMistake]:
     """Batches of 4 from 10 examples: the last one has 2."""
-    answer = training.run(eta=_NO_STEP, batch_size=4, epochs=2)[0]
+    answer = training.run(eta=NO_STEP, batch_size=4, epochs=2)[0]
     line = training.line
     if (problem := problem_of(answer)) is not None:
         return [of_problem(problem, line)]
@@ -279,7 +141,7 @@ def _batches(training: Training) -> list[FoundMistake]:
             table = [Evidence("batch losses, 2 epochs of 3 batches", str(len(losses)), "6")]
             return [simple_mistake("loss_not_recorded_per_batch", "", line, table)]
         for epoch in (losses[:3], losses[3:]):
-            left = set(range(_EXAMPLES))
+            left = set(range(EXAMPLES))
             for loss, size in zip(epoch, sizes, strict=True):
                 rows = _rows_of(own, sorted(left), size, float(loss))
                 if rows is None:
@@ -336,15 +198,15 @@ def _epoch_losses(trained: Trained, own: Array, line: int | None) -> list[FoundM
 def _steps(training: Training, pairs: bool) -> list[FoundMistake]:
     """Compare the parameters after a step with the whole set as one batch."""
     line = training.line
-    answer = training.run(eta=_STEP, batch_size=_EXAMPLES, epochs=1)[0]
+    answer = training.run(eta=STEP_SIZE, batch_size=EXAMPLES, epochs=1)[0]
     if (problem := problem_of(answer)) is not None:
         return [of_problem(problem, line)]
     trained = _read_or_none(training, answer)
     if trained is None:
         return []
     mistakes: list[FoundMistake] = []
-    values = {**training.values, "eta": _STEP, "n": _EXAMPLES}
-    values["update_rates"] = (_STEP,)
+    values = {**training.values, "eta": STEP_SIZE, "n": EXAMPLES}
+    values["update_rates"] = (STEP_SIZE,)
     expected = STEP.outputs(values, {})
     if trained.batch_losses is not None and len(trained.batch_losses) == 1:
         before = float(np.diag(loss_table(values)).mean())
@@ -371,11 +233,11 @@ def _explained(seen: Observation, line: int | None, pairs: bool) -> list[FoundMi
 
 def _later_steps(training: Training, once: Outputs) -> list[FoundMistake]:
     """Two epochs: the second step starts from the parameters that the first one made."""
-    answer = training.run(eta=_STEP, batch_size=_EXAMPLES, epochs=2)[0]
+    answer = training.run(eta=STEP_SIZE, batch_size=EXAMPLES, epochs=2)[0]
     trained = None if answer.failed else _read_or_none(training, answer)
     if trained is None:
         return []
-    values = {**training.values, **once, "eta": _STEP, "n": _EXAMPLES}
+    values = {**training.values, **once, "eta": STEP_SIZE, "n": EXAMPLES}
     expected = STEP.outputs(values, {})
     wrong = [name for name in trained.parameters if not same(trained.parameters[name], expected[name])]
     if not wrong:
@@ -395,6 +257,6 @@ def _argument_changed(training: Training, answer: Answer) -> bool:
     specification = training.caller.binding.positional
     for i, part in enumerate(specification):
         if part == "@parameters" and i < len(answer.arguments_after):
-            values = {**training.values, "eta": _STEP, "batch_size": _EXAMPLES, "epochs": 1}
+            values = {**training.values, "eta": STEP_SIZE, "batch_size": EXAMPLES, "epochs": 1}
             return not unchanged(training.caller.call(values).arguments[i], answer.arguments_after[i])
     return False

@@ -25,7 +25,9 @@ def derivative(name: str, *, of_output: bool = False) -> Trusted:
     )
 
 
-def helper(function: Function, assignment: Assignment, dialect: Dialect) -> Trusted | None:
+def helper(
+    function: Function, assignment: Assignment, dialect: Dialect, *, of_output: bool = False
+) -> Trusted | None:
     """Return a right function in the assignment's conventions, or None for a role that has none.
 
     Parameters
@@ -35,6 +37,8 @@ def helper(function: Function, assignment: Assignment, dialect: Dialect) -> Trus
     assignment : Assignment
     dialect : Dialect
         Whole passes are replaced only in the lesson's own containers.
+    of_output : bool
+        Whether a derivative is given the output of the activation.
     """
     plain = (
         assignment.name == "lesson"
@@ -56,6 +60,7 @@ def helper(function: Function, assignment: Assignment, dialect: Dialect) -> Trus
         "of": function.of,
         "hidden": assignment.hidden,
         "group": function.group,
+        "of_output": of_output,
     }
     name = function.short_name
     name = name if name.isidentifier() else "helper"

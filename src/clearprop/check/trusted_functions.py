@@ -32,9 +32,9 @@ def make_activation(of, cached, **_):
     return (lambda x: (value(x), x)) if cached else (lambda x: value(x))
 
 
-def make_derivative(of, **_):
-    """Return the derivative, given the pre-activation."""
-    return elementwise(of, "of_input")
+def make_derivative(of, of_output, **_):
+    """Return the derivative, given the pre-activation or the output."""
+    return elementwise(of, "of_output" if of_output else "of_input")
 
 
 def make_softmax(columns, **_):

@@ -141,6 +141,7 @@ def cost_derivative(values: Values, settings: Settings) -> Outputs:
         "sum": lambda: p + y,
         "square": lambda: (p - y) ** 2,
     }
+    forms["alone"] = lambda: p
     if form in forms:
         return {"out": np.asarray(forms[form]())}
     return {"out": settings.get("sign", 1) * (p - y)}
@@ -151,6 +152,7 @@ COST_DERIVATIVE = Formula(
     single(
         (
             Atom("gradient_sign_flipped", {"sign": -1}, "it is y - h instead of h - y"),
+            Atom("unexplained", {"form": "alone"}, "y is not subtracted"),
             Atom("unexplained", {"form": "doubled"}, "it is 2 (h - y); the cost has the factor ½"),
             Atom("unexplained", {"form": "sum"}, "it is h + y instead of h - y"),
             Atom("unexplained", {"form": "square"}, "it is the squared error, not its derivative"),

@@ -110,8 +110,8 @@ def cross_entropy(p: Array, truth: Array, settings: Settings) -> Array:
     log = logs[settings.get("log", "e")]
     terms = settings.get("terms", "right")
     binary = settings.get("binary", False)
-    if terms == "swapped":
-        total = np.sum(p * np.where(truth > 0, 0, -20.0))
+    if terms == "log of sum":
+        total = n * log(np.sum(truth * p))
     elif terms == "all":
         total = np.sum(log(p))
     elif terms == "wrong classes":
@@ -138,7 +138,7 @@ def cross_entropy(p: Array, truth: Array, settings: Settings) -> Array:
         "twice": n * n,
         "half": 2 * n,
     }[settings.get("average", "n")]
-    return np.asarray(settings.get("sign", -1) * total / divisor)
+    return np.asarray(settings.get("sign", -1) * settings.get("factor", 1) * total / divisor)
 
 
 def _loss_outputs(values: Values, settings: Settings) -> Outputs:
@@ -165,6 +165,11 @@ LOSS_ATOMS = (
     Atom("cross_entropy_wrong_log", {"log": "10"}, "it takes log10"),
     Atom("cross_entropy_wrong_log", {"log": "1p"}, "it takes log(1 + p)"),
     Atom("cross_entropy_wrong_log", {"log": "none"}, "the logarithm is missing"),
+    Atom("cross_entropy_wrong_log", {"terms": "log of sum"}, "the logarithm is taken of the sum"),
+    *(
+        Atom("cross_entropy_not_averaged", {"factor": factor}, f"it is {factor:g} times the mean")
+        for factor in (2.0, 0.5, 3.0)
+    ),
 )
 MULTICLASS_ATOMS = (
     *LOSS_ATOMS,

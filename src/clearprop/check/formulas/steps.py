@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from clearprop.check.formulas.backward import BACKWARD, backward_outputs
+from clearprop.check.formulas.backward import backward_outputs
+from clearprop.check.formulas.backward_mistakes import BACKWARD
 from clearprop.check.formulas.base import Array, Atom, Formula, Outputs, Settings, Values, Variant, single
 from clearprop.check.formulas.elementwise import ACTIVATIONS, WRONG_DERIVATIVES
 from clearprop.check.formulas.network import FORWARD, forward_outputs
@@ -85,7 +86,7 @@ def update_atoms(values: Values) -> Sequence[Atom]:
         Atom("unexplained", {"form": "step alone"}, "the step alone is returned, without the parameters"),
         Atom("update_sign", {"form": "reversed"}, "it is η dw - w instead of w - η dw"),
         Atom(rate, {"form": "by gradient"}, "η is divided by the gradient instead of multiplied"),
-        Atom("unexplained", {"form": "rate alone"}, "the gradient is missing: η alone is subtracted"),
+        Atom(rate, {"form": "rate alone"}, "η alone is subtracted, without the gradient"),
         Atom("unexplained", {"form": "scaled parameter"}, "η multiplies the parameters, not the gradient"),
         Atom("unexplained", {"form": "product"}, "the step is multiplied instead of subtracted"),
     ]
@@ -110,7 +111,7 @@ def update_atoms(values: Values) -> Sequence[Atom]:
             Atom(rate, {("form", name): "by gradient"}, f"η is divided by the gradient of {name}"),
             Atom(rate, {("form", name): "rate added"}, f"η is added to the gradient of {name}"),
             Atom("update_sign", {("form", name): "reversed"}, f"it is η d{name} - {name}"),
-            Atom("unexplained", {("form", name): "rate alone"}, f"the gradient of {name} is missing"),
+            Atom(rate, {("form", name): "rate alone"}, f"η alone is subtracted from {name}"),
             Atom("unexplained", {("form", name): "step alone"}, f"{name} itself is missing"),
         ]
         atoms += [
