@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from clearprop.display.text import valid_unicode
 from clearprop.utils.errors import InvalidArgument
 
 DataDir = Annotated[
@@ -40,7 +41,7 @@ def check_free(option: str, path: Path | None, overwrite: bool, source: Path) ->
 
 def command_line() -> str:
     """Return the command that was typed, quoted so that it can be typed again."""
-    return shlex.join(["clearprop", *sys.argv[1:]])
+    return valid_unicode(shlex.join(["clearprop", *sys.argv[1:]]))
 
 
 def resume_command(out: Path) -> str:

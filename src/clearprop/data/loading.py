@@ -15,6 +15,7 @@ from clearprop.data.fetching import data_folder, holds, obtain
 from clearprop.data.formats.idx import find_idx_files, read_idx_files
 from clearprop.data.formats.read_path import read_path
 from clearprop.data.images.read_image import resize_grey
+from clearprop.display.text import valid_unicode
 from clearprop.utils.arguments import listed, nearest
 from clearprop.utils.errors import DataError
 
@@ -72,7 +73,7 @@ def load_data(
             f'There is no data set "{name_or_path}", and no file or folder of that name; give {names}, or a '
             f"path.{nearest(name_or_path, CATALOG)}"
         )
-    return from_arrays(_name_of(path), *read_path(path), source=str(path))
+    return from_arrays(_name_of(path), *read_path(path), source=valid_unicode(str(path)))
 
 
 def preparation_of(name_or_path: str | os.PathLike[str]) -> str:
@@ -124,7 +125,7 @@ def origin_of(
 def portable_name(name_or_path: str) -> str:
     """Return the name of the data for a model file: model files are shared, so no absolute path is kept."""
     path = Path(os.path.expanduser(name_or_path))
-    return path.name if path.is_absolute() else name_or_path
+    return valid_unicode(path.name if path.is_absolute() else name_or_path)
 
 
 def remembered_folder(name: str, origin: Mapping[str, object]) -> Path | None:
@@ -192,7 +193,7 @@ def load_entry(
 
 
 def _name_of(path: Path) -> str:
-    return path.resolve().name if path.is_dir() else path.stem
+    return valid_unicode(path.resolve().name if path.is_dir() else path.stem)
 
 
 def _load_digits(entry: CatalogEntry) -> Dataset:

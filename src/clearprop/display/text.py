@@ -14,6 +14,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def valid_unicode(text: str) -> str:
+    r"""Return text with half characters escaped, so that any file can hold it.
+
+    Python reads the byte E9 of a file name that is not UTF-8 as such a half; it becomes ``\xe9``.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+
+
 def folded(sentence: str, width: int | None) -> list[str]:
     """Return a sentence as lines of at most a width; None is no limit."""
     return [sentence] if width is None else textwrap.wrap(sentence, width, break_on_hyphens=False)

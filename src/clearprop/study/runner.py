@@ -15,6 +15,7 @@ import numpy as np
 from clearprop.data.dataset import Dataset
 from clearprop.display.pictures import png_base64
 from clearprop.engines import ENGINES, check_engine
+from clearprop.nn.recipe import MAX_EPOCHS
 from clearprop.study.definitions import OnData, Plan, Study, plan
 from clearprop.study.machine import machine, versions
 from clearprop.study.results import (
@@ -104,7 +105,7 @@ def run_study(
     if engine is not None:
         check_choice("engine", engine, ENGINES)
     if epochs is not None:
-        check_whole("epochs", epochs, minimum=1)
+        check_whole("epochs", epochs, minimum=1, maximum=MAX_EPOCHS)
     sizes = (dataset.n_features, dataset.n_classes)
     by_seed = [
         plan(study, dataset.name, *sizes, engine=engine, epochs=epochs, seed=seed) for seed in range(n_seeds)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from clearprop.data.formats.base import Arrays
 from clearprop.data.images.read_image import read_grey, resize_grey
+from clearprop.display.text import valid_unicode
 from clearprop.utils.errors import DataError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
@@ -50,7 +51,7 @@ def read_image_folder(folder: str | os.PathLike[str]) -> Arrays:
                 "so take it away or fill it."
             )
         images += [read_image(path) for path in files]
-        labels += [subfolder.name] * len(files)
+        labels += [valid_unicode(subfolder.name)] * len(files)
     if not images:
         raise DataError(
             f"{folder} holds no data: neither the IDX files of MNIST, nor one subfolder of images for each "
