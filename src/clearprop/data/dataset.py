@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from clearprop.data.tables.filling import filled, means
+from clearprop.data.tables.schema import TableSchema
 from clearprop.nn.scaling import PIXELS, Scaling
 from clearprop.utils.errors import DataError, InvalidArgument
 from clearprop.utils.randomness import streams
@@ -40,6 +42,12 @@ class Dataset:
         The separate test set; its own ``test`` is None.
     source : str
         A short description of its origin.
+    table : TableSchema or None
+        How the columns of a table became features; its ``fill`` is of the training rows.
+    missing : ndarray (n, features) of bool, or None
+        The features of missing cells, if there are any; ``x`` has the table's ``fill`` there.
+    notes : tuple of str
+        Sentences about how the data was read, such as the column of its labels.
 
     Raises
     ------
@@ -55,6 +63,9 @@ class Dataset:
     scaling: Scaling
     test: Dataset | None = None
     source: str = ""
+    table: TableSchema | None = None
+    missing: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.dtype not in (np.uint8, np.float32) or not self.x.flags.c_contiguous:
@@ -105,10 +116,16 @@ class Dataset:
     def __repr__(self) -> str:
         pixels = f", images {self.image_shape[0]}x{self.image_shape[1]}" if self.image_shape else ""
         test = f", test {len(self.test):,} rows" if self.test is not None else ""
+        label = self.table.columns[self.table.label].name if self.table is not None else ""
         return (
             f"Dataset({self.name}: {len(self):,} rows of {self.n_features} features "
-            f"({self.x.dtype}{pixels}), {self.n_classes} classes{test})"
+            f"({self.x.dtype}{pixels}), {self.n_classes} classes"
+            f"{f' in column {label!r}' if label else ''}{test})"
         )
+
+    def table_record(self) -> dict[str, Any]:
+        """Return the schema of the table for a model file; empty for other data."""
+        return {} if self.table is None else self.table.to_dict()
 
     def subset(self, rows: slice | NDArray[Any]) -> Dataset:
         """Return some of the rows; the test set stays the same.
@@ -117,7 +134,12 @@ class Dataset:
         ----------
         rows : ndarray of int (row numbers) or bool (n,), or slice
         """
-        return replace(self, x=np.ascontiguousarray(self.x[rows]), y=np.ascontiguousarray(self.y[rows]))
+        return replace(
+            self,
+            x=np.ascontiguousarray(self.x[rows]),
+            y=np.ascontiguousarray(self.y[rows]),
+            missing=None if self.missing is None else self.missing[rows],
+        )
 
     def split(self, train: float | None = None, validation: float | None = None, seed: int = 0) -> Splits:
         """Draw a training and a validation part at random, without overlap; the test set stays as it is.
@@ -138,7 +160,7 @@ class Dataset:
         -------
         Splits
             Train, validation (or None) and test. Standardised features use the mean and the deviation of the
-            training part in all three.
+            training part in all three, and missing cells are filled with its mean.
 
         Raises
         ------
@@ -170,11 +192,13 @@ class Dataset:
                 f'("{self.class_names[part.y[0]]}"), so there is nothing to tell apart; take more rows or '
                 "another seed."
             )
+        held_out = alone.subset(order[:n_validation]) if n_validation else None
+        part, (held_out, test) = filled_alike(part, held_out, self.test)
         scaling = standardised(part.x) if np.ndim(self.scaling.shift) else self.scaling
         return Splits(
             train=replace(part, scaling=scaling),
-            validation=replace(alone.subset(order[:n_validation]), scaling=scaling) if n_validation else None,
-            test=replace(self.test, scaling=scaling) if self.test is not None else None,
+            validation=replace(held_out, scaling=scaling) if held_out is not None else None,
+            test=replace(test, scaling=scaling) if test is not None else None,
         )
 
     def digest(self) -> str:
@@ -194,6 +218,24 @@ class Splits(NamedTuple):
     train: Dataset
     validation: Dataset | None
     test: Dataset | None
+
+
+def filled_alike(train: Dataset, *others: Dataset | None) -> tuple[Dataset, tuple[Dataset | None, ...]]:
+    """Return parts of one table with missing cells filled by the mean of the training part.
+
+    Parameters
+    ----------
+    train : Dataset
+    *others : Dataset or None
+    """
+    if train.table is None:
+        return train, others
+    table = replace(train.table, fill=means(train.x, train.missing))
+
+    def fill(part: Dataset) -> Dataset:
+        return replace(part, x=filled(part.x, part.missing, table.fill), table=table)
+
+    return fill(train), tuple(None if part is None else fill(part) for part in others)
 
 
 def one_hot(labels: NDArray[Any], n_classes: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from clearprop.data.arrays import from_arrays
+from clearprop.data.arrays import from_arrays, parts_of_arrays, parts_of_table, with_test
 from clearprop.data.catalog import CATALOG, CatalogEntry
 from clearprop.data.dataset import Dataset
 from clearprop.data.fetching import data_folder, holds, obtain
 from clearprop.data.formats.idx import find_idx_files, read_idx_files
-from clearprop.data.formats.read_path import read_path
+from clearprop.data.formats.read_path import is_table, read_path, read_table_for_model
 from clearprop.data.images.read_image import resize_grey
+from clearprop.data.options import ReadOptions
+from clearprop.data.tables.reading import TableRows
+from clearprop.data.tables.schema import TableSchema
 from clearprop.display.text import valid_unicode
 from clearprop.utils.arguments import listed, nearest
-from clearprop.utils.errors import DataError
+from clearprop.utils.errors import ClearpropWarning, DataError, InvalidArgument
 
 
 def load_data(
@@ -25,6 +31,10 @@ def load_data(
     data_dir: str | os.PathLike[str] | None = None,
     *,
     progress: bool = True,
+    label: str | int | None = None,
+    missing: str | None = None,
+    keep_index: bool = False,
+    skip_damaged: bool = False,
 ) -> Dataset:
     """Load a data set, with its test set.
 
@@ -36,14 +46,23 @@ def load_data(
     name_or_path : str or path-like
         ``"digits"`` (needs no download), ``"mnist"``, ``"fashion-mnist"`` or ``"kmnist"``; or the path of a
         folder with the IDX files of MNIST (``.gz`` or not), of an ``.npz`` file (arrays ``x`` and ``y``, or
-        ``x_train``, ``y_train``, ``x_test`` and ``y_test``), of a ``.csv`` file (labels in the column
-        "label", "class", "target" or "y", else in the first), or of a folder of images with one subfolder a
-        class.
+        ``x_train``, ``y_train``, ``x_test`` and ``y_test``), of a ``.csv`` file, or of a folder of images
+        with one subfolder a class.
     data_dir : path-like or None
         A folder searched before anything is downloaded; by default that of the environment variable
         CLEARPROP_DATA.
     progress : bool, default True
         Show the progress of a download.
+    label : str, int or None
+        The column of a table that holds the labels: its name; as text also its number, counted from 1; as
+        int its position, counted from 0. None takes "label", "class", "target" or "y", else the first.
+    missing : str or None
+        What to do with missing cells of a table: fill in the ``"mean"`` of the training rows, ``"drop"``
+        the row, or ``"refuse"`` the file (the default).
+    keep_index : bool, default False
+        Keep columns of a table that count or name its rows.
+    skip_damaged : bool, default False
+        Leave damaged images of a folder out; a warning names them.
 
     Returns
     -------
@@ -56,24 +75,103 @@ def load_data(
         If there is no such data set, or it is damaged; the text names the place.
     FetchError
         If a download is needed and fails.
+    InvalidArgument
+        If an option is not allowed, or given for data of another kind.
+
+    Warns
+    -----
+    ClearpropWarning
+        For every decision that changes the data: columns or rows left out, cells filled.
 
     Examples
     --------
     >>> load_data("digits")
     Dataset(digits: 1,437 rows of 784 features (uint8, images 28x28), 10 classes, test 360 rows)
     """
-    if isinstance(name_or_path, str) and name_or_path in CATALOG:
+    options = ReadOptions(label, missing, keep_index, skip_damaged)
+    if isinstance(name_or_path, str) and name_or_path in CATALOG and not options.to_dict():
         return load_entry(CATALOG[name_or_path], data_folder(data_dir), progress=progress)
+    return with_test(*load_parts(name_or_path, data_dir, options, progress=progress, stacklevel=3))
+
+
+def load_parts(
+    name_or_path: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    options: ReadOptions | None = None,
+    *,
+    progress: bool = True,
+    schema: TableSchema | None = None,
+    known: Sequence[str] | None = None,
+    stacklevel: int = 2,
+) -> tuple[Dataset, Dataset | None]:
+    """Load a data set and its own test set, if it has one, as ``load_data`` does.
+
+    Parameters
+    ----------
+    name_or_path, data_dir, progress
+        As for ``load_data``.
+    options : ReadOptions or None
+    schema : TableSchema or None
+        Of a model: the columns of a table are found by name, and read as for its training.
+    known : sequence of str or None
+        The classes of a model, by whose names labels are told apart.
+    stacklevel : int
+        Of the warnings.
+    """
+    options = options or ReadOptions()
+    if isinstance(name_or_path, str) and name_or_path in CATALOG:
+        if options.to_dict():
+            raise InvalidArgument(
+                f"{name_or_path} is read as it is; leave {' and '.join(options.to_dict())} out."
+            )
+        dataset = load_entry(CATALOG[name_or_path], data_folder(data_dir), progress=progress)
+        return replace(dataset, test=None), dataset.test
+    path = existing_path(name_or_path)
+    name, source = _name_of(path), valid_unicode(str(path))
+    read = (
+        read_path(path, options)
+        if schema is None or not is_table(path)
+        else read_table_for_model(path, schema, labels=True, missing=options.missing)
+    )
+    for note in read.notes:
+        if note.warns:
+            warnings.warn(note.text, ClearpropWarning, stacklevel=stacklevel + 1)
+    if isinstance(read, TableRows):
+        return parts_of_table(name, read, known=known, source=source)
+    return parts_of_arrays(name, *read, known=known, source=source)
+
+
+def whole(rows: Dataset, own_test: Dataset | None) -> Dataset:
+    """Return all rows of a data set: those of its own test set, if it has one, come last.
+
+    Parameters
+    ----------
+    rows, own_test
+        As ``load_parts`` returns them.
+    """
+    if own_test is None:
+        return rows
+    x, y = (np.concatenate(pair) for pair in ((rows.x, own_test.x), (rows.y, own_test.y)))
+    return replace(rows, x=x, y=y)
+
+
+def existing_path(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the path that a user names.
+
+    Raises
+    ------
+    DataError
+        If it is not there; the text suggests names of the catalog.
+    """
     # unlike pathlib, os.path does not raise for text that cannot be a path, and does not turn "" into "."
     expanded = os.path.expanduser(name_or_path)
-    path = Path(expanded)
     if not os.path.exists(expanded):
         names = listed(CATALOG)
         raise DataError(
             f'There is no data set "{name_or_path}", and no file or folder of that name; give {names}, or a '
             f"path.{nearest(name_or_path, CATALOG)}"
         )
-    return from_arrays(_name_of(path), *read_path(path), source=valid_unicode(str(path)))
+    return Path(expanded)
 
 
 def preparation_of(name_or_path: str | os.PathLike[str]) -> str:
@@ -101,25 +199,31 @@ def preparation_of(name_or_path: str | os.PathLike[str]) -> str:
 
 
 def origin_of(
-    name_or_path: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None
-) -> dict[str, str | None]:
+    name_or_path: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    options: ReadOptions | None = None,
+) -> dict[str, Any]:
     """Return the location of a data set on this machine, to be kept in the settings of a run.
 
     Parameters
     ----------
     name_or_path, data_dir
         As for ``load_data``.
+    options : ReadOptions or None
 
     Returns
     -------
     dict
         Absolute paths or None: ``"data_path"`` of the user's own data, or ``"data_dir"``, the folder searched
-        for files of the catalog.
+        for files of the catalog; and ``"reading"``, the options given.
     """
+    reading = (options or ReadOptions()).to_dict()
     if isinstance(name_or_path, str) and name_or_path in CATALOG:
         folder = data_folder(data_dir) if CATALOG[name_or_path].files else None
-        return {"data_path": None, "data_dir": None if folder is None else str(folder.resolve())}
-    return {"data_path": str(Path(os.path.expanduser(name_or_path)).resolve()), "data_dir": None}
+        path = None if folder is None else str(folder.resolve())
+        return {"data_path": None, "data_dir": path, "reading": reading}
+    path = str(Path(os.path.expanduser(name_or_path)).resolve())
+    return {"data_path": path, "data_dir": None, "reading": reading}
 
 
 def portable_name(name_or_path: str) -> str:
@@ -144,8 +248,10 @@ def remembered_folder(name: str, origin: Mapping[str, object]) -> Path | None:
     return None
 
 
-def load_again(name: str, origin: Mapping[str, object], data_dir: Path | None = None) -> Dataset:
-    """Load the data set that a model was trained on, from the recorded path or else by name.
+def place_again(
+    name: str, origin: Mapping[str, object], data_dir: Path | None = None
+) -> tuple[str, Path | None]:
+    """Return the name or path of the data that a model was trained on, and the folder to search for it.
 
     Parameters
     ----------
@@ -158,17 +264,17 @@ def load_again(name: str, origin: Mapping[str, object], data_dir: Path | None = 
 
     Raises
     ------
-    DataError, FetchError
-        As ``load_data``; or if the user's own data is in neither place.
+    DataError
+        If the user's own data is neither at the recorded path nor where the name leads.
     """
     path = origin.get("data_path")
     if isinstance(path, str) and os.path.exists(path):
-        return load_data(path)
+        return path, None
     if name not in CATALOG and not os.path.exists(os.path.expanduser(name)):
         raise DataError(
             f"The data that the model was trained on, {path or name}, is not there; name it with --data."
         )
-    return load_data(name, data_dir or remembered_folder(name, origin))
+    return name, data_dir or remembered_folder(name, origin)
 
 
 def load_entry(

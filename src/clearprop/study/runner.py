@@ -52,7 +52,7 @@ def run_study(
     engine: str | None = None,
     device: str = "auto",
     fresh: bool = False,
-    origin: Mapping[str, str | None] | None = None,
+    origin: Mapping[str, Any] | None = None,
     command: str = "",
     progress_for: ProgressFor | None = None,
 ) -> StudyResults:
@@ -136,7 +136,7 @@ def _run_all(
     folder: Path,
     device: str,
     fresh: bool,
-    origin: Mapping[str, str | None],
+    origin: Mapping[str, Any],
     progress_for: ProgressFor | None,
     done: dict[str, list[SeedResult]],
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearprop.cli.options import DataDir, Quiet
+from clearprop.cli.options import DataDir, KeepIndex, Label, Missing, Quiet, SkipDamaged, print_notes
 
 if TYPE_CHECKING:
     from clearprop.data import Dataset
@@ -111,6 +111,10 @@ def verify(names: Names = None, data_dir: DataDir = None) -> None:
 def info(
     source: Annotated[str, typer.Argument(help="A data set's name or path.", metavar="NAME|PATH")],
     data_dir: DataDir = None,
+    label: Label = None,
+    missing: Missing = None,
+    keep_index: KeepIndex = False,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Describe a data set: rows, features, classes and their balance, and where it lies.
 
@@ -120,10 +124,14 @@ def info(
     """
     from clearprop.data import load_data
     from clearprop.data.catalog import CATALOG
+    from clearprop.data.options import ReadOptions
 
     entry = CATALOG.get(source)
     if entry is None:
-        _describe(load_data(source))
+        reading = ReadOptions(label, missing, keep_index, skip_damaged)
+        dataset = load_data(source, **reading.to_dict())
+        print_notes(dataset.notes)
+        _describe(dataset)
         return
     files = _look_up(entry, data_dir)
     complete = all(local.state == "genuine" for local in files)
