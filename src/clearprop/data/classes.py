@@ -100,10 +100,10 @@ def matched(dataset: Dataset, known: Sequence[str]) -> Dataset:
         places = match_names(dataset.class_names, known)
     unknown = [i for i, place in enumerate(places) if place is None and sizes[i]]
     if len(dataset) and all(place is None for place, size in zip(places, sizes, strict=True) if size):
-        count = len(dataset.class_names)
+        own = [name for name, size in zip(dataset.class_names, sizes, strict=True) if size]
         raise InvalidArgument(
-            f"{dataset.name} has {count} classes, but the model tells {len(known)} apart, and no class with "
-            f"rows is the same: {_listed(dataset.class_names)} there, {_listed(known)} in the model; "
+            f"{dataset.name} has {len(own)} classes, but the model tells {len(known)} apart, and no class "
+            f"with rows is the same: {_listed(own)} there, {_listed(known)} in the model; "
             "evaluate it on the kind of data it was trained on."
         )
     if unknown:

@@ -230,12 +230,25 @@ def filled_alike(train: Dataset, *others: Dataset | None) -> tuple[Dataset, tupl
     """
     if train.table is None:
         return train, others
-    table = replace(train.table, fill=means(train.x, train.missing))
+    fill = means(train.x, train.missing)
+    return filled_with(train, fill), tuple(
+        None if part is None else filled_with(part, fill) for part in others
+    )
 
-    def fill(part: Dataset) -> Dataset:
-        return replace(part, x=filled(part.x, part.missing, table.fill), table=table)
 
-    return fill(train), tuple(None if part is None else fill(part) for part in others)
+def filled_with(dataset: Dataset, fill: NDArray[np.float64]) -> Dataset:
+    """Return the rows of a table with missing cells filled.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With a ``table``.
+    fill : ndarray (n_features,) of float64
+    """
+    assert dataset.table is not None
+    return replace(
+        dataset, x=filled(dataset.x, dataset.missing, fill), table=replace(dataset.table, fill=fill)
+    )
 
 
 def one_hot(labels: NDArray[Any], n_classes: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:

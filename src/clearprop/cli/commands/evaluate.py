@@ -62,6 +62,7 @@ def evaluate(
     """
     from clearprop.data.arrays import with_test
     from clearprop.data.catalog import CATALOG
+    from clearprop.data.dataset import filled_with
     from clearprop.data.loading import load_parts, place_again, remembered_folder, whole
     from clearprop.data.options import ReadOptions
     from clearprop.data.tables.schema import TableSchema
@@ -108,6 +109,9 @@ def evaluate(
         if parts is not None and is_own:
             _warn_if_edited(parts, training, dataset.name)
         part = dataset.test if parts is None else getattr(parts, split)
+    if part is not None and part.table is not None and schema is not None:
+        # the mean of the rows that the model was trained on, whatever these rows have
+        part = filled_with(part, schema.fill)
     if part is None:
         raise InvalidArgument(f"{rows.name} has no {split} part; choose another --split.")
     evaluation = evaluate_model(trained, part)

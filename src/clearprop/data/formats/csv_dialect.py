@@ -91,7 +91,7 @@ def find_separator(text: TextIO) -> tuple[str, int]:
         # all lines agree but for a few, of which a reader then names the first
         usual = max(set(counts), key=counts.count)
         agree = counts.count(usual) / len(counts)
-        if usual > 1 and agree > 0.8 and (separator != " " or (agree == 1 and len(counts) > 1)):
+        if usual > 1 and agree > 0.8 and (separator != " " or set(counts[1:]) == {usual}):
             return separator, 0
     return ",", 0
 

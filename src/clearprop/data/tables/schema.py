@@ -79,9 +79,10 @@ class TableSchema:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, few of them however many columns there are."""
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow([column.name for column in self.columns])
+        # a name with a character of the line's end is quoted
+        csv.writer(text, lineterminator="\r\n").writerow([column.name for column in self.columns])
         return {
-            "names": text.getvalue() if self.named else None,
+            "names": text.getvalue().removesuffix("\r\n") if self.named else None,
             "kinds": "".join(KINDS[column.kind] for column in self.columns),
             "categories": [list(column.categories) for column in self.columns if column.kind == "category"],
             "missing": self.missing,
