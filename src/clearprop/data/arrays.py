@@ -208,6 +208,8 @@ def _matching(name: str, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any]
         )
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
+    elif y.ndim == 2 and len(y) == len(x) and _is_one_hot(y):
+        y = y.argmax(axis=1)
     if y.ndim != 1 or len(y) != len(x):
         raise DataError(
             f"There are {len(x)} rows in {name}, but labels of the shape {y.shape}; each row needs exactly "
@@ -216,6 +218,13 @@ def _matching(name: str, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any]
     if x.size == 0:
         raise DataError(f"There are zero rows, or zero features, in {name} (its shape is {x.shape}).")
     return x, _plain_labels(name, y)
+
+
+def _is_one_hot(y: NDArray[Any]) -> bool:
+    """Tell whether every row of labels is one 1 among zeros."""
+    if y.dtype.kind not in "biuf" or y.shape[1] < 2:
+        return False
+    return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
 
 
 def _plain_labels(name: str, y: NDArray[Any]) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from clearprop.data.catalog import CATALOG, CatalogEntry
 from clearprop.data.dataset import Dataset
 from clearprop.data.fetching import data_folder, holds, obtain
 from clearprop.data.formats.idx import find_idx_files, read_idx_files
+from clearprop.data.formats.image_folder import ImageArrays
 from clearprop.data.formats.read_path import is_table, read_path, read_table_for_model
 from clearprop.data.images.read_image import resize_grey
 from clearprop.data.options import ReadOptions
@@ -138,6 +139,8 @@ def load_parts(
             warnings.warn(note.text, ClearpropWarning, stacklevel=stacklevel + 1)
     if isinstance(read, TableRows):
         return parts_of_table(name, read, known=known, source=source)
+    if isinstance(read, ImageArrays):
+        return parts_of_arrays(name, *read[:4], known=known, source=source)
     return parts_of_arrays(name, *read, known=known, source=source)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from clearprop.data.formats.base import Arrays
 from clearprop.data.formats.csv_table import CsvSource, read_csv
 from clearprop.data.formats.idx import find_idx_files, read_idx_files
-from clearprop.data.formats.image_folder import read_image_folder
-from clearprop.data.formats.npz import read_npz
+from clearprop.data.formats.image_folder import ImageArrays, read_image_folder
+from clearprop.data.formats.npz import read_npy_pair, read_npz
 from clearprop.data.options import ReadOptions
 from clearprop.data.tables.reading import TableRows, apply_schema
 from clearprop.data.tables.schema import TableSchema
@@ -22,7 +22,7 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in TEXT_TABLES and not path.is_dir()
 
 
-def read_path(path: Path, options: ReadOptions | None = None) -> Arrays | TableRows:
+def read_path(path: Path, options: ReadOptions | None = None) -> Arrays | ImageArrays | TableRows:
     """Read an existing file or folder.
 
     Parameters
@@ -33,7 +33,7 @@ def read_path(path: Path, options: ReadOptions | None = None) -> Arrays | TableR
 
     Returns
     -------
-    Arrays or TableRows
+    Arrays, ImageArrays or TableRows
 
     Raises
     ------
@@ -48,11 +48,17 @@ def read_path(path: Path, options: ReadOptions | None = None) -> Arrays | TableR
             _check_options(path, options, table=True)
             return read_csv(path, options)
         _check_options(path, options, table=False)
+        idx_files = find_idx_files(path)
+        if idx_files:
+            return read_idx_files(idx_files)
         if path.is_dir():
-            idx_files = find_idx_files(path)
-            return read_idx_files(idx_files) if idx_files else read_image_folder(path)
+            if any(path.glob("*.npy")):
+                return read_npy_pair(path)
+            return read_image_folder(path, skip_damaged=options.skip_damaged)
         if path.suffix.lower() == ".npz":
             return read_npz(path)
+        if path.suffix.lower() == ".npy":
+            return read_npy_pair(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     raise DataError(
