@@ -15,12 +15,13 @@ from clearprop.data.arrays import from_arrays, parts_of_arrays, parts_of_table, 
 from clearprop.data.catalog import CATALOG, CatalogEntry
 from clearprop.data.dataset import Dataset
 from clearprop.data.fetching import data_folder, holds, obtain
+from clearprop.data.formats.frames import frame_source, is_frame
 from clearprop.data.formats.idx import find_idx_files, read_idx_files
 from clearprop.data.formats.image_folder import ImageArrays
 from clearprop.data.formats.read_path import is_table, read_path, read_table_for_model
 from clearprop.data.images.read_image import resize_grey
-from clearprop.data.options import ReadOptions
-from clearprop.data.tables.reading import TableRows
+from clearprop.data.options import Note, ReadOptions
+from clearprop.data.tables.reading import TableRows, read_table
 from clearprop.data.tables.schema import TableSchema
 from clearprop.display.text import valid_unicode
 from clearprop.utils.arguments import listed, nearest
@@ -28,7 +29,7 @@ from clearprop.utils.errors import ClearpropWarning, DataError, InvalidArgument
 
 
 def load_data(
-    name_or_path: str | os.PathLike[str],
+    name_or_path: str | os.PathLike[str] | Any,
     data_dir: str | os.PathLike[str] | None = None,
     *,
     progress: bool = True,
@@ -44,11 +45,12 @@ def load_data(
 
     Parameters
     ----------
-    name_or_path : str or path-like
+    name_or_path : str, path-like or data frame
         ``"digits"`` (needs no download), ``"mnist"``, ``"fashion-mnist"`` or ``"kmnist"``; or the path of a
         folder with the IDX files of MNIST (``.gz`` or not), of an ``.npz`` file (arrays ``x`` and ``y``, or
-        ``x_train``, ``y_train``, ``x_test`` and ``y_test``), of a ``.csv`` file, or of a folder of images
-        with one subfolder a class.
+        ``x_train``, ``y_train``, ``x_test`` and ``y_test``), of a pair of ``.npy`` files, of a table
+        (``.csv``, ``.tsv``, ``.parquet``, ``.arrow``), or of a folder of images with one
+        subfolder a class. Or a data frame of pandas, polars or Arrow.
     data_dir : path-like or None
         A folder searched before anything is downloaded; by default that of the environment variable
         CLEARPROP_DATA.
@@ -92,6 +94,8 @@ def load_data(
     options = ReadOptions(label, missing, keep_index, skip_damaged)
     if isinstance(name_or_path, str) and name_or_path in CATALOG and not options.to_dict():
         return load_entry(CATALOG[name_or_path], data_folder(data_dir), progress=progress)
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        return with_test(*_parts_of_frame(name_or_path, options))
     return with_test(*load_parts(name_or_path, data_dir, options, progress=progress, stacklevel=3))
 
 
@@ -134,14 +138,33 @@ def load_parts(
         if schema is None or not is_table(path)
         else read_table_for_model(path, schema, labels=True, missing=options.missing)
     )
-    for note in read.notes:
-        if note.warns:
-            warnings.warn(note.text, ClearpropWarning, stacklevel=stacklevel + 1)
+    _warn(read.notes, stacklevel + 1)
     if isinstance(read, TableRows):
         return parts_of_table(name, read, known=known, source=source)
     if isinstance(read, ImageArrays):
         return parts_of_arrays(name, *read[:4], known=known, source=source)
     return parts_of_arrays(name, *read, known=known, source=source)
+
+
+def _parts_of_frame(frame: object, options: ReadOptions) -> tuple[Dataset, None]:
+    if not is_frame(frame):
+        raise DataError(
+            f"name_or_path is {type(frame).__name__}, but must be a name, a path, or a data frame of pandas, "
+            "polars or Arrow; for arrays use clearprop.data.from_arrays."
+        )
+    if options.skip_damaged:
+        raise InvalidArgument(
+            "skip_damaged is for a folder of images, but a data frame is none; leave it out."
+        )
+    rows = read_table(frame_source(frame), options)
+    _warn(rows.notes, 4)
+    return parts_of_table("data frame", rows, source=type(frame).__name__)
+
+
+def _warn(notes: Sequence[Note], stacklevel: int) -> None:
+    for note in notes:
+        if note.warns:
+            warnings.warn(note.text, ClearpropWarning, stacklevel=stacklevel + 1)
 
 
 def whole(rows: Dataset, own_test: Dataset | None) -> Dataset:

@@ -61,11 +61,13 @@ def read_image_folder(folder: str | os.PathLike[str], *, skip_damaged: bool = Fa
     skipped = damaged if skip_damaged else None
     parts = _parts(folder)
     if parts is None:
-        arrays = [*_read_classes(folder, skipped), None, None]
-    else:
-        train, test = ([_read_classes(part, skipped) for part in some] for some in parts)
-        arrays = [np.concatenate(column) for part in (train, test) for column in zip(*part, strict=True)]
-    return ImageArrays(*arrays, notes=_notes(folder, damaged))  # type: ignore[arg-type]
+        x, y = _read_classes(folder, skipped)
+        return ImageArrays(x, y, None, None, _notes(folder, damaged))
+    (x, y), (x_test, y_test) = (
+        map(np.concatenate, zip(*(_read_classes(part, skipped) for part in some), strict=True))
+        for some in parts
+    )
+    return ImageArrays(x, y, x_test, y_test, _notes(folder, damaged))
 
 
 def _parts(folder: Path) -> tuple[list[Path], list[Path]] | None:
@@ -84,7 +86,8 @@ def _parts(folder: Path) -> tuple[list[Path], list[Path]] | None:
 
 def _read_classes(folder: Path, damaged: list[Path] | None) -> tuple[NDArray[np.uint8], NDArray[np.str_]]:
     """Return images and labels; what is damaged is added to the list, or is an error without one."""
-    images, labels = [], []
+    images: list[NDArray[np.uint8]] = []
+    labels: list[str] = []
     for subfolder in _subfolders(folder):
         files = _images(subfolder)
         if not files:

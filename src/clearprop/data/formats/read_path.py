@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clearprop.data.formats import parquet
 from clearprop.data.formats.base import Arrays
 from clearprop.data.formats.csv_table import CsvSource, read_csv
 from clearprop.data.formats.idx import find_idx_files, read_idx_files
 from clearprop.data.formats.image_folder import ImageArrays, read_image_folder
 from clearprop.data.formats.npz import read_npy_pair, read_npz
 from clearprop.data.options import ReadOptions
-from clearprop.data.tables.reading import TableRows, apply_schema
+from clearprop.data.tables.reading import TableRows, apply_schema, read_table
 from clearprop.data.tables.schema import TableSchema
+from clearprop.data.tables.source import TableSource
 from clearprop.utils.errors import DataError, InvalidArgument
 
 TEXT_TABLES = (".csv", ".tsv", ".tab", ".data")
@@ -19,7 +21,7 @@ TEXT_TABLES = (".csv", ".tsv", ".tab", ".data")
 
 def is_table(path: Path) -> bool:
     """Tell whether a path is a table of columns, by its ending."""
-    return path.suffix.lower() in TEXT_TABLES and not path.is_dir()
+    return path.suffix.lower() in (*TEXT_TABLES, *parquet.ENDINGS) and not path.is_dir()
 
 
 def read_path(path: Path, options: ReadOptions | None = None) -> Arrays | ImageArrays | TableRows:
@@ -46,6 +48,8 @@ def read_path(path: Path, options: ReadOptions | None = None) -> Arrays | ImageA
     try:
         if is_table(path):
             _check_options(path, options, table=True)
+            if path.suffix.lower() in parquet.ENDINGS:
+                return read_table(parquet.parquet_source(path), options)
             return read_csv(path, options)
         _check_options(path, options, table=False)
         idx_files = find_idx_files(path)
@@ -62,8 +66,8 @@ def read_path(path: Path, options: ReadOptions | None = None) -> Arrays | ImageA
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     raise DataError(
-        f"{path} is of no kind that can be read; give a .npz or .csv file, a folder with the IDX files of "
-        "MNIST, or a folder of images with one subfolder a class."
+        f"{path} is of no kind that can be read; give a .npz or .csv file (or .npy, .tsv, .parquet, .arrow), "
+        "a folder with the IDX files of MNIST, or a folder of images with one subfolder a class."
     )
 
 
@@ -84,11 +88,13 @@ def read_table_for_model(
         rows = apply_schema(source, schema, labels=labels, missing=missing)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return rows._replace(notes=[*rows.notes, *source.notes])
+    return rows._replace(notes=[*rows.notes, *getattr(source, "notes", [])])
 
 
-def table_source(path: Path, schema: TableSchema | None = None, label: str | None = None) -> CsvSource:
+def table_source(path: Path, schema: TableSchema | None = None, label: str | None = None) -> TableSource:
     """Return the rows of a table, its header told by the names that a model was trained with."""
+    if path.suffix.lower() in parquet.ENDINGS:
+        return parquet.parquet_source(path)
     columns = schema.columns if schema is not None else ()
     known = [column.name for column in columns if column.name and column.n_features]
     return CsvSource(path, label=label, known=known)
