@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clearprop.cli.options import DataDir, KeepIndex, Label, Missing, Quiet, SkipDamaged, print_notes
+from clearprop.display.text import printable
 
 if TYPE_CHECKING:
     from clearprop.data import Dataset
@@ -160,7 +161,7 @@ def _describe(dataset: Dataset) -> None:
         scaling = "each feature minus its mean, divided by its standard deviation"
     else:
         scaling = "as they are" if dataset.scaling.factor == 1 else "divided by 255"
-    print(f"{dataset.name}: {dataset.source}")
+    print(printable(f"{dataset.name}: {dataset.source}"))
     print(f"rows      {len(dataset):,} training, {len(test):,} test")
     print(f"features  {dataset.n_features} ({dataset.x.dtype}{images}), {scaling}")
     print(f"classes   {dataset.n_classes}")
@@ -171,7 +172,7 @@ def _describe(dataset: Dataset) -> None:
     counts = [np.bincount(part.y, minlength=part.n_classes) for part in (dataset, test)]
     for name, *row in zip(dataset.class_names, *counts, strict=True):
         cells = [(f"{n:,}", f"{n / len(part):.1%}") for n, part in zip(row, (dataset, test), strict=True)]
-        table.add_row(name, *cells[0], *cells[1])
+        table.add_row(printable(name), *cells[0], *cells[1])
     Console(markup=False, highlight=False).print(table)
 
 

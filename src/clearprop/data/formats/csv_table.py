@@ -198,7 +198,7 @@ class CsvSource:
             reader = reader_of(itertools.islice(file, skip, None), self._dialect.separator)
             try:
                 yield (
-                    (reader.line_num + skip, [cell.strip() for cell in cells])  # type: ignore[attr-defined]
+                    (reader.line_num + skip, list(map(str.strip, cells)))  # type: ignore[attr-defined]
                     for cells in reader
                     if any(cells)
                 )

@@ -228,7 +228,7 @@ def _plain_numbers(texts: Sequence[str]) -> NDArray[Any] | None:
     if not together.isascii() or "_" in together:
         return None
     try:
-        return np.array(list(map(float, texts)))
+        return np.fromiter(map(float, texts), np.float64, len(texts))
     except ValueError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -39,7 +40,7 @@ class ColumnFacts:
     numbers : dict of str to int
         Cells that are numbers, for each form in which numbers may be written.
     dates : int
-    values : dict of str to int or None
+    values : Counter of str or None
         How often each text occurs; None where there are more than ``MOST_VALUES``.
     first_missing, first_text, first_infinite : (int, str) or None
         Line and text of the first such cell.
@@ -58,7 +59,7 @@ class ColumnFacts:
     blank: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
     dates: int = 0
-    values: dict[str, int] | None = field(default_factory=dict)
+    values: Counter[str] | None = field(default_factory=Counter)
     first_missing: tuple[int, str] | None = None
     first_text: tuple[int, str] | None = None
     first_infinite: tuple[int, str] | None = None
@@ -151,7 +152,7 @@ def _add_texts(facts: ColumnFacts, lines: Sequence[int], cells: Sequence[str], f
             )
     if "point" in forms and together.isascii() and "_" not in together and "," not in together:
         try:
-            values = np.array(list(map(float, cells)))
+            values = np.fromiter(map(float, cells), np.float64, len(cells))
         except ValueError:
             pass
         else:
@@ -203,8 +204,6 @@ def _note_infinite(
 def _count(facts: ColumnFacts, cells: Sequence[str]) -> None:
     if facts.values is None:
         return
-    for cell in cells:
-        facts.values[cell] = facts.values.get(cell, 0) + 1
-        if len(facts.values) > MOST_VALUES:
-            facts.values = None
-            return
+    facts.values.update(cells)
+    if len(facts.values) > MOST_VALUES:
+        facts.values = None
