@@ -64,7 +64,9 @@ def test_label_column_that_is_not_there_suggests_the_nearest(table) -> None:
 def test_first_column_is_refused_where_the_last_alone_holds_names(table) -> None:
     # iris.data of the UCI repository
     path = table("5.1,3.5,Iris-setosa\n4.9,3.0,Iris-setosa\n7.0,3.2,Iris-virginica\n", "iris.data")
-    with pytest.raises(DataError, match=r"column 3 alone holds names, but the first is column 1.*--label 3"):
+    with pytest.raises(
+        DataError, match=r"the last, column 3, holds names, but the first, column 1, holds numbers.*--label 3"
+    ):
         read_csv(path)
     assert read_csv(path, ReadOptions(label="3")).y.tolist() == ["Iris-setosa"] * 2 + ["Iris-virginica"]
 
@@ -413,3 +415,48 @@ def test_source_reads_a_long_table_in_chunks(table) -> None:
     source = CsvSource(table(lines("a,label", lambda i: f"x{i % 3},{i % 2}", 10_000)))
     assert [len(chunk.lines) for chunk in source.chunks()] == [4096, 4096, 1808]
     assert len(read_csv(source.path).x) == 10_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# made by hand\n# in 1998\na,b,label\n1,2,0\n3,4,1\n",
+        "# a,b,label\n1,2,0\n3,4,1\n",
+        "#a,b,label\n1,2,0\n3,4,1\n",
+    ],
+)
+def test_comments_before_the_table_are_no_rows(table, text) -> None:
+    rows = read_csv(table(text))
+    assert [column.name for column in rows.schema.columns] == ["a", "b", "label"]
+    assert rows.x.tolist() == [[1, 2], [3, 4]]
+
+
+def test_binary_file_is_no_table(table) -> None:
+    with pytest.raises(DataError, match=r"is no text in UTF-8 or Windows-1252"):
+        read_csv(table(bytes(range(1, 256)) * 20))
+
+
+# ---- For a trained model, in Python ------------------------------------------------------------------
+
+
+@quiet
+def test_rows_for_a_model_are_read_as_its_training_table(table) -> None:
+    path = table(
+        lines("colour,size,label", lambda i: f"{('red', 'blue')[i % 2]},{i},{('x', 'y')[i % 3 > 0]}")
+    )
+    train = load_data(path).split(validation=0).train
+    model = cp.train(cp.Network((3, 2)), cp.Recipe(epochs=1), train, progress=False).model
+    other = table(lines("label,size,colour", lambda i: f"y,{'' if i == 2 else i},red"), "other.csv")
+    rows = cp.data.load_rows(other, model, missing="mean")
+    assert rows.class_names == ("x", "y")
+    assert rows.x[:3].tolist() == [[0, 1, 0], [0, 1, 1], [0, 1, np.float32(train.table.fill[2])]]
+    assert rows.y.tolist() == [1] * 40
+    assert cp.evaluate(model, rows).confusion.sum(axis=1).tolist() == [0, 40]
+
+
+def test_table_with_columns_of_its_own_is_not_measured_silently(table) -> None:
+    train = load_data(table(lines("a,b,label", lambda i: f"{i},{i % 7},{i % 2}"))).split(validation=0).train
+    model = cp.train(cp.Network((2, 2)), cp.Recipe(epochs=1), train, progress=False).model
+    other = load_data(table(lines("b,a,label", lambda i: f"{i % 7},{i},{i % 2}"), "other.csv"))
+    with pytest.raises(InvalidArgument, match=r"load it with clearprop.data.load_rows\(path, model\)"):
+        cp.evaluate(model, other)

@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from clearprop.data.arrays import from_arrays, parts_of_arrays, parts_of_table, with_test
 from clearprop.data.catalog import CATALOG, CatalogEntry
-from clearprop.data.dataset import Dataset
+from clearprop.data.dataset import Dataset, filled_with
 from clearprop.data.fetching import data_folder, holds, obtain
 from clearprop.data.formats.frames import frame_source, is_frame
 from clearprop.data.formats.idx import find_idx_files, read_idx_files
@@ -21,9 +21,10 @@ from clearprop.data.formats.image_folder import ImageArrays
 from clearprop.data.formats.read_path import is_table, read_path, read_table_for_model
 from clearprop.data.images.read_image import resize_grey
 from clearprop.data.options import Note, ReadOptions
-from clearprop.data.tables.reading import TableRows, read_table
+from clearprop.data.tables.reading import TableRows, apply_schema, read_table
 from clearprop.data.tables.schema import TableSchema
 from clearprop.display.text import valid_unicode
+from clearprop.nn.network import Network
 from clearprop.utils.arguments import listed, nearest
 from clearprop.utils.errors import ClearpropWarning, DataError, InvalidArgument
 
@@ -99,6 +100,62 @@ def load_data(
     return with_test(*load_parts(name_or_path, data_dir, options, progress=progress, stacklevel=3))
 
 
+class TrainedModel(Protocol):
+    """What ``load_rows`` needs to know of a model."""
+
+    @property
+    def network(self) -> Network:
+        """The network, whose inputs are the features."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of the outputs."""
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """How the columns of a table become features."""
+
+
+def load_rows(
+    name_or_path: str | os.PathLike[str] | Any,
+    model: TrainedModel,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    missing: str | None = None,
+) -> Dataset:
+    """Load all rows of a file or a data frame for a trained model, such as a test file of your own.
+
+    The columns of a table are found by name and become the features of the training, and its missing cells
+    are filled with the means of the training rows. Classes are matched by name.
+
+    Parameters
+    ----------
+    name_or_path, data_dir
+        As for ``load_data``.
+    model : Model
+    missing : str or None
+        As for ``load_data``; None is what the model was trained with.
+
+    Returns
+    -------
+    Dataset
+        Without ``test``.
+
+    Raises
+    ------
+    DataError
+        As ``load_data``; or if a table has not the columns the model was trained with.
+    """
+    options = ReadOptions(missing=missing)
+    schema = TableSchema.from_dict(model.table, model.network.layer_sizes[0]) if model.table else None
+    known = model.class_names or None
+    if isinstance(name_or_path, (str, os.PathLike)):
+        rows = whole(*load_parts(name_or_path, data_dir, options, schema=schema, known=known, stacklevel=3))
+    else:
+        rows, _ = _parts_of_frame(name_or_path, options, schema, known)
+    return rows if schema is None or rows.table is None else filled_with(rows, schema.fill)
+
+
 def load_parts(
     name_or_path: str | os.PathLike[str],
     data_dir: str | os.PathLike[str] | None = None,
@@ -146,7 +203,12 @@ def load_parts(
     return parts_of_arrays(name, *read, known=known, source=source)
 
 
-def _parts_of_frame(frame: object, options: ReadOptions) -> tuple[Dataset, None]:
+def _parts_of_frame(
+    frame: object,
+    options: ReadOptions,
+    schema: TableSchema | None = None,
+    known: Sequence[str] | None = None,
+) -> tuple[Dataset, None]:
     if not is_frame(frame):
         raise DataError(
             f"name_or_path is {type(frame).__name__}, but must be a name, a path, or a data frame of pandas, "
@@ -156,9 +218,13 @@ def _parts_of_frame(frame: object, options: ReadOptions) -> tuple[Dataset, None]
         raise InvalidArgument(
             "skip_damaged is for a folder of images, but a data frame is none; leave it out."
         )
-    rows = read_table(frame_source(frame), options)
+    source = frame_source(frame)
+    if schema is None:
+        rows = read_table(source, options)
+    else:
+        rows = apply_schema(source, schema, labels=True, missing=options.missing)
     _warn(rows.notes, 4)
-    return parts_of_table("data frame", rows, source=type(frame).__name__)
+    return parts_of_table("data frame", rows, known=known, source=type(frame).__name__)
 
 
 def _warn(notes: Sequence[Note], stacklevel: int) -> None:

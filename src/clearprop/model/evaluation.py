@@ -229,6 +229,7 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
             f'The model has output="{model.network.output}", but a Dataset holds classes, which only a '
             "softmax output tells apart; measure its predictions yourself."
         )
+    _check_columns(model, dataset)
     known = model.network.layer_sizes[-1]
     dataset = matched(dataset, model.class_names or tuple(map(str, range(known))))
     n_classes = dataset.n_classes
@@ -266,3 +267,13 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
         ],
         calibration=calibration_bins(confidence, predictions == dataset.y),
     )
+
+
+def _check_columns(model: Model, dataset: Dataset) -> None:
+    """Raise InvalidArgument if the rows of a table are made of other columns than the model's."""
+    here, there = dataset.table_record(), model.table
+    if here and there and any(here.get(name) != there.get(name) for name in ("names", "kinds", "categories")):
+        raise InvalidArgument(
+            f"{dataset.name} was read as a table of its own, whose columns are not those of the model; load "
+            "it with clearprop.data.load_rows(path, model)."
+        )

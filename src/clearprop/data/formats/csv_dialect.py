@@ -84,6 +84,16 @@ def find_separator(text: TextIO) -> tuple[str, int]:
     told = _EXCEL_SEPARATOR.fullmatch(lines[0]) if lines else None
     if told is not None:
         return told[1], 1
+    n_comments = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
+    separator = _separator_of(lines[n_comments:])
+    if n_comments:
+        # the last comment may be the header
+        heads = rows_of([lines[n_comments - 1].removeprefix("#"), *lines[n_comments:]], separator)[:2]
+        n_comments -= len({len(cells) for cells in heads}) == 1
+    return separator, n_comments
+
+
+def _separator_of(lines: Sequence[str]) -> str:
     for separator in (*SEPARATORS, " "):
         counts = [len(cells) for cells in rows_of(lines, separator)]
         if not counts or counts[0] < 2:
@@ -92,8 +102,8 @@ def find_separator(text: TextIO) -> tuple[str, int]:
         usual = max(set(counts), key=counts.count)
         agree = counts.count(usual) / len(counts)
         if usual > 1 and agree > 0.8 and (separator != " " or set(counts[1:]) == {usual}):
-            return separator, 0
-    return ",", 0
+            return separator
+    return ","
 
 
 def rows_of(lines: Iterator[str] | Sequence[str], separator: str) -> list[list[str]]:

@@ -88,6 +88,8 @@ class CsvSource:
         if not sample:
             raise DataError(f"{path} has zero rows.")
         first = sample[0][1]
+        # numpy.savetxt writes its header as a comment
+        first[0] = first[0].removeprefix("#").lstrip() or first[0]
         self.names: tuple[str, ...] | None = None
         self._last_header_line = 0
         if is_header([cells for _, cells in sample], label, known):
@@ -213,4 +215,6 @@ def _text(path: Path, encoding: str) -> Iterator[TextIO]:
         try:
             yield text
         except UnicodeError as error:
+            if encoding == "cp1252":
+                raise DataError(f"{path} is no text in UTF-8 or Windows-1252; save it as UTF-8.") from error
             raise DataError(f"{path} is not {encoding.upper()} text ({error}); save it as UTF-8.") from error

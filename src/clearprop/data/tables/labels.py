@@ -144,19 +144,17 @@ def choose_label(source: TableSource) -> int:
 
 def check_default_label(source: TableSource, facts: Sequence[ColumnFacts]) -> None:
     """Raise DataError if the first column was taken as the label and another is likelier by its cells."""
-    texts = [i for i, about in enumerate(facts) if about.form(source.forms) is None and about.present]
     last = len(facts) - 1
-    if texts != [last] or last == 0:
-        return
+    numbers, texts = (facts[i].form(source.forms) is not None for i in (0, last))
     values = facts[last].values
-    if values is not None and len(values) >= 2 and (facts[0].values is None or len(values) < facts[last].n):
-        names = source.names
-        hint = names[last] if names else str(last + 1)
-        raise DataError(
-            f"No column of {source.place} is named label, class, target or y; "
-            f"{column_called(names, last)} alone holds names, but the first is "
-            f"{column_called(names, 0)}, so {HOW_TO_NAME}, such as --label {hint}."
-        )
+    if not numbers or texts or values is None or not 2 <= len(values) < facts[last].n:
+        return
+    names = source.names
+    raise DataError(
+        f"No column of {source.place} is named label, class, target or y; the last, "
+        f"{column_called(names, last)}, holds names, but the first, {column_called(names, 0)}, holds "
+        f"numbers, so {HOW_TO_NAME}, such as --label {names[last] if names and names[last] else last + 1}."
+    )
 
 
 def label_values(labels: Sequence[str]) -> NDArray[Any]:
