@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.data.checks import ROWS_AT_ONCE, check_labels
 from clearprop.data.classes import codes_of_labels
-from clearprop.data.dataset import ROWS_AT_ONCE, Dataset, check_labels, choose_scaling, filled_alike
+from clearprop.data.dataset import Dataset, choose_scaling, filled_alike
 from clearprop.data.tables.filling import filled, means
 from clearprop.data.tables.reading import TableRows
 from clearprop.nn.scaling import Scaling

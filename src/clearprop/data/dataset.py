@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from clearprop.data.checks import ROWS_AT_ONCE, check_finite, check_labels, count_of
 from clearprop.data.tables.filling import filled, means
 from clearprop.data.tables.schema import TableSchema
 from clearprop.nn.scaling import PIXELS, Scaling
 from clearprop.utils.errors import DataError, InvalidArgument
 from clearprop.utils.randomness import streams
-
-# checks over all rows go block by block, which bounds their memory
-ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,8 +167,8 @@ class Dataset:
             If the training part has one class only.
         """
         n = len(self)
-        n_validation = n // 6 if validation is None else _count("validation", validation, n)
-        n_train = n - n_validation if train is None else _count("train", train, n)
+        n_validation = n // 6 if validation is None else count_of("validation", validation, n)
+        n_train = n - n_validation if train is None else count_of("train", train, n)
         if n_train + n_validation > n:
             raise InvalidArgument(
                 f"train and validation ask for {n_train:,} and {n_validation:,} rows, but {self.name} has "
@@ -305,43 +302,3 @@ def standardised(x: NDArray[Any]) -> Scaling:
     # the inverse of a smaller deviation overflows float32, so such a feature counts as constant
     constant = (x.min(axis=0) == x.max(axis=0)) | (deviation < 1e-30)
     return Scaling(mean, 1 / np.where(constant, 1.0, deviation))
-
-
-def check_labels(name: str, y: NDArray[Any], class_names: tuple[str, ...]) -> None:
-    """Raise DataError, naming label and row, if a label is not a class number."""
-    wrong = np.flatnonzero((y < 0) | (y >= len(class_names)))
-    if wrong.size:
-        raise DataError(
-            f"Label {y[wrong[0]]} at row {wrong[0]} of {name} (rows count from 0) is outside the classes, "
-            f"0 to {len(class_names) - 1}."
-        )
-
-
-def check_finite(name: str, x: NDArray[Any]) -> None:
-    """Raise DataError, naming row and column, if a number is NaN or infinite."""
-    if x.dtype.kind != "f":
-        return
-    for start in range(0, len(x), ROWS_AT_ONCE):
-        finite = np.isfinite(x[start : start + ROWS_AT_ONCE])
-        if not finite.all():
-            row, column = np.argwhere(~finite)[0]
-            raise DataError(
-                f"Row {start + row}, column {column} of {name} (both count from 0) is "
-                f"{x[start + row, column]}; features must be finite (and at most 3.4e38), so fill it in or "
-                "leave the row out."
-            )
-
-
-def _count(field: str, value: object, n: int) -> int:
-    """Return a number of rows from a number or a share."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0:
-        return int(value)
-    if isinstance(value, Real) and not isinstance(value, Integral) and 0 <= float(value) < 1:
-        count = round(float(value) * n)
-        if float(value) > 0 and count == 0:
-            raise InvalidArgument(f"{field} is {value!r}, which of {n:,} rows is not one; ask for more.")
-        return count
-    raise InvalidArgument(
-        f"{field} is {value!r}, but must be a number of rows (a whole number, 0 or more) or a share of them "
-        "(from 0.0, below 1.0)."
-    )

@@ -78,7 +78,7 @@ def run_study(
     fresh : bool, default False
         Repeat complete runs, too.
     origin : mapping or None
-        The data's place on this machine, as ``clearprop.data.loading.origin_of`` returns it; kept with each
+        The data's place on this machine, as ``clearprop.data.origin.origin_of`` returns it; kept with each
         run.
     command : str
         The command that repeats this study, for the report.

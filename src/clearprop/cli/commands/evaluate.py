@@ -63,8 +63,9 @@ def evaluate(
     from clearprop.data.arrays import with_test
     from clearprop.data.catalog import CATALOG
     from clearprop.data.dataset import filled_with
-    from clearprop.data.loading import load_parts, place_again, remembered_folder, whole
+    from clearprop.data.loading import load_parts, whole
     from clearprop.data.options import ReadOptions
+    from clearprop.data.origin import place_again, remembered_folder
     from clearprop.data.tables.schema import TableSchema
     from clearprop.model.evaluation import evaluate as evaluate_model
     from clearprop.model.model import load_model

@@ -70,7 +70,7 @@ def predict(
     """
     from clearprop.data.formats.read_path import is_table
     from clearprop.data.images.mnist_preparation import PREPARATIONS, prepare_image
-    from clearprop.data.loading import preparation_of
+    from clearprop.data.origin import preparation_of
     from clearprop.display.pictures import shade_text
     from clearprop.model.model import load_model
     from clearprop.utils.arguments import check_choice, check_whole

@@ -67,8 +67,8 @@ def study(
     Example: clearprop study --data mnist --seeds 3
     """
     from clearprop.data import load_data
-    from clearprop.data.loading import origin_of
     from clearprop.data.options import ReadOptions
+    from clearprop.data.origin import origin_of
     from clearprop.report import write_report
     from clearprop.study.definitions import load_study
     from clearprop.study.runner import run_study

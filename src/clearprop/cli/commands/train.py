@@ -74,8 +74,8 @@ def train(
     Example: clearprop train --data mnist --out runs/relu --hidden 500,250,100 --epochs 15
     """
     from clearprop.data import load_data
-    from clearprop.data.loading import origin_of
     from clearprop.data.options import ReadOptions
+    from clearprop.data.origin import origin_of
     from clearprop.engines import check_engine
     from clearprop.model.evaluation import evaluate
     from clearprop.training.recipe_files import load_recipe
@@ -128,7 +128,7 @@ def _train(
 ) -> Run:
     """Train into a folder, and keep the last checkpoint however the training ends."""
     from clearprop.cli.safe_points import BetweenBatches
-    from clearprop.data.loading import portable_name, preparation_of
+    from clearprop.data.origin import portable_name, preparation_of
     from clearprop.training.folder_training import RunRecorder, train_into_folder
     from clearprop.training.progress import ResumeNotice
 
