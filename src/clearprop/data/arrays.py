@@ -222,10 +222,11 @@ def _matching(name: str, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any]
 
 
 def _is_one_hot(y: NDArray[Any]) -> bool:
-    """Tell whether every row of labels is one 1 among zeros."""
+    """Tell whether every row of labels is one 1 among zeros, in more than one column."""
     if y.dtype.kind not in "biuf" or y.shape[1] < 2:
         return False
-    return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+    zeros_and_ones = ((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()
+    return bool(zeros_and_ones and np.count_nonzero(y.any(axis=0)) > 1)
 
 
 def _plain_labels(name: str, y: NDArray[Any]) -> NDArray[Any]:
