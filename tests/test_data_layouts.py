@@ -138,6 +138,8 @@ def test_labels_of_two_columns_that_are_not_one_hot_are_refused(tmp_path, images
         (("X", "y"), "y.npy"),
         (("x_train", "y_train"), ""),
         (("train_images", "train_labels"), "train_images.npy"),
+        (("iris_X", "iris_y"), "iris_X.npy"),
+        (("features", "labels"), "labels.npy"),
     ],
 )
 def test_pair_of_npy_files_is_a_data_set(tmp_path, images, names, named) -> None:

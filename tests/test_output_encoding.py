@@ -133,3 +133,19 @@ def test_predictions_name_an_image_whose_name_is_not_utf_8(
     for more in ((), ("--json",)):
         text = printed("ascii", monkeypatch, "predict", str(tmp_path / "m.safetensors"), str(picture), *more)
         assert "caf\\udce9" in text
+
+
+def test_evaluation_and_data_set_print_on_any_output(animals: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = animals.rename(animals.with_name("Möwen.csv"))
+    dataset = cp.load_data(named)
+    bias = np.array([0, 1], np.float32)
+    model = cp.Model(
+        cp.Network((2, 2)), [(np.zeros((2, 2), np.float32), bias)], dataset.scaling, dataset.class_names
+    )
+    evaluation = cp.evaluate(model, dataset)
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding="ascii"))
+    print(dataset, repr(evaluation), evaluation, evaluation.confusion_text(), flush=True)
+    shown = buffer.getvalue().decode("ascii")
+    assert "Dataset(M\\xf6wen: 32 rows" in shown
+    assert "\\u732b" in shown

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from clearprop.data.checks import ROWS_AT_ONCE, check_finite, check_labels, count_of
 from clearprop.data.tables.filling import filled, means
 from clearprop.data.tables.schema import TableSchema
+from clearprop.display.text import printable
 from clearprop.nn.scaling import PIXELS, Scaling
 from clearprop.utils.errors import DataError, InvalidArgument
 from clearprop.utils.randomness import streams
@@ -115,7 +116,7 @@ class Dataset:
         test = f", test {len(self.test):,} rows" if self.test is not None else ""
         label = self.table.columns[self.table.label].name if self.table is not None else ""
         return (
-            f"Dataset({self.name}: {len(self):,} rows of {self.n_features} features "
+            f"Dataset({printable(self.name)}: {len(self):,} rows of {self.n_features} features "
             f"({self.x.dtype}{pixels}), {self.n_classes} classes"
             f"{f' in column {label!r}' if label else ''}{test})"
         )

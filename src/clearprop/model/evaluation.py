@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from clearprop.data.classes import matched
 from clearprop.data.dataset import Dataset
+from clearprop.display.text import printable
 from clearprop.model.calibration import (
     CalibrationBin,
     calibration_bins,
@@ -188,7 +189,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         return (
-            f"Evaluation({self.dataset_name}: accuracy {self.accuracy:.4f}, "
+            f"Evaluation({printable(self.dataset_name)}: accuracy {self.accuracy:.4f}, "
             f"{len(self.mistakes):,} mistakes in {int(self.confusion.sum()):,} rows)"
         )
 

@@ -20,6 +20,8 @@ from clearprop.data.formats.base import MAX_DEFLATE_RATIO, Arrays, opened, read_
 from clearprop.utils.errors import DataError
 
 MAX_HEADER_BYTES = 10_000
+FEATURE_NAMES = ("x", "images", "data")
+LABEL_NAMES = ("y", "labels", "label", "targets", "target")
 # numbers and text, as numpy.dtype.str writes them
 PLAIN_TYPE = re.compile(r"[<>|](b1|[iu][1248]|f[248]|[SU][0-9]{1,6})")
 
@@ -63,6 +65,9 @@ def _read(path: Path, archive: zipfile.ZipFile) -> Arrays:
         return _read_array(f"{name} in {path}", archive, members[name])
 
     parts = {part: _pair(members, part) for part in ("train", "val", "test", "")}
+    if parts["train"] is not None:
+        # other arrays may be of any purpose
+        parts[""] = None
     train = parts["train"] or parts[""]
     if train is None and {"arr_0", "arr_1"} == members.keys():
         # numpy.savez(path, x, y)
@@ -92,7 +97,7 @@ def _pair(members: Collection[str], part: str) -> tuple[str, str] | None:
     """
     lowered = {name.lower(): name for name in members}
     found = []
-    for kinds in (("x", "images", "data"), ("y", "labels", "label", "targets", "target")):
+    for kinds in (FEATURE_NAMES, LABEL_NAMES):
         wanted = [
             name for kind in kinds for name in ((f"{kind}_{part}", f"{part}_{kind}") if part else (kind,))
         ]
@@ -137,7 +142,7 @@ def read_npy_pair(path: Path) -> Arrays:
     files = {file.stem: file for file in sorted(folder.glob("*.npy"))}
     train = [pair for part in ("train", "") if (pair := _pair(files, part)) is not None and all(pair)]
     if not path.is_dir():
-        train = [pair for pair in train if path.stem in pair]
+        train = [pair for pair in train if path.stem in pair] or _partners(path.stem, files)
     if not train:
         raise DataError(
             f"{path} has no partner: features and labels are two files of one folder, such as x.npy and "
@@ -148,6 +153,19 @@ def read_npy_pair(path: Path) -> Arrays:
     if test is not None and all(test) and train[0] == _pair(files, "train"):
         names += test
     return Arrays(*(_read_npy(files[name]) for name in names))
+
+
+def _partners(stem: str, files: Collection[str]) -> list[tuple[str, str]]:
+    """Return the pairs of names that differ in one word alone, such as ``iris_X`` and ``iris_y``."""
+    lowered, stem_lowered = {name.lower(): name for name in files}, stem.lower()
+    features = (*FEATURE_NAMES, "features")
+    pairs = []
+    for own, others in ((features, LABEL_NAMES), (LABEL_NAMES, features)):
+        for match in re.finditer(rf"(?<![a-z0-9])(?:{'|'.join(own)})(?![a-z0-9])", stem_lowered):
+            before, after = stem_lowered[: match.start()], stem_lowered[match.end() :]
+            names = [lowered[name] for other in others if (name := before + other + after) in lowered]
+            pairs += [(stem, name) if others is LABEL_NAMES else (name, stem) for name in names]
+    return pairs
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
