@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -434,6 +435,18 @@ def test_comments_before_the_table_are_no_rows(table, text) -> None:
 def test_binary_file_is_no_table(table) -> None:
     with pytest.raises(DataError, match=r"is no text in UTF-8 or Windows-1252"):
         read_csv(table(bytes(range(1, 256)) * 20))
+
+
+@pytest.mark.parametrize("content", ["," * 3_000_000, "a" * 40_000_000, "a,label\n1," + "2," * 3_000_000])
+def test_endless_line_costs_little_memory(table, content) -> None:
+    path = table(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"cells, which no table has|is no CSV|zero rows|cells in line"):
+            read_csv(path)
+        assert tracemalloc.get_traced_memory()[1] < 350_000_000
+    finally:
+        tracemalloc.stop()
 
 
 # ---- For a trained model, in Python ------------------------------------------------------------------

@@ -30,6 +30,8 @@ from clearprop.data.tables.reading import TableRows, read_table
 from clearprop.data.tables.source import ROWS_IN_A_CHUNK, Chunk, distinct_names
 from clearprop.utils.errors import DataError
 
+MAX_LINE = 1 << 25
+MAX_COLUMNS = 1_000_000
 ENCODING_NAMES = {"cp1252": "Windows-1252"}
 
 
@@ -192,12 +194,24 @@ class CsvSource:
                 )
             yield line, cells
 
+    def _lines(self, file: TextIO) -> Iterator[str]:
+        """Give the lines of the file; one without an end would take all memory."""
+        number = 0
+        while line := file.readline(MAX_LINE + 1):
+            number += 1
+            if len(line) > MAX_LINE or line.count(self._dialect.separator) > MAX_COLUMNS:
+                raise DataError(
+                    f"Line {number} of {self.path} has more than {MAX_LINE:,} characters or {MAX_COLUMNS:,} "
+                    "cells, which no table has; give each row a line of its own."
+                )
+            yield line
+
     @contextmanager
     def _records(self) -> Iterator[Iterator[tuple[int, list[str]]]]:
         """Open the rows of cells that are not blank, each with the number of its last line."""
         with _text(self.path, self._dialect.encoding) as file:
             skip = self._dialect.skip
-            reader = reader_of(itertools.islice(file, skip, None), self._dialect.separator)
+            reader = reader_of(itertools.islice(self._lines(file), skip, None), self._dialect.separator)
             try:
                 yield (
                     (reader.line_num + skip, list(map(str.strip, cells)))  # type: ignore[attr-defined]
