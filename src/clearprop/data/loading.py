@@ -101,7 +101,7 @@ def load_data(
 
 
 class TrainedModel(Protocol):
-    """What ``load_rows`` needs to know of a model."""
+    """The parts of a model that ``load_rows`` uses."""
 
     @property
     def network(self) -> Network:

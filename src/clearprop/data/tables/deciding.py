@@ -31,7 +31,7 @@ REASONS = {
 
 @dataclass(slots=True)
 class Decisions:
-    """What was decided about the columns.
+    """The decisions about the columns.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Decisions:
 def decide(
     source: TableSource, facts: Sequence[ColumnFacts], label: int, missing: str, keep_index: bool
 ) -> tuple[TableSchema, Decisions]:
-    """Decide what each column is for.
+    """Decide the purpose of each column.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""First reading of a table: what the cells of each column are, in memory that does not grow with the rows."""
+"""First reading of a table: facts about the cells of each column, in memory that does not grow with the rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_VALUES = 50
 
 @dataclass(slots=True)
 class ColumnFacts:
-    """What the cells of a column are.
+    """Facts about the cells of a column.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ class Chunk(NamedTuple):
 
 
 class TableSource(Protocol):
-    """What a reader of tables gives.
+    """A reader of tables.
 
     Attributes
     ----------
