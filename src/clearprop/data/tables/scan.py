@@ -1,4 +1,4 @@
-"""First reading of a table: facts about the cells of each column, in memory that does not grow with the rows."""
+"""First reading of a table: facts about the cells of each column, in bounded memory."""
 
 from __future__ import annotations
 

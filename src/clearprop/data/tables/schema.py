@@ -1,4 +1,4 @@
-"""TableSchema: the purpose of each column of a table, decided on the training file and kept with the model."""
+"""TableSchema: the purpose of each column of a table, decided on the training file, kept with the model."""
 
 from __future__ import annotations
 
