@@ -426,6 +426,9 @@ def test_data_that_does_not_match_the_model_gives_one_sentence(
     np.savez(tmp_path / "two.npz", x=rng.normal(size=(40, 3)), y=np.arange(40) % 2)
     capsys.readouterr()
     message = refused(capsys, "evaluate", str(tmp_path / "run"), "--data", str(tmp_path / "two.npz"))
+    assert "the model takes rows of 784 numbers" in message
+    np.savez(tmp_path / "words.npz", x=rng.normal(size=(40, 784)), y=["cat", "dog"] * 20)
+    message = refused(capsys, "evaluate", str(tmp_path / "run"), "--data", str(tmp_path / "words.npz"))
     assert "has 2 classes, but the model tells 10 apart" in message
 
 

@@ -192,7 +192,7 @@ def test_a_file_of_one_class_is_refused(tmp_path, text):
         load_data(tmp_path / "a.csv")
 
 
-@pytest.mark.parametrize("name", ["data.txt", "data", "data.npy"])
+@pytest.mark.parametrize("name", ["data.txt", "data", "data.npz.bak"])
 def test_unknown_kind_of_file_is_refused_with_the_known_kinds(tmp_path, name):
     (tmp_path / name).write_text("1,2\n")
     with pytest.raises(DataError, match=r"is of no kind that can be read; give a .npz or .csv file"):

@@ -244,21 +244,46 @@ def test_data_of_another_kind_is_refused(model: cp.Model) -> None:
         cp.evaluate(model, narrow)
 
 
-def test_classes_of_other_names_are_told(
-    model: cp.Model, digits: Dataset, recwarn: pytest.WarningsRecorder
-) -> None:
-    words = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-    swapped = (*words[:3], "four", "three", *words[5:])
-    named = replace(digits, class_names=swapped, test=None)
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def test_classes_are_matched_by_name_whatever_their_order(model: cp.Model, digits: Dataset) -> None:
+    expected = cp.evaluate(model, digits)
+    order = np.array([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
+    named = replace(
+        digits, y=np.argsort(order)[digits.y], class_names=tuple(WORDS[i] for i in order), test=None
+    )
+    evaluation = cp.evaluate(replace(model, class_names=WORDS), named)
+    assert evaluation.class_names == WORDS
+    assert (evaluation.confusion == expected.confusion).all()
+    assert evaluation.loss == expected.loss
+
+
+def test_numbers_stand_for_the_names_of_classes(model: cp.Model, digits: Dataset) -> None:
+    expected = cp.evaluate(model, digits)
+    for known, names in ((WORDS, digits.class_names), (digits.class_names, WORDS)):
+        named = replace(digits, class_names=names, test=None)
+        assert cp.evaluate(replace(model, class_names=known), named).accuracy == expected.accuracy
+
+
+def test_data_without_some_classes_is_evaluated(model: cp.Model, digits: Dataset) -> None:
+    fours = digits.subset(np.isin(digits.y, (4, 9)))
+    few = replace(fours, y=(fours.y == 9).astype(np.int64), class_names=("4", "9"), test=None)
+    evaluation = cp.evaluate(model, few)
+    assert evaluation.accuracy == np.mean(model.predict(fours.x) == fours.y)
+    assert evaluation.confusion.sum(axis=1)[[4, 9]].tolist() == [np.sum(fours.y == 4), np.sum(fours.y == 9)]
+
+
+def test_rows_of_unknown_classes_are_told_and_count_as_mistakes(model: cp.Model, digits: Dataset) -> None:
+    shifted = replace(digits, class_names=tuple(map(str, range(1, 11))), test=None)
     with pytest.warns(
-        ClearpropWarning, match="Class 3 of digits is 'four', but the model was trained with 'three'"
+        ClearpropWarning, match=r'rows of "10", which the model does not know and has no rows of "0"'
     ):
-        cp.evaluate(replace(model, class_names=words), named)
-    recwarn.clear()
-    # numbers say nothing of what they stand for
-    cp.evaluate(model, named)
-    cp.evaluate(replace(model, class_names=words), digits)
-    assert not recwarn.list
+        evaluation = cp.evaluate(model, shifted)
+    assert evaluation.class_names == (*digits.class_names, "10")
+    assert evaluation.confusion.sum() == len(digits)
+    assert evaluation.report["10"]["recall"] == 0
+    assert evaluation.accuracy == np.mean(model.predict(digits.x) == digits.y + 1)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

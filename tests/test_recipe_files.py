@@ -75,3 +75,32 @@ def test_an_unknown_key_is_named_with_its_line(tmp_path: Path) -> None:
     path.write_text("hidden = [12]\nepoch = 1\n")
     with pytest.raises(InvalidArgument, match=r"line 2: unknown key 'epoch'.*Did you mean .epochs."):
         load_recipe(str(path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_recipe_with_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('# é\r\nhidden = [12]\r\nactivation = "tanh"\r\n', encoding, newline="")
+    assert load_recipe(str(path)).given() == {"hidden": [12], "activation": "tanh"}
+
+
+def test_the_line_of_a_mistake_is_counted_after_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("hidden = [12]\nepoch = 1\n", "utf-8-sig")
+    with pytest.raises(InvalidArgument, match=r"line 2: unknown key 'epoch'"):
+        load_recipe(str(path))
+
+
+def test_a_recipe_in_latin_1_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes("description = 'caf\xe9'\n".encode("latin-1"))
+    with pytest.raises(InvalidArgument, match="is not UTF-8 text; save it as UTF-8"):
+        load_recipe(str(path))
+
+
+@pytest.mark.parametrize("epochs", ["1000001", "1" + "0" * 30])
+def test_epochs_have_an_upper_bound(epochs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("train", "study"):
+        assert main([verb, "--epochs", epochs, "--out", str(tmp_path / "out")]) == 2
+        assert "at most 1,000,000" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

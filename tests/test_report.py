@@ -383,6 +383,14 @@ def test_text_and_lines_have_enough_contrast_in_both_themes(theme: int) -> None:
         assert contrast(colors[f"series-{number}"], colors["paper"]) >= 3
 
 
+def test_wide_table_is_shaded_at_the_side_where_it_goes_on() -> None:
+    style = (TEMPLATES / "report.css").read_text("utf-8")
+    (rule,) = re.findall(r"^\.scroll \{(.*)\}", style, re.MULTILINE)
+    # the paper moves with the table and uncovers the shade, which stays at the side
+    assert "background-attachment: local, local, scroll, scroll" in rule
+    assert rule.count("linear-gradient(to right") == rule.count("linear-gradient(to left") == 2
+
+
 def test_report_imports_no_engine() -> None:
     code = (
         "import sys, clearprop.report\n"

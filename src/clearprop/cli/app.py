@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import traceback
@@ -95,7 +96,7 @@ def _plain_warnings() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
         if issubclass(category, ClearpropWarning):
-            print(f"Warning: {message}", file=sys.stderr)
+            print(f"Warning: {printable(str(message))}", file=sys.stderr)
         else:
             elsewhere(message, category, *rest, **named)
 
@@ -106,8 +107,33 @@ def _plain_warnings() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _escaped_output() -> Iterator[None]:
+    """Escape characters that the encoding of the output lacks, instead of failing on them.
+
+    A class name may be in any script, and a terminal or a pipe in cp1252 or ASCII.
+    """
+    with contextlib.ExitStack() as stack:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+                stream.reconfigure(errors="backslashreplace")
+                stack.callback(_be_strict_again, stream)
+        yield
+
+
+def _be_strict_again(stream: io.TextIOWrapper) -> None:
+    # a closed stream, or a pipe that nobody reads any more, has nothing left to write
+    with contextlib.suppress(OSError, ValueError):
+        stream.reconfigure(errors="strict")
+
+
 def run(arguments: Sequence[str] | None) -> int:
     """Run the command line; see ``clearprop.cli.main``."""
+    with _escaped_output():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     command = typer.main.get_command(app)
     try:
         with interrupts.silence_swallowed(), _plain_warnings():

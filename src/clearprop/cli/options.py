@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from clearprop.display.text import printable, valid_unicode
 from clearprop.utils.errors import InvalidArgument
 
 DataDir = Annotated[
@@ -18,6 +20,29 @@ DataDir = Annotated[
         help="A folder that is looked at first for a data set's files; CLEARPROP_DATA sets it for good.",
         show_default=False,
     ),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        help="The column of a table that holds the labels: its name, or its number from 1 on; if not given, "
+        "label, class, target or y, else the first.",
+        show_default=False,
+    ),
+]
+Missing = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a table with missing cells: fill in the mean of the training rows (mean), drop the row "
+        "(drop), or refuse the file (refuse, if not given).",
+        show_default=False,
+    ),
+]
+KeepIndex = Annotated[
+    bool, typer.Option("--keep-index", help="Keep columns of a table that count or name its rows.")
+]
+SkipDamaged = Annotated[
+    bool,
+    typer.Option("--skip-damaged", help="Leave damaged images of a folder out, and name them."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps (the last two with --engine torch).")]
@@ -38,9 +63,15 @@ def check_free(option: str, path: Path | None, overwrite: bool, source: Path) ->
             raise InvalidArgument(f"{path} is there already; choose another {option}, or add --overwrite.")
 
 
+def print_notes(notes: Sequence[str]) -> None:
+    """Print on standard error how data was read."""
+    for note in notes:
+        print(printable(note), file=sys.stderr)
+
+
 def command_line() -> str:
     """Return the command that was typed, quoted so that it can be typed again."""
-    return shlex.join(["clearprop", *sys.argv[1:]])
+    return valid_unicode(shlex.join(["clearprop", *sys.argv[1:]]))
 
 
 def resume_command(out: Path) -> str:

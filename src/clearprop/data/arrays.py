@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.data.dataset import ROWS_AT_ONCE, Dataset, check_labels, choose_scaling
+from clearprop.data.checks import ROWS_AT_ONCE, check_labels
+from clearprop.data.classes import codes_of_labels
+from clearprop.data.dataset import Dataset, choose_scaling, filled_alike
+from clearprop.data.tables.filling import filled, means
+from clearprop.data.tables.reading import TableRows
 from clearprop.nn.scaling import Scaling
 from clearprop.utils.errors import DataError
 
@@ -29,7 +33,25 @@ def from_arrays(
     class_names: Sequence[str] | None = None,
     source: str = "",
 ) -> Dataset:
-    """Make a data set, with a test set, from arrays of features and labels.
+    """Make a data set, with a test set, from arrays of features and labels; see ``parts_of_arrays``.
+
+    Where the source has no test set, ``hold_out`` draws one.
+    """
+    return with_test(*parts_of_arrays(name, x, y, x_test, y_test, class_names=class_names, source=source))
+
+
+def parts_of_arrays(
+    name: str,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    x_test: NDArray[Any] | None = None,
+    y_test: NDArray[Any] | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    known: Sequence[str] | None = None,
+    source: str = "",
+) -> tuple[Dataset, Dataset | None]:
+    """Make data sets from arrays of features and labels.
 
     Integers 0..255 stay uint8, as images, if they come as (n, height, width), or as flat rows of 64 or more
     features that fill a square, with a value above 1. All other features become float32.
@@ -41,16 +63,18 @@ def from_arrays(
     x : ndarray (n, features) or (n, height, width) of numbers
     y : ndarray (n,) of int or str
     x_test, y_test : ndarray or None
-        The source's own test set; if None, ``hold_out`` draws one.
+        The source's own test set.
     class_names : sequence of str or None
         The names of the classes 0, 1, ...; by default the labels in ``y``, sorted (numbers by size).
+    known : sequence of str or None
+        The classes of a model: labels are told apart by these names, and unknown ones come after them.
     source : str
         A short description of its origin.
 
     Returns
     -------
-    Dataset
-        With ``test`` set.
+    Dataset, and Dataset or None
+        The rows and the source's own test set, each without ``test``.
 
     Raises
     ------
@@ -65,7 +89,11 @@ def from_arrays(
             raise DataError(
                 f"A training row of {name} has the shape {x.shape[1:]}, but a test row {x_test.shape[1:]}."
             )
-    if class_names is None:
+    if known is not None and class_names is None:
+        class_names, codes = codes_of_labels(known, y, y_test)
+        assert codes[0] is not None
+        y, y_test = codes[0], codes[1]
+    elif class_names is None:
         labels = np.unique(y)
         class_names, ranks = _class_names(labels)
         y = ranks[np.searchsorted(labels, y)]
@@ -99,8 +127,36 @@ def from_arrays(
         )
 
     if x_test is None or y_test is None:
-        return hold_out(part(name, x, y))
-    return _with_test(part(name, x, y), part(name_of_test, x_test, y_test))
+        return part(name, x, y), None
+    return part(name, x, y), part(name_of_test, x_test, y_test)
+
+
+def parts_of_table(
+    name: str, rows: TableRows, *, known: Sequence[str] | None = None, source: str = ""
+) -> tuple[Dataset, None]:
+    """Make a data set, without a test set, from the rows of a table.
+
+    Parameters
+    ----------
+    name, known, source
+        As for ``parts_of_arrays``.
+    rows : TableRows
+        Missing cells are filled with the mean of all rows, until a training part is drawn.
+    """
+    fill = means(rows.x, rows.missing)
+    whole = filled(rows.x, rows.missing, fill)
+    dataset, _ = parts_of_arrays(name, whole, rows.y, known=known, source=source)
+    return replace(
+        dataset,
+        table=replace(rows.schema, fill=fill),
+        missing=rows.missing,
+        notes=tuple(note.text for note in rows.notes if not note.warns),
+    ), None
+
+
+def with_test(train: Dataset, test: Dataset | None) -> Dataset:
+    """Return a data set with its test set, its own or else one that is held out, and the scaling chosen."""
+    return hold_out(train) if test is None else _with_test(train, test)
 
 
 def hold_out(pool: Dataset) -> Dataset:
@@ -119,6 +175,10 @@ def hold_out(pool: Dataset) -> Dataset:
     Dataset
         The other rows, in their order, with ``test`` set and the scaling chosen.
     """
+    if len(pool) < 2:
+        raise DataError(
+            f"{pool.name} has one row only, which cannot be parted; evaluate it with --split all."
+        )
     from sklearn.model_selection import train_test_split
 
     class_sizes = np.unique(pool.y, return_counts=True)[1]
@@ -126,7 +186,9 @@ def hold_out(pool: Dataset) -> Dataset:
     train, test = train_test_split(
         np.arange(len(pool)), test_size=TEST_SHARE, random_state=0, stratify=pool.y if stratified else None
     )
-    return _with_test(pool.subset(np.sort(train)), pool.subset(np.sort(test)))
+    rest, (held_out,) = filled_alike(pool.subset(np.sort(train)), pool.subset(np.sort(test)))
+    assert held_out is not None
+    return _with_test(rest, held_out)
 
 
 def _with_test(train: Dataset, test: Dataset) -> Dataset:
@@ -147,6 +209,8 @@ def _matching(name: str, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any]
         )
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
+    elif y.ndim == 2 and len(y) == len(x) and _is_one_hot(y):
+        y = y.argmax(axis=1)
     if y.ndim != 1 or len(y) != len(x):
         raise DataError(
             f"There are {len(x)} rows in {name}, but labels of the shape {y.shape}; each row needs exactly "
@@ -155,6 +219,14 @@ def _matching(name: str, x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any]
     if x.size == 0:
         raise DataError(f"There are zero rows, or zero features, in {name} (its shape is {x.shape}).")
     return x, _plain_labels(name, y)
+
+
+def _is_one_hot(y: NDArray[Any]) -> bool:
+    """Tell whether every row of labels is one 1 among zeros, in more than one column."""
+    if y.dtype.kind not in "biuf" or y.shape[1] < 2:
+        return False
+    zeros_and_ones = ((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()
+    return bool(zeros_and_ones and np.count_nonzero(y.any(axis=0)) > 1)
 
 
 def _plain_labels(name: str, y: NDArray[Any]) -> NDArray[Any]:

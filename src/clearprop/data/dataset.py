@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from clearprop.data.checks import ROWS_AT_ONCE, check_finite, check_labels, count_of
+from clearprop.data.tables.filling import filled, means
+from clearprop.data.tables.schema import TableSchema
+from clearprop.display.text import printable
 from clearprop.nn.scaling import PIXELS, Scaling
 from clearprop.utils.errors import DataError, InvalidArgument
 from clearprop.utils.randomness import streams
-
-# checks over all rows go block by block, which bounds their memory
-ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +40,12 @@ class Dataset:
         The separate test set; its own ``test`` is None.
     source : str
         A short description of its origin.
+    table : TableSchema or None
+        How the columns of a table became features; its ``fill`` is of the training rows.
+    missing : ndarray (n, features) of bool, or None
+        The features of missing cells, if there are any; ``x`` has the table's ``fill`` there.
+    notes : tuple of str
+        Sentences about how the data was read, such as the column of its labels.
 
     Raises
     ------
@@ -55,6 +61,9 @@ class Dataset:
     scaling: Scaling
     test: Dataset | None = None
     source: str = ""
+    table: TableSchema | None = None
+    missing: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.x.ndim != 2 or self.x.dtype not in (np.uint8, np.float32) or not self.x.flags.c_contiguous:
@@ -105,10 +114,16 @@ class Dataset:
     def __repr__(self) -> str:
         pixels = f", images {self.image_shape[0]}x{self.image_shape[1]}" if self.image_shape else ""
         test = f", test {len(self.test):,} rows" if self.test is not None else ""
+        label = self.table.columns[self.table.label].name if self.table is not None else ""
         return (
-            f"Dataset({self.name}: {len(self):,} rows of {self.n_features} features "
-            f"({self.x.dtype}{pixels}), {self.n_classes} classes{test})"
+            f"Dataset({printable(self.name)}: {len(self):,} rows of {self.n_features} features "
+            f"({self.x.dtype}{pixels}), {self.n_classes} classes"
+            f"{f' in column {label!r}' if label else ''}{test})"
         )
+
+    def table_record(self) -> dict[str, Any]:
+        """Return the schema of the table for a model file; empty for other data."""
+        return {} if self.table is None else self.table.to_dict()
 
     def subset(self, rows: slice | NDArray[Any]) -> Dataset:
         """Return some of the rows; the test set stays the same.
@@ -117,7 +132,12 @@ class Dataset:
         ----------
         rows : ndarray of int (row numbers) or bool (n,), or slice
         """
-        return replace(self, x=np.ascontiguousarray(self.x[rows]), y=np.ascontiguousarray(self.y[rows]))
+        return replace(
+            self,
+            x=np.ascontiguousarray(self.x[rows]),
+            y=np.ascontiguousarray(self.y[rows]),
+            missing=None if self.missing is None else self.missing[rows],
+        )
 
     def split(self, train: float | None = None, validation: float | None = None, seed: int = 0) -> Splits:
         """Draw a training and a validation part at random, without overlap; the test set stays as it is.
@@ -138,7 +158,7 @@ class Dataset:
         -------
         Splits
             Train, validation (or None) and test. Standardised features use the mean and the deviation of the
-            training part in all three.
+            training part in all three, and missing cells are filled with its mean.
 
         Raises
         ------
@@ -148,8 +168,8 @@ class Dataset:
             If the training part has one class only.
         """
         n = len(self)
-        n_validation = n // 6 if validation is None else _count("validation", validation, n)
-        n_train = n - n_validation if train is None else _count("train", train, n)
+        n_validation = n // 6 if validation is None else count_of("validation", validation, n)
+        n_train = n - n_validation if train is None else count_of("train", train, n)
         if n_train + n_validation > n:
             raise InvalidArgument(
                 f"train and validation ask for {n_train:,} and {n_validation:,} rows, but {self.name} has "
@@ -170,11 +190,13 @@ class Dataset:
                 f'("{self.class_names[part.y[0]]}"), so there is nothing to tell apart; take more rows or '
                 "another seed."
             )
+        held_out = alone.subset(order[:n_validation]) if n_validation else None
+        part, (held_out, test) = filled_alike(part, held_out, self.test)
         scaling = standardised(part.x) if np.ndim(self.scaling.shift) else self.scaling
         return Splits(
             train=replace(part, scaling=scaling),
-            validation=replace(alone.subset(order[:n_validation]), scaling=scaling) if n_validation else None,
-            test=replace(self.test, scaling=scaling) if self.test is not None else None,
+            validation=replace(held_out, scaling=scaling) if held_out is not None else None,
+            test=replace(test, scaling=scaling) if test is not None else None,
         )
 
     def digest(self) -> str:
@@ -194,6 +216,37 @@ class Splits(NamedTuple):
     train: Dataset
     validation: Dataset | None
     test: Dataset | None
+
+
+def filled_alike(train: Dataset, *others: Dataset | None) -> tuple[Dataset, tuple[Dataset | None, ...]]:
+    """Return parts of one table with missing cells filled by the mean of the training part.
+
+    Parameters
+    ----------
+    train : Dataset
+    *others : Dataset or None
+    """
+    if train.table is None:
+        return train, others
+    fill = means(train.x, train.missing)
+    return filled_with(train, fill), tuple(
+        None if part is None else filled_with(part, fill) for part in others
+    )
+
+
+def filled_with(dataset: Dataset, fill: NDArray[np.float64]) -> Dataset:
+    """Return the rows of a table with missing cells filled.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With a ``table``.
+    fill : ndarray (n_features,) of float64
+    """
+    assert dataset.table is not None
+    return replace(
+        dataset, x=filled(dataset.x, dataset.missing, fill), table=replace(dataset.table, fill=fill)
+    )
 
 
 def one_hot(labels: NDArray[Any], n_classes: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:
@@ -250,43 +303,3 @@ def standardised(x: NDArray[Any]) -> Scaling:
     # the inverse of a smaller deviation overflows float32, so such a feature counts as constant
     constant = (x.min(axis=0) == x.max(axis=0)) | (deviation < 1e-30)
     return Scaling(mean, 1 / np.where(constant, 1.0, deviation))
-
-
-def check_labels(name: str, y: NDArray[Any], class_names: tuple[str, ...]) -> None:
-    """Raise DataError, naming label and row, if a label is not a class number."""
-    wrong = np.flatnonzero((y < 0) | (y >= len(class_names)))
-    if wrong.size:
-        raise DataError(
-            f"Label {y[wrong[0]]} at row {wrong[0]} of {name} (rows count from 0) is outside the classes, "
-            f"0 to {len(class_names) - 1}."
-        )
-
-
-def check_finite(name: str, x: NDArray[Any]) -> None:
-    """Raise DataError, naming row and column, if a number is NaN or infinite."""
-    if x.dtype.kind != "f":
-        return
-    for start in range(0, len(x), ROWS_AT_ONCE):
-        finite = np.isfinite(x[start : start + ROWS_AT_ONCE])
-        if not finite.all():
-            row, column = np.argwhere(~finite)[0]
-            raise DataError(
-                f"Row {start + row}, column {column} of {name} (both count from 0) is "
-                f"{x[start + row, column]}; features must be finite (and at most 3.4e38), so fill it in or "
-                "leave the row out."
-            )
-
-
-def _count(field: str, value: object, n: int) -> int:
-    """Return a number of rows from a number or a share."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0:
-        return int(value)
-    if isinstance(value, Real) and not isinstance(value, Integral) and 0 <= float(value) < 1:
-        count = round(float(value) * n)
-        if float(value) > 0 and count == 0:
-            raise InvalidArgument(f"{field} is {value!r}, which of {n:,} rows is not one; ask for more.")
-        return count
-    raise InvalidArgument(
-        f"{field} is {value!r}, but must be a number of rows (a whole number, 0 or more) or a share of them "
-        "(from 0.0, below 1.0)."
-    )

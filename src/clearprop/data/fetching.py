@@ -13,6 +13,8 @@ from clearprop.utils.errors import DataError, FetchError
 from clearprop.utils.files import make_folder
 
 VARIABLE = "CLEARPROP_DATA"
+#: What torchvision calls the folders of data sets in its root; the files are in "raw".
+TORCHVISION_FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ def look_up(
     file : DataFile
         One of its files.
     data_dir : pathlib.Path or None
-        Searched first, for ``<name>/<file>`` and ``<file>``, each with and without ``.gz``.
+        Searched first, for ``<name>/<file>`` and ``<file>``, each with and without ``.gz``, and for
+        torchvision's ``MNIST/raw/<file>``.
     cache : pathlib.Path or None
         The folder where downloads of this data set are kept; by default a folder of the user's cache.
 
@@ -95,7 +98,10 @@ def holds(data_dir: Path, entry: CatalogEntry) -> bool:
 def _places(entry: CatalogEntry, file: DataFile, data_dir: Path) -> list[tuple[Path, str]]:
     """Return the paths a file may have in a folder, each with the digest it must have there."""
     names = {file.name: file.digest, file.name.removesuffix(".gz"): file.unpacked_digest}
-    folders = (data_dir / entry.name, data_dir)
+    folders = [data_dir / entry.name, data_dir]
+    if entry.name in TORCHVISION_FOLDERS:
+        name = TORCHVISION_FOLDERS[entry.name]
+        folders += [data_dir / name / "raw", *([data_dir / "raw"] if data_dir.name == name else [])]
     return [(folder / name, digest) for folder in folders for name, digest in names.items()]
 
 

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Sequence
 
 
 def printable(text: str) -> str:
-    """Return text with every character that is not printable escaped.
+    """Return text with every character escaped that is not printable, or that standard output cannot encode.
 
-    The name of a file or a class may contain a line break, or control sequences that a terminal would obey.
+    The name of a file or a class may contain a line break, or control sequences that a terminal would obey;
+    or any script, where the output is ASCII.
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    if text.isprintable() and _encodes(encoding, text):
+        return text
+    return "".join(
+        c if c.isprintable() and _encodes(encoding, c) else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )
+
+
+def _encodes(encoding: str, text: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def valid_unicode(text: str) -> str:
+    r"""Return text with half characters escaped, so that any file can hold it.
+
+    Python reads the byte E9 of a file name that is not UTF-8 as such a half; it becomes ``\xe9``.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def folded(sentence: str, width: int | None) -> list[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.data.classes import matched
 from clearprop.data.dataset import Dataset
+from clearprop.display.text import printable
 from clearprop.model.calibration import (
     CalibrationBin,
     calibration_bins,
@@ -19,7 +20,7 @@ from clearprop.model.calibration import (
 from clearprop.model.class_figures import confusion_counts, report_figures
 from clearprop.model.evaluation_text import confusion_text, report_text
 from clearprop.model.model import Model
-from clearprop.utils.errors import ClearpropWarning, InvalidArgument
+from clearprop.utils.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -188,7 +189,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         return (
-            f"Evaluation({self.dataset_name}: accuracy {self.accuracy:.4f}, "
+            f"Evaluation({printable(self.dataset_name)}: accuracy {self.accuracy:.4f}, "
             f"{len(self.mistakes):,} mistakes in {int(self.confusion.sum()):,} rows)"
         )
 
@@ -205,7 +206,8 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
     ----------
     model : Model
     dataset : Dataset
-        Of the features and classes the model was trained on.
+        Of the features the model was trained on. Classes are matched by name: rows of a class that the
+        model does not know count as mistakes, with a warning.
 
     Returns
     -------
@@ -214,7 +216,7 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
     Raises
     ------
     InvalidArgument
-        If the classes differ in number, there are no rows, or the model's numbers overflow.
+        If no class is the model's, there are no rows, or the model's numbers overflow.
     DataError
         If the features differ in number.
     """
@@ -228,13 +230,10 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
             f'The model has output="{model.network.output}", but a Dataset holds classes, which only a '
             "softmax output tells apart; measure its predictions yourself."
         )
-    n_classes = model.network.layer_sizes[-1]
-    if dataset.n_classes != n_classes:
-        raise InvalidArgument(
-            f"{dataset.name} has {dataset.n_classes} classes, but the model tells {n_classes} apart; "
-            "evaluate it on the kind of data it was trained on."
-        )
-    _check_names(model, dataset)
+    _check_columns(model, dataset)
+    known = model.network.layer_sizes[-1]
+    dataset = matched(dataset, model.class_names or tuple(map(str, range(known))))
+    n_classes = dataset.n_classes
     if len(dataset) == 0:
         raise InvalidArgument(f"{dataset.name} has no rows to evaluate.")
     probabilities = model.predict_proba(dataset.x)
@@ -245,7 +244,9 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
         )
     predictions = probabilities.argmax(axis=1)
     confidence = probabilities[np.arange(len(dataset)), predictions]
-    of_truth = probabilities[np.arange(len(dataset)), dataset.y].astype(np.float64)
+    of_truth = np.zeros(len(dataset))
+    told = np.flatnonzero(dataset.y < known)
+    of_truth[told] = probabilities[told, dataset.y[told]]
     wrong = np.flatnonzero(predictions != dataset.y)
     # a stable sort, so that equal confidences come in the order of the rows
     wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
@@ -269,18 +270,11 @@ def evaluate(model: Model, dataset: Dataset) -> Evaluation:
     )
 
 
-def _check_names(model: Model, dataset: Dataset) -> None:
-    """Warn where a class has one name in the data and another in the model."""
-    numbers = tuple(map(str, range(dataset.n_classes)))
-    # numbers stand for any names, and a model from elsewhere may have none
-    if numbers in (model.class_names, dataset.class_names):
-        return
-    for label, (here, there) in enumerate(zip(dataset.class_names, model.class_names, strict=False)):
-        if here != there:
-            warnings.warn(
-                f"Class {label} of {dataset.name} is {here!r}, but the model was trained with {there!r} in "
-                "its place; classes are compared by their places, so see that they mean the same.",
-                ClearpropWarning,
-                stacklevel=3,
-            )
-            return
+def _check_columns(model: Model, dataset: Dataset) -> None:
+    """Raise InvalidArgument if the rows of a table are made of other columns than the model's."""
+    here, there = dataset.table_record(), model.table
+    if here and there and any(here.get(name) != there.get(name) for name in ("names", "kinds", "categories")):
+        raise InvalidArgument(
+            f"{dataset.name} was read as a table of its own, whose columns are not those of the model; load "
+            "it with clearprop.data.load_rows(path, model)."
+        )

@@ -35,6 +35,9 @@ class Model(ModelContents):
         (height, width) where a row is an image.
     metrics, training : dict
         Measurements at the end of the training, and the settings of the training, as plain JSON values.
+    table : dict
+        How the columns of a table become features, as ``TableSchema.to_dict`` writes it; empty for
+        other data.
     """
 
     def logits(self, x: NDArray[Any]) -> NDArray[np.floating[Any]]:

@@ -13,6 +13,9 @@ from clearprop.nn.setting import documented, fields_for_files, setting, settings
 from clearprop.utils.arguments import listed
 from clearprop.utils.errors import InvalidArgument
 
+#: More would take years, and a mistyped number is told at once.
+MAX_EPOCHS = 1_000_000
+
 
 class DoubleSoftmaxWarning(UserWarning):
     """The recipe applies the softmax twice."""
@@ -70,6 +73,7 @@ class Recipe:
         10,
         "Passes over the training rows.",
         minimum=1,
+        maximum=MAX_EPOCHS,
         help="Passes over the training rows; {default}.",
         change_label="number of epochs",
         always_shown=True,

@@ -103,7 +103,8 @@ class Setting:
         if self.choices:
             return check_choice(name, value, self.choices)
         if self.plain_type is int:
-            return check_whole(name, value, minimum=int(self.minimum or 0))
+            maximum = None if self.maximum is None else int(self.maximum)
+            return check_whole(name, value, minimum=int(self.minimum or 0), maximum=maximum)
         if self.plain_type is float:
             return check_number(
                 name, value, above=self.above, minimum=self.minimum, below=self.below, maximum=self.maximum

@@ -15,6 +15,7 @@ import numpy as np
 from clearprop.data.dataset import Dataset
 from clearprop.display.pictures import png_base64
 from clearprop.engines import ENGINES, check_engine
+from clearprop.nn.recipe import MAX_EPOCHS
 from clearprop.study.definitions import OnData, Plan, Study, plan
 from clearprop.study.machine import machine, versions
 from clearprop.study.results import (
@@ -51,7 +52,7 @@ def run_study(
     engine: str | None = None,
     device: str = "auto",
     fresh: bool = False,
-    origin: Mapping[str, str | None] | None = None,
+    origin: Mapping[str, Any] | None = None,
     command: str = "",
     progress_for: ProgressFor | None = None,
 ) -> StudyResults:
@@ -77,7 +78,7 @@ def run_study(
     fresh : bool, default False
         Repeat complete runs, too.
     origin : mapping or None
-        The data's place on this machine, as ``clearprop.data.loading.origin_of`` returns it; kept with each
+        The data's place on this machine, as ``clearprop.data.origin.origin_of`` returns it; kept with each
         run.
     command : str
         The command that repeats this study, for the report.
@@ -104,7 +105,7 @@ def run_study(
     if engine is not None:
         check_choice("engine", engine, ENGINES)
     if epochs is not None:
-        check_whole("epochs", epochs, minimum=1)
+        check_whole("epochs", epochs, minimum=1, maximum=MAX_EPOCHS)
     sizes = (dataset.n_features, dataset.n_classes)
     by_seed = [
         plan(study, dataset.name, *sizes, engine=engine, epochs=epochs, seed=seed) for seed in range(n_seeds)
@@ -135,7 +136,7 @@ def _run_all(
     folder: Path,
     device: str,
     fresh: bool,
-    origin: Mapping[str, str | None],
+    origin: Mapping[str, Any],
     progress_for: ProgressFor | None,
     done: dict[str, list[SeedResult]],
 ) -> None:

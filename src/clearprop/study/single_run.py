@@ -109,6 +109,7 @@ def _run_one(
         "validation": each.validation,
         "seed": seed,
         "recipe": each.recipe.to_dict(),
+        "digest": parts.train.digest(),
     }
     rest = {name: value for name, value in config.items() if name not in ("network", "recipe")}
     recorder = RunRecorder(run_folder, parts.train, training, rest, began=resume)

@@ -105,6 +105,7 @@ class RunRecorder(Callback):
                 data.class_names,
                 data.image_shape,
                 metrics=checkpoint.history.metrics(),
+                table=data.table_record(),
             )
             self._write(model, checkpoint.history)
         return checkpoint.epoch

@@ -151,6 +151,7 @@ def train(
             "dtype": dtype,
             "seconds": seconds,
         },
+        table=train.table_record(),
     )
     return Run(
         network=network,

@@ -31,7 +31,7 @@ def write_atomic(
     path : path-like
         The file to write; missing folders are made.
     content : str or bytes
-        Text is encoded as UTF-8.
+        Text is encoded as UTF-8; half a character, such as of a file name that is not UTF-8, is escaped.
     sync : bool, default True
         Wait until the disk has the data (fsync), if the file system allows it. Without it the file still
         survives the death of the process, but perhaps not a loss of power.
@@ -49,7 +49,7 @@ def write_atomic(
         If the folder is not writable or the disk is full; an earlier file is untouched.
     """
     target = Path(path)
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,13 @@ def write_atomic(
 
 def write_json(path: str | os.PathLike[str], value: Any) -> Path:
     """Write a value as JSON, atomically; NaN and infinity, unknown to JSON, raise ValueError."""
-    return write_atomic(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # a path that is not UTF-8 is a path again when JSON's own escapes are read
+        text = json.dumps(value, indent=1, allow_nan=False)
+    return write_atomic(path, text + "\n")
 
 
 def remove_leftovers(folder: str | os.PathLike[str], names: Collection[str]) -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from clearprop.utils.arguments import listed, nearest
+from clearprop.utils.encodings import decoded
 from clearprop.utils.errors import ClearpropError
 
 
@@ -92,7 +93,7 @@ def read_table(
             f"{nearest(name_or_path, names)}"
         )
     try:
-        text = path.read_text("utf-8")
+        text = decoded(path.read_bytes())
     except OSError as failure:
         raise error(
             f"Cannot read the {kind} file {path}: {failure.strerror or failure}; check the path."

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearprop.cli.options import DataDir, Quiet
+from clearprop.cli.options import DataDir, KeepIndex, Label, Missing, Quiet, SkipDamaged, print_notes
+from clearprop.display.text import printable
 
 if TYPE_CHECKING:
     from clearprop.data import Dataset
@@ -111,6 +112,10 @@ def verify(names: Names = None, data_dir: DataDir = None) -> None:
 def info(
     source: Annotated[str, typer.Argument(help="A data set's name or path.", metavar="NAME|PATH")],
     data_dir: DataDir = None,
+    label: Label = None,
+    missing: Missing = None,
+    keep_index: KeepIndex = False,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Describe a data set: rows, features, classes and their balance, and where it lies.
 
@@ -120,10 +125,14 @@ def info(
     """
     from clearprop.data import load_data
     from clearprop.data.catalog import CATALOG
+    from clearprop.data.options import ReadOptions
 
     entry = CATALOG.get(source)
     if entry is None:
-        _describe(load_data(source))
+        reading = ReadOptions(label, missing, keep_index, skip_damaged)
+        dataset = load_data(source, **reading.to_dict())
+        print_notes(dataset.notes)
+        _describe(dataset)
         return
     files = _look_up(entry, data_dir)
     complete = all(local.state == "genuine" for local in files)
@@ -152,7 +161,7 @@ def _describe(dataset: Dataset) -> None:
         scaling = "each feature minus its mean, divided by its standard deviation"
     else:
         scaling = "as they are" if dataset.scaling.factor == 1 else "divided by 255"
-    print(f"{dataset.name}: {dataset.source}")
+    print(printable(f"{dataset.name}: {dataset.source}"))
     print(f"rows      {len(dataset):,} training, {len(test):,} test")
     print(f"features  {dataset.n_features} ({dataset.x.dtype}{images}), {scaling}")
     print(f"classes   {dataset.n_classes}")
@@ -163,7 +172,7 @@ def _describe(dataset: Dataset) -> None:
     counts = [np.bincount(part.y, minlength=part.n_classes) for part in (dataset, test)]
     for name, *row in zip(dataset.class_names, *counts, strict=True):
         cells = [(f"{n:,}", f"{n / len(part):.1%}") for n, part in zip(row, (dataset, test), strict=True)]
-        table.add_row(name, *cells[0], *cells[1])
+        table.add_row(printable(name), *cells[0], *cells[1])
     Console(markup=False, highlight=False).print(table)
 
 

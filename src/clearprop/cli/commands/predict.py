@@ -1,4 +1,4 @@
-"""clearprop predict: classify image files with a trained model."""
+"""clearprop predict: classify image files, or the rows of a table, with a trained model."""
 
 from __future__ import annotations
 
@@ -12,19 +12,27 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from clearprop.cli.options import Label, Missing, Overwrite, check_free
 from clearprop.cli.runs import model_file, settings_beside
+from clearprop.cli.table_predictions import predict_table
 from clearprop.display.text import printable
 from clearprop.utils.errors import DataError, InvalidArgument
 
 USER_MISTAKE = 2
+TOP = 3
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="A run's folder, or a model file.", metavar="RUN|MODEL_FILE")],
     images: Annotated[
-        list[Path], typer.Argument(help="Pictures of one thing each: PNG, JPEG, BMP, TIFF, WebP, ...")
+        list[Path],
+        typer.Argument(
+            help="Pictures of one thing each: PNG, JPEG, BMP, TIFF, WebP, ...; or one table, such as a .csv "
+            "file.",
+            metavar="IMAGES...|TABLE",
+        ),
     ],
-    top: Annotated[int, typer.Option(help="How many classes to name, the most probable first.")] = 3,
+    top: Annotated[int, typer.Option(help="How many classes to name, the most probable first.")] = TOP,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with the probability of every class.")
     ] = False,
@@ -40,16 +48,29 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the predictions of a table to this .csv file.", show_default=False),
+    ] = None,
+    with_probabilities: Annotated[
+        bool,
+        typer.Option("--probabilities", help="Of a table, give the probability of every class."),
+    ] = False,
+    label: Label = None,
+    missing: Missing = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Name the most probable classes of images, each prepared as the training data was.
+    """Name the most probable classes of images, each prepared as the training data was, or of a table's rows.
 
-    Dark on light or light on dark, in any size and colours. What cannot be read is said on standard error;
-    the others are printed, and the exit code is 2.
+    Images may be dark on light or light on dark, in any size and colours. What cannot be read is said on
+    standard error; the others are printed, and the exit code is 2. The columns of a table are found by their
+    names.
 
     Example: clearprop predict runs/mnist seven.png photo.jpg
     """
+    from clearprop.data.formats.read_path import is_table
     from clearprop.data.images.mnist_preparation import PREPARATIONS, prepare_image
-    from clearprop.data.loading import preparation_of
+    from clearprop.data.origin import preparation_of
     from clearprop.display.pictures import shade_text
     from clearprop.model.model import load_model
     from clearprop.utils.arguments import check_choice, check_whole
@@ -59,10 +80,20 @@ def predict(
         check_choice("--prepare", prepare, PREPARATIONS)
     path = model_file(model)
     trained = load_model(path)
+    if any(map(is_table, images)):
+        _check_table_options(images, top, show, prepare)
+        check_free("--out", out, overwrite, images[0])
+        left_out = predict_table(trained, path, images[0], out, with_probabilities, as_json, label, missing)
+        if left_out:
+            raise typer.Exit(USER_MISTAKE)
+        return
+    for option, value in (("--out", out), ("--label", label), ("--missing", missing)):
+        if value is not None:
+            raise InvalidArgument(f"{option} is for the rows of a table, such as a .csv file; leave it out.")
     if trained.image_shape is None:
         raise InvalidArgument(
             f"{path} does not say that its rows are images, so it cannot predict from one; if they are, "
-            "import it again with --image-shape, and else use it in Python, with clearprop.load."
+            "import it again with --image-shape, and else give it a table, such as a .csv file."
         )
     if trained.network.output != "softmax":
         raise InvalidArgument(
@@ -95,6 +126,16 @@ def predict(
         _print(read, probabilities, trained.class_names, top, pictures)
     if len(read) < len(images):
         raise typer.Exit(USER_MISTAKE)
+
+
+def _check_table_options(images: list[Path], top: int, show: bool, prepare: str | None) -> None:
+    if len(images) > 1:
+        raise InvalidArgument("One table is predicted at a time, without images beside it; give one path.")
+    if show or prepare is not None or top != TOP:
+        raise InvalidArgument(
+            "--show, --prepare and --top are for images; leave them out, and add --probabilities for "
+            "those of every class."
+        )
 
 
 def _print_json(images: list[Path], probabilities: NDArray[Any], class_names: tuple[str, ...]) -> None:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clearprop.cli import interrupts
-from clearprop.cli.options import DataDir, Device, Quiet, command_line
+from clearprop.cli.options import (
+    DataDir,
+    Device,
+    KeepIndex,
+    Label,
+    Missing,
+    Quiet,
+    SkipDamaged,
+    command_line,
+    print_notes,
+)
 
 if TYPE_CHECKING:
     from clearprop.study.results import StudyResults
@@ -43,6 +53,10 @@ def study(
         bool, typer.Option("--resume/--fresh", help="Skip what is complete and unchanged, or repeat it.")
     ] = True,
     data_dir: DataDir = None,
+    label: Label = None,
+    missing: Missing = None,
+    keep_index: KeepIndex = False,
+    skip_damaged: SkipDamaged = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a study: train its experiments, compare them, and write report.html.
@@ -53,14 +67,17 @@ def study(
     Example: clearprop study --data mnist --seeds 3
     """
     from clearprop.data import load_data
-    from clearprop.data.loading import origin_of
+    from clearprop.data.options import ReadOptions
+    from clearprop.data.origin import origin_of
     from clearprop.report import write_report
     from clearprop.study.definitions import load_study
     from clearprop.study.runner import run_study
 
     definition = load_study(name)
     source = data or definition.data
-    dataset = load_data(source, data_dir=data_dir, progress=not quiet)
+    reading = ReadOptions(label, missing, keep_index, skip_damaged)
+    dataset = load_data(source, data_dir=data_dir, progress=not quiet, **reading.to_dict())
+    print_notes(dataset.notes)
     folder = out or Path("results") / f"{definition.name}-{dataset.name}"
     try:
         with interrupts.delay_interrupts():
@@ -73,7 +90,7 @@ def study(
                 engine=engine,
                 device=device,
                 fresh=not resume,
-                origin=origin_of(source, data_dir),
+                origin=origin_of(source, data_dir, reading),
                 command=command_line(),
                 progress_for=_unseen if quiet else _progress,
             )

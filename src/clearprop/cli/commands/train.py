@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clearprop.cli import interrupts
-from clearprop.cli.options import DataDir, Device, Quiet, resume_command, terminal_columns
+from clearprop.cli.options import (
+    DataDir,
+    Device,
+    KeepIndex,
+    Label,
+    Missing,
+    Quiet,
+    SkipDamaged,
+    print_notes,
+    resume_command,
+    terminal_columns,
+)
 from clearprop.cli.settings import setting_option, with_setting_options
 from clearprop.training.settings_table import EVERY_SETTING
 from clearprop.utils.errors import InvalidArgument
@@ -50,6 +61,10 @@ def train(
         bool, typer.Option("--resume", help="Go on with the run in --out; start it if there is none.")
     ] = False,
     data_dir: DataDir = None,
+    label: Label = None,
+    missing: Missing = None,
+    keep_index: KeepIndex = False,
+    skip_damaged: SkipDamaged = False,
     quiet: Quiet = False,
 ) -> None:
     """Train one network, print how well it does on the test set, and keep it.
@@ -59,7 +74,8 @@ def train(
     Example: clearprop train --data mnist --out runs/relu --hidden 500,250,100 --epochs 15
     """
     from clearprop.data import load_data
-    from clearprop.data.loading import origin_of
+    from clearprop.data.options import ReadOptions
+    from clearprop.data.origin import origin_of
     from clearprop.engines import check_engine
     from clearprop.model.evaluation import evaluate
     from clearprop.training.recipe_files import load_recipe
@@ -75,8 +91,10 @@ def train(
     # every setting is checked before the data is read, and again with the sizes the data has
     decide(settings, 1, 2, seed)
     check_engine(settings["engine"], device)
-    dataset = load_data(data, data_dir=data_dir, progress=not quiet)
-    origin = origin_of(data, data_dir)
+    reading = ReadOptions(label, missing, keep_index, skip_damaged)
+    dataset = load_data(data, data_dir=data_dir, progress=not quiet, **reading.to_dict())
+    print_notes(dataset.notes)
+    origin = origin_of(data, data_dir, reading)
     decided = decide(settings, dataset.n_features, dataset.n_classes, seed)
     parts = dataset.split(validation=decided.validation, seed=seed)
     # the rows are in the parts; of MNIST 47 MB less
@@ -102,7 +120,7 @@ def _train(
     parts: Splits,
     decided: Decided,
     data: str,
-    origin: dict[str, str | None],
+    origin: dict[str, Any],
     device: str,
     overwrite: bool,
     resume: bool,
@@ -110,7 +128,7 @@ def _train(
 ) -> Run:
     """Train into a folder, and keep the last checkpoint however the training ends."""
     from clearprop.cli.safe_points import BetweenBatches
-    from clearprop.data.loading import portable_name, preparation_of
+    from clearprop.data.origin import portable_name, preparation_of
     from clearprop.training.folder_training import RunRecorder, train_into_folder
     from clearprop.training.progress import ResumeNotice
 
@@ -120,7 +138,12 @@ def _train(
         "recipe": decided.recipe.to_dict(),
         # clearprop predict makes pictures like these, when the data may be gone
         "preparation": preparation_of(data),
+        # the options by which the file was read
+        "reading": origin["reading"],
     }
+    if origin["data_path"] is not None:
+        # clearprop evaluate sees by it whether the file has changed; the catalog's files cannot
+        training["digest"] = parts.train.digest()
     config = {
         "data": data,
         # so that clearprop evaluate finds it again; never in the model file, which travels

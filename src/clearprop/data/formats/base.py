@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from clearprop.data.options import Note
 from clearprop.utils.errors import DataError
 
 # a header may promise any size, so memory grows chunk by chunk with the bytes that really come
@@ -24,6 +25,11 @@ class Arrays(NamedTuple):
     y: NDArray[Any]
     x_test: NDArray[Any] | None = None
     y_test: NDArray[Any] | None = None
+
+    @property
+    def notes(self) -> Sequence[Note]:
+        """Sentences about how the source was read."""
+        return ()
 
 
 @contextmanager

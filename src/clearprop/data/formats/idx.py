@@ -27,6 +27,10 @@ FILES = {
 }
 
 
+#: EMNIST calls its test set by its name.
+OTHER_NAMES = {part: name.replace("t10k", "test") for part, name in FILES.items()}
+
+
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Read an IDX file, gzipped or not.
 
@@ -92,22 +96,60 @@ def _read(path: Path, stream: IO[bytes], limit: int) -> NDArray[Any]:
     return np.frombuffer(content, dtype).astype(dtype.newbyteorder("="), copy=False).reshape(shape)
 
 
-def find_idx_files(folder: Path) -> dict[str, Path]:
+def find_idx_files(place: Path) -> dict[str, Path]:
     """Return the IDX files of a folder, under the keys x, y, x_test and y_test, as far as they exist.
 
     Parameters
     ----------
-    folder : pathlib.Path
-        Names may end in ``.gz``, and may have a dot before "idx", as some archives unpack them.
+    place : pathlib.Path
+        A folder, or one of the files. Their names may end in ``.gz``, may have a dot before "idx", as some
+        archives unpack them, and may begin with the name of a data set and a hyphen, as EMNIST's do. Where a
+        folder has no such file, torchvision's ``raw`` is searched for below it (``MNIST/raw``).
+
+    Raises
+    ------
+    DataError
+        If there are files of several data sets; the text says what to name instead.
     """
-    found = {}
-    for part, name in FILES.items():
-        for candidate in (name, name.replace("-idx", ".idx")):
-            for ending in ("", ".gz"):
-                path = folder / (candidate + ending)
-                if part not in found and path.is_file():
-                    found[part] = path
+    if not place.is_dir():
+        sets = _by_data_set(place.parent)
+        return next((files for files in sets.values() if place in files.values()), {})
+    found = _by_data_set(place)
+    if not found:
+        raws = {
+            raw: _by_data_set(raw) for raw in (place / "raw", *sorted(place.glob("*/raw"))) if raw.is_dir()
+        }
+        filled = [raw for raw, sets in raws.items() if sets]
+        if len(filled) > 1:
+            names = " or ".join(str(raw.parent) for raw in filled)
+            raise DataError(f"{place} has several data sets in the layout of torchvision; name {names}.")
+        found = raws[filled[0]] if filled else {}
+    if len(found) > 1:
+        names = " or ".join(str(next(iter(files.values()))) for files in found.values())
+        raise DataError(
+            f"{place} has the IDX files of several data sets; name a file of one of them, {names}."
+        )
+    return next(iter(found.values()), {})
+
+
+def _by_data_set(folder: Path) -> dict[str, dict[str, Path]]:
+    """Return the IDX files of a folder by the name they begin with, which is empty for those of MNIST."""
+    ends = {end: part for part, name in FILES.items() for end in (*_names(name), *_names(OTHER_NAMES[part]))}
+    found: dict[str, dict[str, Path]] = {}
+    # sorted, so that an unpacked file comes before its archive
+    for path in sorted(folder.iterdir()):
+        name = path.name.removesuffix(".gz")
+        end = next((end for end in ends if name == end or name.endswith(f"-{end}")), None)
+        # some archives unpack a file into a folder of its name
+        file = path / path.name if path.is_dir() else path
+        if end is not None and file.is_file():
+            files = found.setdefault(name.removesuffix(end).removesuffix("-"), {})
+            files.setdefault(ends[end], file)
     return found
+
+
+def _names(name: str) -> tuple[str, str]:
+    return name, name.replace("-idx", ".idx")
 
 
 def read_idx_files(files: dict[str, Path]) -> Arrays:

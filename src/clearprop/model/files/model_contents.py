@@ -29,7 +29,7 @@ class ModelContents:
 
     Attributes
     ----------
-    network, parameters, scaling, class_names, image_shape, metrics, training
+    network, parameters, scaling, class_names, image_shape, metrics, training, table
         As ``Model`` documents them.
     """
 
@@ -40,6 +40,7 @@ class ModelContents:
     image_shape: tuple[int, int] | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    table: dict[str, Any] = field(default_factory=dict)
 
 
 def described_contents(described: dict[str, Any]) -> ModelContents:
@@ -63,8 +64,8 @@ def described_contents(described: dict[str, Any]) -> ModelContents:
                 f"its image shape {clip(shape)} does not fit its network of {network.layer_sizes[0]} inputs"
             )
     known = {}
-    for name in ("metrics", "training"):
-        # files of the first release have no metrics
+    for name in ("metrics", "training", "table"):
+        # files of the first release have no metrics, and only tables have columns
         known[name] = described.get(name, {})
         if not isinstance(known[name], dict):
             raise ValueError(f"{name} is {clip(known[name])}, but must be an object")

@@ -123,6 +123,8 @@ def model_bytes(contents: ModelContents) -> bytes:
         "metrics": contents.metrics,
         "training": contents.training,
     }
+    if contents.table:
+        described["table"] = contents.table
     try:
         metadata = json.dumps(described, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -153,7 +155,7 @@ def _described(file: IO[bytes], size: int, place: Path) -> tuple[ModelContents, 
         raise foreign
     try:
         reader = JsonReader(header.metadata, header.budget)
-        described = reader.value(flat=("shift", "factor"))
+        described = reader.value(flat=("shift", "factor", "fill"))
         reader.finish()
     except JsonError as error:
         raise ModelFileError(
