@@ -1,0 +1,1 @@
+"""Verdicts for people and grade books: text, JSON, CSV, Gradescope's results and HTML pages."""
