@@ -149,7 +149,7 @@ def test_predictions_of_a_table_are_those_of_the_model(
     printed = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert [int(row["row"]) for row in printed] == list(range(1, 121))
     model = cp.load(run / "parameters.safetensors")
-    ages = [float(str(row[4] or model.table["fill"][2])) for row in rows]
+    ages = [float(str(row[4] or model.table["feature_means"][2])) for row in rows]
     x = np.array([[row[3] == "female", row[3] == "male", age] for row, age in zip(rows, ages, strict=True)])
     probabilities = model.predict_proba(x.astype(np.float32))
     assert [row["class"] for row in printed] == [model.class_names[i] for i in probabilities.argmax(axis=1)]

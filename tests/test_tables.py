@@ -395,9 +395,9 @@ def test_wrong_cell_of_another_file_is_named(table, schema) -> None:
         {"categories": [[1, 2]]},
         {"categories": "ab"},
         {"missing": "guess"},
-        {"fill": [1.0]},
-        {"fill": [float("nan")] * 4},
-        {"fill": "abcd"},
+        {"feature_means": [1.0]},
+        {"feature_means": [float("nan")] * 4},
+        {"feature_means": "abcd"},
     ],
 )
 def test_damaged_schema_of_a_model_file_gives_one_sentence(schema, change) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil, isqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,11 @@ from clearprop.data.checks import ROWS_AT_ONCE, check_labels
 from clearprop.data.classes import codes_of_labels
 from clearprop.data.dataset import Dataset, choose_scaling, filled_alike
 from clearprop.data.tables.filling import filled, means
-from clearprop.data.tables.reading import TableRows
 from clearprop.nn.scaling import Scaling
 from clearprop.utils.errors import DataError
+
+if TYPE_CHECKING:
+    from clearprop.data.tables.reading import TableRows
 
 # flat rows of fewer features are a table, even if their number is a square
 MIN_IMAGE_FEATURES = 64

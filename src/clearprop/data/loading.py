@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -15,18 +15,16 @@ from clearprop.data.arrays import from_arrays, parts_of_arrays, parts_of_table, 
 from clearprop.data.catalog import CATALOG, CatalogEntry
 from clearprop.data.dataset import Dataset, filled_with
 from clearprop.data.fetching import data_folder, obtain
-from clearprop.data.formats.frames import frame_source, is_frame
 from clearprop.data.formats.idx import read_idx_files
-from clearprop.data.formats.image_folder import ImageArrays
-from clearprop.data.formats.read_path import is_table, read_path, read_table_for_model
 from clearprop.data.images.read_image import resize_grey
 from clearprop.data.options import Note, ReadOptions
-from clearprop.data.tables.reading import TableRows, apply_schema, read_table
 from clearprop.data.tables.schema import TableSchema
 from clearprop.display.text import valid_unicode
-from clearprop.nn.network import Network
 from clearprop.utils.arguments import listed, nearest
 from clearprop.utils.errors import ClearpropWarning, DataError, InvalidArgument
+
+if TYPE_CHECKING:
+    from clearprop.nn.network import Network
 
 
 def load_data(
@@ -188,6 +186,11 @@ def load_parts(
             )
         dataset = load_entry(CATALOG[name_or_path], data_folder(data_dir), progress=progress)
         return replace(dataset, test=None), dataset.test
+    # the readers take longer to import than a data set of the catalog to load
+    from clearprop.data.formats.image_folder import ImageArrays
+    from clearprop.data.formats.read_path import is_table, read_path, read_table_for_model
+    from clearprop.data.tables.reading import TableRows
+
     path = existing_path(name_or_path)
     name, source = _name_of(path), valid_unicode(str(path))
     read = (
@@ -209,6 +212,9 @@ def _parts_of_frame(
     schema: TableSchema | None = None,
     known: Sequence[str] | None = None,
 ) -> tuple[Dataset, None]:
+    from clearprop.data.formats.frames import frame_source, is_frame
+    from clearprop.data.tables.reading import apply_schema, read_table
+
     if not is_frame(frame):
         raise DataError(
             f"name_or_path is {type(frame).__name__}, but must be a name, a path, or a data frame of pandas, "

@@ -86,7 +86,7 @@ class TableSchema:
             "kinds": "".join(KINDS[column.kind] for column in self.columns),
             "categories": [list(column.categories) for column in self.columns if column.kind == "category"],
             "missing": self.missing,
-            "fill": [float(f"{value:.9g}") for value in self.fill.tolist()],
+            "feature_means": [float(f"{value:.9g}") for value in self.fill.tolist()],
         }
 
     @classmethod
@@ -139,7 +139,7 @@ def _from_dict(cls: type[TableSchema], values: Mapping[str, Any]) -> TableSchema
         if not isinstance(own, list) or not all(isinstance(value, str) for value in own):
             raise ValueError("its categories are no texts")
         columns.append(Column(name, _KIND_OF[letter], tuple(own)))
-    fill = np.asarray(values["fill"], np.float64)
+    fill = np.asarray(values["feature_means"], np.float64)
     if fill.ndim != 1 or not np.isfinite(fill).all():
         raise ValueError("the numbers that fill its missing cells are not finite")
     return cls(tuple(columns), names is not None, values["missing"], fill)

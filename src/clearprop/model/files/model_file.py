@@ -155,7 +155,7 @@ def _described(file: IO[bytes], size: int, place: Path) -> tuple[ModelContents, 
         raise foreign
     try:
         reader = JsonReader(header.metadata, header.budget)
-        described = reader.value(flat=("shift", "factor", "fill"))
+        described = reader.value(flat=("shift", "factor", "feature_means"))
         reader.finish()
     except JsonError as error:
         raise ModelFileError(
