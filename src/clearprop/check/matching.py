@@ -103,7 +103,7 @@ def _explained(
     search = _Search(formula, observations, base)
     if search.shape_alone():
         return Explanation((Atom("wrong_shape", {}, _shapes(formula, observations[0])),))
-    atoms = formula.atoms(observations[0].values)
+    atoms = [atom for atom in formula.atoms(observations[0].values) if search.changes_anything(atom)]
     if (whole := search.whole((atom,) for atom in atoms)) is not None:
         return whole
     singles = search.side_by_side()
@@ -154,6 +154,15 @@ class _Search:
             if not all(same(yours[name], expected[name], loose=True) for name in yours):
                 return False
         return bool(self.wrong)
+
+    def changes_anything(self, atom: Atom) -> bool:
+        """Whether a mistake shows in any probe: relu's derivative at the output does not."""
+        for observation in self.observations:
+            expected = self.formula.outputs(observation.values, self.base)
+            found = predicted(self.formula, observation.values, (atom,), self.base)
+            if found is None or any(not same(found[n], expected[n], loose=True) for n in observation.outputs):
+                return True
+        return False
 
     def whole(self, hypotheses: Iterable[tuple[Atom, ...]]) -> Explanation | None:
         """Return the first hypothesis that reproduces everything; keep those that reproduce a part."""

@@ -43,12 +43,12 @@ def forward(subject: Subject) -> list[Examination]:
         formula = replace(FORWARD, outputs=_with_p)
     given = "activation" in subject.function.arguments
     found = []
-    for shape in ("rectangular", "second", "square"):
+    for shape in ("rectangular", "second", "cube"):
         # another activation where the function is given one, which a function that ignores it fails
         hidden = "sigmoid" if given and shape == "second" else assignment.hidden
         values = depth_of(assignment.model_copy(update={"hidden": hidden}), shape)
         values = {**values, "activation given": given}
-        found.append(simple(subject, formula, values, decisive=shape != "square"))
+        found.append(simple(subject, formula, values, decisive=shape != "cube"))
     stable: tuple[tuple[str, Probe], ...] = ()
     if subject.assignment.output == "softmax":
         values = dict(depth_of(subject.assignment, "rectangular"))

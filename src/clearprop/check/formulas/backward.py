@@ -150,7 +150,7 @@ def backward_outputs(values: Values, settings: Settings) -> Outputs:
         average = settings.get(("average", name), settings.get(("average", kind), settings.get("average")))
         divisor = {
             "sum": 1,
-            "twice": n**2,
+            "twice": n * (n if mean else 1),
             "multiplied": 1 / n,
             "half": 2 * n,
             "features": values["x"].shape[1],

@@ -145,7 +145,7 @@ def affine_backward(values: Values, settings: Settings) -> Outputs:
     """Dx = dout wᵀ, dw = xᵀ dout, db = Σ dout, the last two divided by n where ``mean``."""
     dout, x, w = values["dout"], values["x"], values["w"]
     if values.get("of"):
-        dout = activation_backward(values, settings)["dx"]
+        dout = dout * _slope(values, settings)
     n = len(x)
     rows = _flat(x)
     source = {"x": rows, "h": values.get("out", rows)}[settings.get("in", "x")]
