@@ -21,6 +21,7 @@ LAYOUTS = {
     ("columns", "out_in"): "examples are columns and weights (fan_out, fan_in)",
     ("columns", "in_out"): "examples are columns and weights (fan_in, fan_out)",
 }
+TRUTHS = {"labels": "labels", "one_hot": "one-hot arrays"}
 
 
 def choose_template(module: Module) -> tuple[Assignment, str]:
@@ -81,7 +82,11 @@ def choose_dialect(assignment: Assignment, module: Module, runner: Runner) -> tu
                 break
     if chosen is default:
         return default, []
-    return chosen, [f"In this file {LAYOUTS[chosen.layout, chosen.weights]}; it is judged so."]
+    if (chosen.layout, chosen.weights) != (default.layout, default.weights):
+        return chosen, [f"In this file {LAYOUTS[chosen.layout, chosen.weights]}; it is judged so."]
+    if chosen.truth != default.truth:
+        return chosen, ["In this file the truth is given as " + TRUTHS[chosen.truth] + "; it is judged so."]
+    return chosen, ["In this file parameters have a container of their own; it is judged so."]
 
 
 def _fit(assignment: Assignment, module: Module, runner: Runner, dialect: Dialect) -> float | None:
