@@ -29,15 +29,16 @@ sys.path.insert(0, str(HERE.parent / "check"))
 
 from in_process import InProcess, Text  # noqa: E402
 
-from clearprop.check import probes  # noqa: E402
 from clearprop.check.assignment import Assignment  # noqa: E402
 from clearprop.check.calls import Answer  # noqa: E402
 from clearprop.check.choosing import choose_dialect, choose_template  # noqa: E402
 from clearprop.check.definitions import definitions_of  # noqa: E402
 from clearprop.check.examinations import EXAMINATIONS, Subject  # noqa: E402
 from clearprop.check.grading import find, judge  # noqa: E402
+from clearprop.check.mistakes import MISTAKES  # noqa: E402
 from clearprop.check.verdicts import Status, SubmissionVerdict  # noqa: E402
 
+SHARES = ("called wrong", "named", "recognised by agreement")
 RIGHT = HERE.parent / "check" / "submissions" / "right"
 # judged by their distribution or by several trainings; their numbers may differ and still be right
 WITHOUT_ORACLE = ("initialize", "train", "resize")
@@ -365,6 +366,9 @@ def main() -> None:
             count["another function blamed"] += 1
             _print(options.list, f"BLAMED {others}", change, wrong)
         ids = [mistake.id for mistake in own.mistakes]
+        unforeseen = any(MISTAKES[m.id].sentence in m.sentence for m in own.mistakes if m.id in VAGUE)
+        if own.status is Status.WRONG and not unforeseen:
+            count["recognised by agreement"] += 1
         if ids and not all(identity in VAGUE for identity in ids):
             count["named"] += 1
         elif own.status is Status.WRONG:
@@ -389,10 +393,11 @@ def main() -> None:
         "called wrong",
         "another function blamed",
         "named",
+        "recognised by agreement",
         "rewrites",
         "rewrites called wrong",
     ):
-        share = f"{count[name] / count['other numbers']:.1%}" if name in ("called wrong", "named") else ""
+        share = f"{count[name] / count['other numbers']:.1%}" if name in SHARES else ""
         print(f"{name:30} {count[name]:5} {share}")
     print("not named:", dict(vague))
 
@@ -404,8 +409,6 @@ def _print(wanted: bool, title: str, change: Change, wrong: list[str]) -> None:
             flush=True,
         )
 
-
-__all__ = ["probes"]
 
 if __name__ == "__main__":
     main()

@@ -15,7 +15,7 @@ from clearprop.check.calls import Answer, Call, Generator, Result
 from clearprop.check.definitions import Definition
 from clearprop.check.dialects import Dialect
 from clearprop.check.formulas.base import Formula, Outputs, Values
-from clearprop.check.structures import Unreadable, expanded, filled, inferred, names_in, read
+from clearprop.check.structures import Unreadable, expanded, filled, has_stray_keys, inferred, names_in, read
 
 FURTHER = (
     "n",
@@ -147,7 +147,7 @@ class Caller:
         except Unreadable:
             if "h1" not in laid_out:
                 raise
-            outputs = {n: a for n, a in laid_out.items() if n[0] == "h"}
+            outputs = {n: a for n, a in laid_out.items() if n[0] != "a"}
             return inferred(value, outputs, exact=exact, optional=others)
 
     def outputs(self, value: Any, values: Values, wanted: Sequence[str], expected: Outputs) -> Outputs:
@@ -163,6 +163,8 @@ class Caller:
         try:
             found = _read_first(structure, value, wanted)
         except Unreadable as problem:
+            if has_stray_keys(structure, value):
+                raise
             own = self.subject.own_container
             try:
                 if not own:

@@ -12,7 +12,9 @@ from clearprop.check.calls import Runner, Submission
 from clearprop.check.choosing import choose_dialect
 from clearprop.check.definitions import Definition, Module, definitions_of
 from clearprop.check.evaluation import Outcome, Substitutes, agrees_for_some_activation, evaluate, unchanged
+from clearprop.check.examinations import EXAMINATIONS
 from clearprop.check.helpers import helpers_of, own_caches, selected, substitutes_for
+from clearprop.check.incomplete import blame_incomplete, with_complete_containers
 from clearprop.check.initialization import examine_initialization
 from clearprop.check.judged import Attempt, Judged, Judgement, find
 from clearprop.check.matching import Explanation
@@ -171,6 +173,12 @@ def _examine(state: Judgement, subject: Subject, base: FunctionVerdict) -> Judge
             judged = _right(state, subject, base, outcome, examination.derivative)
             return _shared_between_calls(state, judged, examination)
         tried.append(Attempt(outcome, Explanation(()), derivative_form=examination.derivative))
+    if (complete := with_complete_containers(state, subject)) is not None:
+        for examination in EXAMINATIONS[subject.function.role](complete):
+            outcome = evaluate(examination, state.runner, caller)
+            if outcome.flawless:
+                blame_incomplete(state)
+                return _right(state, complete, base, outcome, examination.derivative)
     for blamed in (helpers.certain, (*helpers.certain, *helpers.possible) if helpers.possible else ()):
         if not blamed:
             continue

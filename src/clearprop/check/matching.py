@@ -177,15 +177,18 @@ class _Search:
     def side_by_side(self) -> Explanation:
         """Combine partial hypotheses, those first that explain most outputs for each mistake."""
         left = set(self.wrong)
+        right = frozenset(self.names) - self.wrong
         chosen: list[Atom] = []
         while left:
-            best: tuple[float, tuple[Atom, ...], frozenset[str]] = (0.0, (), frozenset())
+            best: tuple[float, tuple[Atom, ...], frozenset[str]] = (-np.inf, (), frozenset())
             for atoms, names in self.partial:
                 new = sum(atom not in chosen for atom in atoms)
-                gain = len(names & left) / new if new else float(len(names & left))
-                if gain > best[0]:
+                gain = len(names & left) / max(new, 1)
+                # a mistake that would also change an output that is right explains less
+                gain -= 0.1 * len(right - names)
+                if names & left and gain > best[0]:
                     best = (gain, atoms, names)
-            if not best[0]:
+            if not best[1]:
                 break
             chosen += [atom for atom in best[1] if atom not in chosen]
             left -= best[2]

@@ -7,9 +7,22 @@ from dataclasses import replace
 from clearprop.check.calling import Caller, Subject
 from clearprop.check.evaluation import evaluate
 from clearprop.check.examinations import EXAMINATIONS
-from clearprop.check.judged import Judgement
+from clearprop.check.judged import Judged, Judgement
+from clearprop.check.matching import predicted, same
 from clearprop.check.verdicts import Status
 from clearprop.check.wording import simple_mistake
+
+
+def reproduced(judged: Judged) -> bool:
+    """Whether the mistakes found in a function give all its numbers, the right ones too."""
+    outcome, explanation = judged.outcome, judged.explanation
+    if outcome is None or explanation is None:
+        return False
+    for seen in outcome.observations:
+        found = predicted(outcome.examination.formula, seen.values, explanation.atoms)
+        if found is None or not all(same(seen.outputs[n], found[n], loose=True) for n in seen.outputs):
+            return False
+    return True
 
 
 def settle_derivatives(state: Judgement) -> None:
@@ -40,7 +53,8 @@ def settle_averages(state: Judgement) -> None:
         return
     atoms = backward.explanation.atoms if backward.explanation is not None else ()
     sums = (
-        len(atoms) == 1
+        reproduced(backward)
+        and len(atoms) == 1
         and dict(atoms[0].settings) == {"average": "sum"}
         and len(backward.verdict.mistakes) == 1
     )

@@ -157,6 +157,14 @@ def holds_exactly(structure: Structure, value: Any) -> bool:
     return True
 
 
+def has_stray_keys(structure: Structure, value: Any) -> bool:
+    """Whether a dict has the keys asked for in part, and others instead of the rest: misspelt ones."""
+    if not isinstance(structure, dict) or not isinstance(value, dict):
+        return False
+    asked, given = set(structure), set(value)
+    return 3 * len(asked & given) >= len(asked) and bool(given - asked) and bool(asked - given)
+
+
 def described(value: Any) -> str:
     """Return a value's kind for a sentence: "a (3, 4) array", "a tuple of 2", "None"."""
     if value is None:

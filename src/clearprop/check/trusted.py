@@ -65,7 +65,9 @@ def helper(
     name = function.short_name
     name = name if name.isidentifier() else "helper"
     maker = makers[function.role]
-    return Trusted(name, f"{_SOURCE}\n{name} = {maker}(**{settings!r})\n{name}.__name__ = '{name}'\n")
+    return Trusted(
+        name, f"{_SOURCE}\n{name} = by_position({maker}(**{settings!r}))\n{name}.__name__ = '{name}'\n"
+    )
 
 
 MAKERS = {

@@ -26,6 +26,15 @@ def elementwise(of, form):
     return function
 
 
+def by_position(function):
+    """Return the function, which takes keyword arguments of any name in their order."""
+
+    def called(*arguments, **keywords):
+        return function(*arguments, *keywords.values())
+
+    return called
+
+
 def make_activation(of, cached, **_):
     """Return the activation, with its input as the cache if asked for."""
     value = elementwise(of, "value")

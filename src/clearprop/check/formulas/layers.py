@@ -239,6 +239,7 @@ def _softmax_loss_atoms(values: Values) -> Sequence[Atom]:
         Atom("cross_entropy_averaged_over_classes", {"average": "entries"}, "it is divided by n · classes"),
         Atom("cross_entropy_averaged_over_classes", {"average": "classes"}, "it is divided by the classes"),
         Atom("cross_entropy_not_averaged", {"average": "twice"}, "it is divided by n twice"),
+        Atom("cross_entropy_not_averaged", {"average": "multiplied"}, "it is multiplied by n"),
         Atom("cross_entropy_sign", {"sign": 1}, "the minus sign is missing"),
         Atom("cross_entropy_wrong_log", {"log": "2"}, "it takes log2"),
         Atom("cross_entropy_wrong_log", {"log": "10"}, "it takes log10"),

@@ -137,6 +137,7 @@ def cross_entropy(p: Array, truth: Array, settings: Settings) -> Array:
         "classes": classes,
         "twice": n * n,
         "half": 2 * n,
+        "multiplied": 1 / n,
     }[settings.get("average", "n")]
     return np.asarray(settings.get("sign", -1) * settings.get("factor", 1) * total / divisor)
 
@@ -160,6 +161,7 @@ LOSS_ATOMS = (
     ),
     Atom("cross_entropy_not_averaged", {"average": "twice"}, "it is divided by n twice"),
     Atom("cross_entropy_not_averaged", {"average": "half"}, "it is divided by 2 n instead of n"),
+    Atom("cross_entropy_not_averaged", {"average": "multiplied"}, "it is multiplied by n instead of divided"),
     Atom("cross_entropy_sign", {"sign": 1}, "the minus sign is missing"),
     Atom("cross_entropy_wrong_log", {"log": "2"}, "it takes log2"),
     Atom("cross_entropy_wrong_log", {"log": "10"}, "it takes log10"),
@@ -188,7 +190,8 @@ BINARY_ATOMS = (
         for term in ("first", "second")
         for base in ("2", "10")
     ),
-    Atom("unexplained", {"terms": "difference"}, "the two terms are subtracted instead of added"),
+    Atom("cross_entropy_sign", {"terms": "difference"}, "the two terms have different signs"),
+    Atom("cross_entropy_sign", {"terms": "difference", "sign": 1}, "the two terms have different signs"),
 )
 
 CROSS_ENTROPY = Formula(_loss_outputs, single(MULTICLASS_ATOMS))
