@@ -73,8 +73,9 @@ def _name_of(rule: Optimizer) -> str:
 @cache
 def _function(name: str, dtype: str) -> Callable[..., None] | None:
     """Return the compiled passes of a rule, if they give the rule's numbers."""
-    library, number, rule = _library(dtype), _C_TYPES.get(dtype), OPTIMIZERS[name]
-    if library is None or number is None:
+    library, number, rule = _library(dtype), _C_TYPES.get(dtype), OPTIMIZERS.get(name)
+    # a rule from outside the table has no compiled passes
+    if library is None or number is None or rule is None:
         return None
     function = getattr(library, name, None)
     if function is None:
