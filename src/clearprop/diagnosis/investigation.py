@@ -19,10 +19,12 @@ from clearprop.diagnosis.network_hypotheses import network_hypotheses
 from clearprop.diagnosis.output_hypotheses import fitting_output, output_hypotheses
 from clearprop.diagnosis.program import Program
 from clearprop.diagnosis.references import (
+    CERTAIN_DEFICIT,
     Achievable,
     achievable,
     neighbours_skill,
     reference_programs,
+    related,
 )
 from clearprop.diagnosis.remedies import Remedied, Search
 from clearprop.diagnosis.symptoms import figure_name, symptoms
@@ -33,7 +35,7 @@ Array = NDArray[np.floating[Any]]
 Allowed = Callable[[Hypothesis], bool]
 
 #: Share of the budget for the first training of the program as it is.
-BASE_SHARE = 0.2
+BASE_SHARE = 0.3
 SEEDS = 3
 #: A training this quick, as a share of the budget, is repeated with other seeds.
 QUICK_SHARE = 0.04
@@ -87,15 +89,17 @@ def investigate(
         return _untried(case, [constant])
     flaws = [of_data.leaked_column(task, x, y), of_data.duplicate_rows(x, validation)]
     flawed = [each for each in flaws if each is not None]
-    failed = case.base.problem != "" or case.base.diverged or _fails(case)
+    hypotheses = _hypotheses(case, y)
+    certain = any(each.certain for each in hypotheses)
+    failed = case.base.problem != "" or case.base.diverged or _fails(case, certain)
     if flawed and not failed:
         return _untried(case, flawed)
     misused = of_data.misused_metric(program, task)
-    if not case.base.problem and case.best.skill < max(NOTHING, min(case.best.noise, 0.2)):
+    nothing = case.best.skill < max(NOTHING, min(case.best.noise, 0.2))
+    if nothing and not case.base.problem and lab.splits and not related(lab):
         return _untried(case, [_unrelated(case)])
     if not failed:
         return _not_failing(case, [misused] if misused else [])
-    hypotheses = _hypotheses(case, y)
     if allowed is not None:
         hypotheses = [each for each in hypotheses if allowed(each)]
     return _restore(case, hypotheses)
@@ -118,8 +122,10 @@ def _examine(program: Program, task: Task, lab: Laboratory, seed: int) -> Case:
     bases = [base]
     if taken < QUICK_SHARE * lab.seconds and not base.problem:
         bases += [lab.run(program, seed + extra) for extra in range(1, SEEDS)]
-    best = achievable(lab, readings.data, seed)
     median = sorted(bases, key=lambda trial: trial.skill)[(len(bases) - 1) // 2]
+    best = Achievable(0.0, 0.5, 0.0, "guessing")
+    if median.skill < 1 - CERTAIN_DEFICIT:
+        best = achievable(lab, readings.data, program, seed)
     if best.skill < NOTHING and (near := neighbours_skill(lab)) > 2 * NOTHING:
         best = Achievable(near, max(best.noise, 0.1), near, "the nearest neighbours")
     # a good training of the program itself shows as well how much can be learned
@@ -140,8 +146,8 @@ def _limit_steps(lab: Laboratory, base: Trial, taken: float) -> None:
         lab.usual_seconds = 1.3 * taken
 
 
-def _fails(case: Case) -> bool:
-    return case.best.fails(case.base.skill, case.base.held.noise)
+def _fails(case: Case, certain: bool) -> bool:
+    return case.best.fails(case.base.skill, case.base.held.noise, certain=certain)
 
 
 def _hypotheses(case: Case, y: NDArray[Any]) -> list[Hypothesis]:
@@ -203,6 +209,12 @@ def _restore(case: Case, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
     """Try the remedies, and confirm the smallest set that restores the training."""
     search = Search(case.lab, case.program, case.seed, case.base, case.best)
     restoring, tried = search.singles(hypotheses)
+    if restoring and (stronger := search.stronger(restoring[0], tried)):
+        combined = search.combination(tried, stronger)
+        if combined is not None:
+            result = _confirmed(case, combined)
+            if result.confirmed:
+                return result
     for found in restoring[:2]:
         result = _confirmed(case, found)
         if result.confirmed:
