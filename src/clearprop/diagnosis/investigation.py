@@ -32,7 +32,7 @@ from clearprop.diagnosis.task import Task, read_task
 from clearprop.diagnosis.training_hypotheses import training_hypotheses
 
 Array = NDArray[np.floating[Any]]
-Allowed = Callable[[Hypothesis], bool]
+MayTry = Callable[[Program, Hypothesis], bool]
 
 #: Share of the budget for the first training of the program as it is.
 BASE_SHARE = 0.3
@@ -65,7 +65,10 @@ def investigate(
     validation: tuple[Array, NDArray[Any]] | None,
     seed: int,
     seconds: float,
-    allowed: Allowed | None = None,
+    *,
+    may_try: MayTry | None = None,
+    notes: Sequence[str] = (),
+    trainer: Callable[..., Any] | None = None,
 ) -> Diagnosis:
     """Find out why the training of a program fails.
 
@@ -78,12 +81,18 @@ def investigate(
     seed : int
     seconds : float
         The budget.
-    allowed : callable or None
-        Tells of a hypothesis whether its remedy may be tried; None allows all.
+    may_try : callable or None
+        ``may_try(program, hypothesis)`` tells whether a remedy may be tried; None allows all.
+    notes : sequence of str
+        For the diagnosis, before those of the investigation.
+    trainer : callable or None
+        Trains in place of ``train_program``.
     """
     task = read_task(program, y)
     lab = make_laboratory(task, x, y, validation, seed, seconds)
-    case = _examine(program, task, lab, seed)
+    if trainer is not None:
+        lab.trainer = trainer
+    case = _examine(program, task, lab, seed, notes)
     constant = of_data.constant_targets(y)
     if constant is not None:
         return _untried(case, [constant])
@@ -100,14 +109,13 @@ def investigate(
         return _untried(case, [_unrelated(case)])
     if not failed:
         return _not_failing(case, [misused] if misused else [])
-    if allowed is not None:
-        hypotheses = [each for each in hypotheses if allowed(each)]
-    return _restore(case, hypotheses)
+    barred = [each for each in hypotheses if may_try is not None and not may_try(program, each)]
+    return _restore(case, [each for each in hypotheses if each not in barred], barred)
 
 
-def _examine(program: Program, task: Task, lab: Laboratory, seed: int) -> Case:
+def _examine(program: Program, task: Task, lab: Laboratory, seed: int, told: Sequence[str]) -> Case:
     """Train the program as it is, and the references."""
-    notes = []
+    notes = list(told)
     sampler = Sampler()
     base = lab.run(program, seed, sampler=sampler, seconds=BASE_SHARE * lab.seconds)
     readings = read_training(program, task, lab.x, lab.y, base.trained, sampler)
@@ -205,7 +213,7 @@ def _not_failing(case: Case, found: list[Hypothesis]) -> Diagnosis:
     return _diagnosis(case, True, [], None)
 
 
-def _restore(case: Case, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
+def _restore(case: Case, hypotheses: Sequence[Hypothesis], barred: Sequence[Hypothesis]) -> Diagnosis:
     """Try the remedies, and confirm the smallest set that restores the training."""
     search = Search(case.lab, case.program, case.seed, case.base, case.best)
     restoring, tried = search.singles(hypotheses)
@@ -225,7 +233,7 @@ def _restore(case: Case, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
     if restoring:
         return _confirmed(case, restoring[0])
     scarce = _too_little_data(case)
-    suspects = sorted(tried, key=lambda each: each.rank)
+    suspects = sorted([*tried, *barred], key=lambda each: each.rank)
     return _untried(case, [*scarce, *[each for each in suspects if each.suspicion >= 0.4]][:3], failed=True)
 
 
