@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from clearprop.diagnosis.adapters.estimators import is_estimator, read_estimator
 from clearprop.diagnosis.adapters.subject import Subject
@@ -87,17 +88,19 @@ def diagnose_subject(subject: Subject, *, seed: int = 0, seconds: float = SECOND
                 f"The validation rows have the shapes {held[0].shape} and {held[1].shape}, but the training "
                 f"rows {rows.shape} and {targets.shape}; give both the same columns."
             )
-    return investigate(
-        subject.program,
-        rows,
-        targets,
-        held,
-        seed,
-        seconds,
-        may_try=subject.may_try,
-        notes=subject.notes,
-        trainer=subject.trainer,
-    )
+    # products of small matrices gain nothing by threads, and wait for each other on a busy machine
+    with threadpool_limits(1):
+        return investigate(
+            subject.program,
+            rows,
+            targets,
+            held,
+            seed,
+            seconds,
+            may_try=subject.may_try,
+            notes=subject.notes,
+            trainer=subject.trainer,
+        )
 
 
 def _read(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.diagnosis import data_hypotheses as of_data
-from clearprop.diagnosis.causes import TITLES, Cause, DataChange, Hypothesis
+from clearprop.diagnosis.causes import Hypothesis
+from clearprop.diagnosis.confirmation import SEEDS, Case, confirm, diagnosis_of, untried
 from clearprop.diagnosis.experiments import Laboratory, Trial, make_laboratory
-from clearprop.diagnosis.finding import Curve, Diagnosis
-from clearprop.diagnosis.instruments import Readings, Sampler, read_training
+from clearprop.diagnosis.finding import Diagnosis
+from clearprop.diagnosis.instruments import Sampler, read_training
 from clearprop.diagnosis.network_hypotheses import network_hypotheses
 from clearprop.diagnosis.output_hypotheses import fitting_output, output_hypotheses
 from clearprop.diagnosis.program import Program
@@ -27,8 +27,7 @@ from clearprop.diagnosis.references import (
     related,
 )
 from clearprop.diagnosis.remedies import Remedied, Search
-from clearprop.diagnosis.symptoms import figure_name, symptoms
-from clearprop.diagnosis.task import Task, read_task
+from clearprop.diagnosis.task import NUMBERS, Task, read_task
 from clearprop.diagnosis.training_hypotheses import training_hypotheses
 
 Array = NDArray[np.floating[Any]]
@@ -36,26 +35,10 @@ MayTry = Callable[[Program, Hypothesis], bool]
 
 #: Share of the budget for the first training of the program as it is.
 BASE_SHARE = 0.3
-SEEDS = 3
 #: A training this quick, as a share of the budget, is repeated with other seeds.
 QUICK_SHARE = 0.04
 #: A skill that guessing reaches by chance.
 NOTHING = 0.1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Case:
-    """A program with all that is known of its training before remedies are tried."""
-
-    program: Program
-    task: Task
-    lab: Laboratory
-    seed: int
-    base: Trial
-    bases: list[Trial]
-    readings: Readings
-    best: Achievable
-    notes: list[str]
 
 
 def investigate(
@@ -95,18 +78,18 @@ def investigate(
     case = _examine(program, task, lab, seed, notes)
     constant = of_data.constant_targets(y)
     if constant is not None:
-        return _untried(case, [constant])
+        return untried(case, [constant])
     flaws = [of_data.leaked_column(task, x, y), of_data.duplicate_rows(x, validation)]
     flawed = [each for each in flaws if each is not None]
     hypotheses = _hypotheses(case, y)
     certain = any(each.certain for each in hypotheses)
     failed = case.base.problem != "" or case.base.diverged or _fails(case, certain)
     if flawed and not failed:
-        return _untried(case, flawed)
+        return untried(case, flawed)
     misused = of_data.misused_metric(program, task)
     nothing = case.best.skill < max(NOTHING, min(case.best.noise, 0.2))
     if nothing and not case.base.problem and lab.splits and not related(lab):
-        return _untried(case, [_unrelated(case)])
+        return untried(case, [_unrelated(case)])
     if not failed:
         return _not_failing(case, [misused] if misused else [])
     barred = [each for each in hypotheses if may_try is not None and not may_try(program, each)]
@@ -155,7 +138,8 @@ def _limit_steps(lab: Laboratory, base: Trial, taken: float) -> None:
 
 
 def _fails(case: Case, certain: bool) -> bool:
-    return case.best.fails(case.base.skill, case.base.held.noise, certain=certain)
+    best = replace(case.best, of_numbers=case.task.kind == NUMBERS)
+    return best.fails(case.base.skill, case.base.held.noise, certain=certain)
 
 
 def _hypotheses(case: Case, y: NDArray[Any]) -> list[Hypothesis]:
@@ -165,7 +149,7 @@ def _hypotheses(case: Case, y: NDArray[Any]) -> list[Hypothesis]:
     found = [
         *of_data.label_hypotheses(program, task, y),
         *output_hypotheses(program, task, readings.data, y),
-        *network_hypotheses(program, readings, n_outputs),
+        *network_hypotheses(program, readings, n_outputs, needs_nonlinearity=case.best.needs_nonlinearity),
         *training_hypotheses(program, task, readings),
         *([rare] if rare else []),
     ]
@@ -197,20 +181,20 @@ def _unrelated(case: Case) -> Hypothesis:
 def _not_failing(case: Case, found: list[Hypothesis]) -> Diagnosis:
     """Look for flaws that a training shows although it learns."""
     if found:
-        return _untried(case, found)
+        return untried(case, found)
     lab = case.lab
     if (rare := of_data.rare_classes(lab, case.base)) is not None:
         trial = lab.run(case.program, case.seed, data_change=rare.data_change)
         if min(trial.held.recalls, default=0) >= 0.5 and trial.skill > case.base.skill + 0.15:
             whole = Remedied((rare,), case.program, rare.data_change, trial, (case.base,))
-            return _confirmed(case, whole)
+            return confirm(case, whole)
     gap = case.base.fitted.skill - case.base.held.skill
     if gap > 0.15 and (noisy := of_data.noisy_labels(lab)) is not None:
         trial = lab.run(case.program, case.seed, data_change=noisy.data_change)
         if trial.skill > case.base.skill + 0.05 + 0.5 * case.base.held.noise:
             whole = Remedied((noisy,), case.program, noisy.data_change, trial, (case.base,))
-            return _confirmed(case, whole)
-    return _diagnosis(case, True, [], None)
+            return confirm(case, whole)
+    return diagnosis_of(case, True, [], None)
 
 
 def _restore(case: Case, hypotheses: Sequence[Hypothesis], barred: Sequence[Hypothesis]) -> Diagnosis:
@@ -220,21 +204,21 @@ def _restore(case: Case, hypotheses: Sequence[Hypothesis], barred: Sequence[Hypo
     if restoring and (stronger := search.stronger(restoring[0], tried)):
         combined = search.combination(tried, stronger)
         if combined is not None:
-            result = _confirmed(case, combined)
+            result = confirm(case, combined)
             if result.confirmed:
                 return result
     for found in restoring[:2]:
-        result = _confirmed(case, found)
+        result = confirm(case, found)
         if result.confirmed:
             return result
     combined = search.combination(tried) if not restoring else None
     if combined is not None:
-        return _confirmed(case, combined)
+        return confirm(case, combined)
     if restoring:
-        return _confirmed(case, restoring[0])
+        return confirm(case, restoring[0])
     scarce = _too_little_data(case)
     suspects = sorted([*tried, *barred], key=lambda each: each.rank)
-    return _untried(case, [*scarce, *[each for each in suspects if each.suspicion >= 0.4]][:3], failed=True)
+    return untried(case, [*scarce, *[each for each in suspects if each.suspicion >= 0.4]][:3], failed=True)
 
 
 def _too_little_data(case: Case) -> list[Hypothesis]:
@@ -257,94 +241,3 @@ def _too_little_data(case: Case) -> list[Hypothesis]:
             evidence=(f"half of the rows give a skill of {less:.3f}, all of them {case.best.skill:.3f}",),
         )
     ]
-
-
-def _untried(case: Case, found: Sequence[Hypothesis], *, failed: bool = True) -> Diagnosis:
-    """Return a diagnosis whose causes have no remedy that could be tried here."""
-    causes = [_cause(each, each.certain and not each.changes, None, None) for each in found]
-    return _diagnosis(case, not failed, causes, None)
-
-
-def _confirmed(case: Case, found: Remedied) -> Diagnosis:
-    """Train the remedied program with three seeds, and without each remedy."""
-    lab = case.lab
-    trials = []
-    for extra in range(SEEDS):
-        if extra and lab.left < 0.05 * lab.seconds:
-            case.notes.append(f"The budget ended after {extra} of {SEEDS} seeds.")
-            break
-        trials.append(
-            lab.run(found.program, case.seed + extra, data_change=found.data_change, seconds=_seconds(lab))
-        )
-    before = case.base.skill
-    floor = min(case.best.skill, found.trial.skill)
-    target = replace(case.best, skill=floor)
-    good = sum(not trial.diverged and target.restores(trial.skill, before) for trial in trials)
-    confirmed = 2 * good > len(trials) and len(trials) > 1
-    after = statistics.median(trial.held.figure for trial in trials)
-    causes = [
-        _cause(each, confirmed, _figure(without), after)
-        for each, without in zip(found.hypotheses, found.without, strict=True)
-    ]
-    middle = sorted(trials, key=lambda trial: trial.skill)[(len(trials) - 1) // 2]
-    return _diagnosis(case, False, causes, found, confirmed=confirmed, after=after, trial=middle)
-
-
-def _seconds(lab: Laboratory) -> float:
-    """Return the seconds for a training that confirms, which may take longer than others."""
-    return max(min(3 * lab.trial_seconds, lab.left / 3), 0.05)
-
-
-def _figure(trial: Trial | None) -> float | None:
-    return None if trial is None or trial.problem else trial.held.figure
-
-
-def _cause(hypothesis: Hypothesis, confirmed: bool, before: float | None, after: float | None) -> Cause:
-    return Cause(
-        hypothesis.name,
-        TITLES[hypothesis.name],
-        hypothesis.sentence,
-        hypothesis.evidence,
-        hypothesis.layers,
-        hypothesis.remedy,
-        confirmed,
-        before,
-        after,
-    )
-
-
-def _diagnosis(
-    case: Case,
-    healthy: bool,
-    causes: list[Cause],
-    found: Remedied | None,
-    *,
-    confirmed: bool = False,
-    after: float | None = None,
-    trial: Trial | None = None,
-) -> Diagnosis:
-    lab, readings = case.lab, case.readings
-    change: DataChange | None = found.data_change if found else None
-    base = None if case.base.problem else statistics.median(each.held.figure for each in case.bases)
-    remedied = Curve()
-    if trial is not None and trial.trained is not None:
-        remedied = Curve(trial.trained.losses, trial.curve)
-    return Diagnosis(
-        healthy=healthy,
-        symptoms=symptoms(case.program, case.task, readings, case.base, case.best, lab.splits),
-        causes=causes,
-        program=case.program,
-        remedied=found.program if found else case.program,
-        remedied_data=change(lab.x, lab.y) if change else None,
-        figure=figure_name(case.task),
-        before=base,
-        after=after,
-        confirmed=confirmed,
-        notes=case.notes,
-        trainings=lab.trainings,
-        seconds=lab.seconds - lab.left,
-        curve=Curve(
-            readings.losses, case.base.curve, readings.gradient_sizes, [each.dead for each in readings.layers]
-        ),
-        remedied_curve=remedied,
-    )

@@ -14,13 +14,25 @@ ENOUGH_UNITS = 64
 SQUASHING = ("sigmoid", "tanh", "softmax")
 
 
-def network_hypotheses(program: Program, readings: Readings, n_outputs: int) -> list[Hypothesis]:
-    """Return hypotheses about activations, sizes, dropout and initial weights of the layers."""
+def network_hypotheses(
+    program: Program, readings: Readings, n_outputs: int, *, needs_nonlinearity: bool
+) -> list[Hypothesis]:
+    """Return hypotheses about activations, sizes, dropout and initial weights of the layers.
+
+    Parameters
+    ----------
+    program : Program
+    readings : Readings
+    n_outputs : int
+        That fit the task.
+    needs_nonlinearity : bool
+        A linear model falls behind on these data.
+    """
     found = [
-        _nonlinearity(program),
+        _nonlinearity(program, needs_nonlinearity),
         _saturation(program, readings),
         _dead(program, readings),
-        _units(program, readings, n_outputs),
+        _units(program, readings, n_outputs, needs_nonlinearity),
         _dropout(program),
         _initialization(program, readings),
     ]
@@ -44,7 +56,7 @@ def _each_hidden(program: Program, old: tuple[str, ...], **changes: object) -> P
     return replace(program, layers=(*hidden, program.output))
 
 
-def _nonlinearity(program: Program) -> Hypothesis | None:
+def _nonlinearity(program: Program, needed: bool) -> Hypothesis | None:
     linear = [layer.activation == "linear" for layer in program.hidden]
     if not any(linear):
         return None
@@ -58,7 +70,7 @@ def _nonlinearity(program: Program) -> Hypothesis | None:
     )
     return Hypothesis(
         "missing_hidden_nonlinearity",
-        0.9 if whole else 0.55,
+        (0.97 if needed else 0.8) if whole else 0.55,
         sentence,
         'Give the hidden layers the activation "relu".',
         (partial(_each_hidden, old=("linear",), activation="relu"),),
@@ -117,11 +129,13 @@ def _dead(program: Program, readings: Readings) -> Hypothesis | None:
     )
 
 
-def _units(program: Program, readings: Readings, n_outputs: int) -> Hypothesis | None:
+def _units(
+    program: Program, readings: Readings, n_outputs: int, needs_nonlinearity: bool
+) -> Hypothesis | None:
     if not program.hidden:
         return Hypothesis(
             "too_few_units",
-            0.4,
+            0.97 if needed else 0.4,
             "There is no hidden layer, so the network can learn only a linear map of its inputs.",
             f"Add a hidden layer of {ENOUGH_UNITS} units with relu.",
             (_with_hidden_layer,),

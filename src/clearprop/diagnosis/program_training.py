@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from clearprop.diagnosis.layer_functions import activate, through_activation
 from clearprop.diagnosis.parameters_of_program import LayerArrays, initial_arrays, views
 from clearprop.diagnosis.program import Layer, Program
+from clearprop.diagnosis.program_optimizers import rule_of
 from clearprop.diagnosis.target_losses import broadcasts_to_square, loss_and_gradient, targets_for
 from clearprop.engines.kernels.optimizer_update import Updater
-from clearprop.nn.optimizers import Optimizer, with_coefficients
 from clearprop.nn.scaling import Scaling
 from clearprop.utils.randomness import streams
 
@@ -155,7 +154,7 @@ def train_program(
     targets = targets_for(program, scaled, dtype)
     square = broadcasts_to_square(program, y)
     arrays = initial_arrays(program, x.shape[1], randomness.initialization, dtype)
-    rule = _rule(program)
+    rule = rule_of(program)
     slots = [np.zeros_like(arrays.flat) for _ in range(rule.n_slots)]
     updater = Updater(rule, program.weight_decay, arrays.flat, slots)
     gradient_views = views(program, x.shape[1], updater.gradient)
@@ -294,43 +293,3 @@ def _update_ratios(before: list[Array], layers: list[LayerArrays]) -> list[float
         float(np.linalg.norm(layer.weight - old) / (np.linalg.norm(old) + 1e-12))
         for old, layer in zip(before, layers, strict=True)
     ]
-
-
-def _rule(program: Program) -> Optimizer:
-    keras = program.framework == "keras"
-    if program.optimizer == "rmsprop":
-        decay, epsilon = (0.9, 1e-7) if keras else (0.99, 1e-8)
-        return Optimizer(1, partial(_rmsprop_factors, decay=decay, epsilon=epsilon), _rmsprop)
-    coefficients: Mapping[str, float] = {
-        "momentum": program.momentum,
-        "beta_1": 0.9,
-        "beta_2": 0.999,
-        "epsilon": 1e-7 if keras else 1e-8,
-    }
-    return with_coefficients(program.optimizer, coefficients)
-
-
-def _rmsprop_factors(learning_rate: float, step: int, *, decay: float, epsilon: float) -> tuple[float, ...]:
-    return learning_rate, decay, epsilon
-
-
-def _rmsprop(
-    parameter: Array,
-    gradient: Array,
-    slots: list[Array],
-    workspace: Array,
-    learning_rate: float,
-    decay: float,
-    epsilon: float,
-) -> None:
-    """V ← α v + (1 - α) g²;  w ← w - η g / (√v + ε) (Tieleman and Hinton 2012)."""
-    (square,) = slots
-    np.multiply(gradient, gradient, out=workspace)
-    workspace *= 1 - decay
-    square *= decay
-    square += workspace
-    np.sqrt(square, out=workspace)
-    workspace += epsilon
-    gradient *= learning_rate
-    gradient /= workspace
-    parameter -= gradient

@@ -18,6 +18,8 @@ SKILL_WEIGHT = 0.5
 #: A suspect that is this much more suspicious than a remedy that restores the training alone, and makes up
 #: this share of the deficit by itself, belongs to the remedy.
 STRONGER, STRONG_SHARE = 0.3, 0.25
+#: Share of the skill that is lost without a remedy, from which on the training does not do without it.
+MATERIAL_DAMAGE = 0.1
 #: A change of the optimizer says less about the learning rate than a change of the rate.
 OTHER_OPTIMIZER = 0.15
 
@@ -172,7 +174,7 @@ class Search:
         return kept
 
     def _ordered(self, kept: list[Hypothesis], needed: set[str]) -> Remedied:
-        """Put the remedy first whose absence does most damage; where they are close, the certain one."""
+        """Put remedies first whose absence does material damage, and of these the most suspicious."""
         program, data_change = changed(self._program, kept)
         trial = self._try(kept)
         found = []
@@ -180,8 +182,8 @@ class Search:
             rest = [each for each in kept if each is not hypothesis]
             without = self._try(rest, to_the_end=True) if rest else self._base
             damage = trial.skill - max(without.skill, 0.0)
-            found.append((round(4 * damage / max(trial.skill, 0.1)), hypothesis, without))
-        found.sort(key=lambda each: (each[1].name not in needed, -each[0], each[1].rank))
+            found.append((damage < MATERIAL_DAMAGE * max(trial.skill, 0.1), hypothesis, without))
+        found.sort(key=lambda each: (each[1].name not in needed, each[0], each[1].rank))
         return Remedied(
             tuple(hypothesis for _, hypothesis, _ in found),
             program,
