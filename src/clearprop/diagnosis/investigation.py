@@ -191,7 +191,7 @@ def _not_failing(case: Case, found: list[Hypothesis]) -> Diagnosis:
     gap = case.base.fitted.skill - case.base.held.skill
     if gap > 0.15 and (noisy := of_data.noisy_labels(lab)) is not None:
         trial = lab.run(case.program, case.seed, data_change=noisy.data_change)
-        if trial.skill > case.base.skill + 0.05 + 0.5 * case.base.held.noise:
+        if trial.skill > case.base.skill + 0.03 + 0.5 * case.base.held.noise:
             whole = Remedied((noisy,), case.program, noisy.data_change, trial, (case.base,))
             return confirm(case, whole)
     return diagnosis_of(case, True, [], None)

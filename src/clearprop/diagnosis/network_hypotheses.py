@@ -129,9 +129,7 @@ def _dead(program: Program, readings: Readings) -> Hypothesis | None:
     )
 
 
-def _units(
-    program: Program, readings: Readings, n_outputs: int, needs_nonlinearity: bool
-) -> Hypothesis | None:
+def _units(program: Program, readings: Readings, n_outputs: int, needed: bool) -> Hypothesis | None:
     if not program.hidden:
         return Hypothesis(
             "too_few_units",
