@@ -1,0 +1,1 @@
+"""The half that is held back from the development of the diagnosis."""
