@@ -78,19 +78,30 @@ class Trained:
 
     def outputs(self, x: Array) -> Array:
         """Return the outputs ``(n, units)`` for rows ``(n, features)``, in the units of the targets given."""
-        parts = [
-            self._outputs(x[start : start + PREDICTION_ROWS]) for start in range(0, len(x), PREDICTION_ROWS)
-        ]
-        return np.concatenate(parts)
+        return self.in_target_units(self.scaled_outputs(x))
 
-    def _outputs(self, x: Array) -> Array:
+    def in_target_units(self, outputs: Array) -> Array:
+        """Return outputs back from the scale that the program trains on."""
+        restored: Array = outputs / self.target_scaling.factor + self.target_scaling.shift
+        return restored
+
+    def scaled_outputs(self, x: Array) -> Array:
+        """Return the outputs ``(n, units)`` for rows ``(n, features)``, on the scale that is trained on."""
+        starts = range(0, len(x), PREDICTION_ROWS)
+        return np.concatenate([self._outputs(x[start : start + PREDICTION_ROWS]) for start in starts])
+
+    def passes(self, x: Array) -> list[LayerPass]:
+        """Return each layer's pass in prediction, for rows that fit memory at once."""
         values: Array = self.input_scaling.apply(x, self.dtype)
+        done = []
         with np.errstate(all="ignore"):
             for layer, arrays in zip(self.program.layers, self.layers, strict=True):
-                values = _forward(layer, arrays, values, None, training=False).output
-            # back from the scale that the program trains on
-            restored: Array = values / self.target_scaling.factor + self.target_scaling.shift
-            return restored
+                done.append(_forward(layer, arrays, values, None, training=False))
+                values = done[-1].output
+        return done
+
+    def _outputs(self, x: Array) -> Array:
+        return self.passes(x)[-1].output
 
 
 def train_program(
@@ -218,7 +229,7 @@ def _forward_all(
 def _forward(
     layer: Layer, arrays: LayerArrays, inputs: Array, rng: np.random.Generator | None, *, training: bool
 ) -> LayerPass:
-    z = inputs @ arrays.weight
+    z: Array = inputs @ arrays.weight
     z += arrays.bias
     if layer.batch_norm == "before":
         z = _normalized(arrays, z, training)
@@ -227,7 +238,7 @@ def _forward(
     if not training or not layer.dropout or rng is None:
         return LayerPass(inputs, z, activated, out)
     # inverted dropout: what is kept grows, so that prediction needs no change
-    kept = (rng.random(out.shape, np.float32) >= layer.dropout).astype(out.dtype)
+    kept: Array = (rng.random(out.shape, np.float32) >= layer.dropout).astype(out.dtype)
     kept /= out.dtype.type(1 - layer.dropout)
     return LayerPass(inputs, z, activated, out * kept, kept)
 
