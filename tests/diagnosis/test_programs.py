@@ -38,7 +38,7 @@ CAUSES = {
     "duplicate_rows_across_splits",
     "metric_misused",
 }
-HALVES = ("development",)
+HALVES = ("development", "held_out")
 #: Programs that train in a tenth of a second.
 QUICK = (
     "wine_raw_columns",

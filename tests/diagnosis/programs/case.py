@@ -38,6 +38,8 @@ class Written:
     remedied_rows : (x, y) or None
         The rows to train on after the remedy, where it changes them.
     validation, remedied_validation : (x, y) or None
+    within_reach : float or None
+        The score of the reference; None is the best of some models of scikit-learn.
     """
 
     program: Program
@@ -49,6 +51,7 @@ class Written:
     remedied_rows: tuple[NDArray[Any], NDArray[Any]] | None = None
     validation: tuple[NDArray[Any], NDArray[Any]] | None = None
     remedied_validation: tuple[NDArray[Any], NDArray[Any]] | None = None
+    within_reach: float | None = None
 
     def after_remedy(self) -> tuple[Program, NDArray[Any], NDArray[Any]]:
         """Return program and rows with the remedy."""

@@ -22,6 +22,8 @@ from .case import Written, _balanced, _r2
 @cache
 def reference_score(written: Written) -> float:
     """Return the best held-out score of models with usual settings, trained on the rows after the remedy."""
+    if written.within_reach is not None:
+        return written.within_reach
     _, x, y = written.after_remedy()
     test_x, truth = written.test
     solver = "lbfgs" if len(x) < 200 else "adam"

@@ -83,11 +83,11 @@ def digits_restored_by_autoencoder() -> Written:
     x, _, (test_x, _) = digits()
     x, test_x = x / 16, test_x / 16
     program = Program(
-        (Layer(48, "relu"), Layer(24, "relu"), Layer(48, "relu"), Layer(64, "sigmoid")),
+        (Layer(64, "relu"), Layer(32, "relu"), Layer(64, "relu"), Layer(64, "sigmoid")),
         "binary_cross_entropy",
         "adam",
         3e-3,
-        epochs=40,
+        epochs=60,
     )
     return Written(program, x, x, (test_x, test_x), "numbers")
 
