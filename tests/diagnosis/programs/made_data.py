@@ -16,6 +16,13 @@ def gate(outputs: tuple[int, int, int, int]) -> Rows:
     return Rows(GATE_INPUTS, y, (GATE_INPUTS, y))
 
 
+def parity(n_bits: int) -> Rows:
+    """Return all rows of so many bits, and whether an odd number of them is set; judged by the same rows."""
+    x = ((np.arange(2**n_bits)[:, None] >> np.arange(n_bits)) & 1).astype(np.float32)
+    y = x.sum(axis=1) % 2
+    return Rows(x, y, (x, y))
+
+
 def curve(function, low: float, high: float, n: int, noise: float = 0.0, seed: int = 0) -> Rows:
     """Return points of a function of one number, as columns ``(n, 1)``."""
     rng = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ import numpy as np
 from clearprop.diagnosis import Layer, Program
 
 from ..case import Written, failing
-from ..made_data import clinic, curve, gate, houses, spirals, windows
+from ..made_data import clinic, curve, houses, parity, spirals, windows
 from ..real_data import breast_cancer, diabetes, diabetes_as_measured, digits, iris, one_hot, wine
 
 
@@ -85,17 +85,17 @@ def digits_two_epochs_of_sgd() -> Written:
 
 
 @failing("too_few_epochs", "learning_rate_too_low")
-def xor_after_twenty_steps() -> Written:
-    x, y, test = gate((0, 1, 1, 0))
+def parity_after_a_few_epochs() -> Written:
+    x, y, test = parity(5)
     wrong = Program(
-        (Layer(16, "relu"), Layer(1, "sigmoid")),
+        (Layer(32, "relu"), Layer(1, "sigmoid")),
         "binary_cross_entropy",
         "adam",
-        0.01,
-        batch_size=4,
-        epochs=12,
+        5e-3,
+        batch_size=8,
+        epochs=6,
     )
-    return Written(wrong, x, y[:, None], test, remedied=replace(wrong, epochs=500))
+    return Written(wrong, x, y[:, None], test, remedied=replace(wrong, epochs=400))
 
 
 @failing("batch_size_too_large", "too_few_epochs", "learning_rate_too_low")

@@ -13,7 +13,6 @@ from ..made_data import (
     fizz_buzz,
     gate,
     payments,
-    recordings,
     reviews,
     rings,
     shapes,
@@ -191,10 +190,10 @@ def spirals_with_elu() -> Written:
 
 
 @healthy
-def recordings_raw_and_learned() -> Written:
-    x, y, test = recordings(1500, 6, seed=16)
+def blobs_far_from_zero() -> Written:
+    x, y, test = blobs(1500, 12, 6, 1.5, seed=16)
     program = Program((Layer(128, "relu"), Layer(6, "softmax")), "cross_entropy", "adam", 2e-3, epochs=40)
-    return Written(program, x, y, test)
+    return Written(program, x + 8, y, (test[0] + 8, test[1]))
 
 
 @healthy

@@ -18,7 +18,6 @@ from ..made_data import (
     recordings,
     reviews,
     rings,
-    two_moons,
     windows,
 )
 from ..real_data import breast_cancer, diabetes, digits, one_hot, wine
@@ -79,9 +78,9 @@ def wine_relu_with_negative_weights() -> Written:
 
 
 @failing("too_few_units")
-def wave_through_two_units() -> Written:
-    x, y, test = curve(lambda v: np.sin(2 * v), -4, 4, 1000, 0.05, seed=7)
-    wrong = Program((Layer(2, "tanh"), Layer(1)), "squared_error", "adam", 0.02, epochs=60)
+def wave_through_one_unit() -> Written:
+    x, y, test = curve(lambda v: np.sin(2 * v), -3, 3, 1000, 0.05, seed=7)
+    wrong = Program((Layer(1, "tanh"), Layer(1)), "squared_error", "adam", 0.02, epochs=120)
     return Written(wrong, x, y, test, "numbers", remedied=wrong.with_hidden(units=64))
 
 
@@ -174,13 +173,13 @@ def fizz_buzz_all_weights_zero() -> Written:
 
 
 @failing("initialization")
-def moons_all_weights_equal() -> Written:
-    x, y, test = two_moons(700, seed=3)
+def rings_all_weights_equal() -> Written:
+    x, y, test = rings(700, 2, seed=3)
     wrong = Program(
         (Layer(32, "tanh", ("constant", 0.5)), Layer(1, "sigmoid", ("constant", 0.5))),
         "binary_cross_entropy",
         "sgd",
-        0.2,
+        0.3,
         batch_size=16,
         epochs=80,
     )
@@ -254,7 +253,7 @@ def sum_of_sizes_through_one_unit() -> Written:
     x, test_x = np.tile(x[:, :3], (4, 1)), np.tile(test_x[:, :3], (4, 1))
     x, test_x = x + rng.normal(size=x.shape), test_x + rng.normal(size=test_x.shape)
     targets = [np.abs(each).sum(axis=1, keepdims=True) for each in (x, test_x)]
-    wrong = Program((Layer(1, "tanh"), Layer(1)), "squared_error", "adam", 0.01, epochs=60)
+    wrong = Program((Layer(1, "tanh"), Layer(1)), "squared_error", "adam", 0.01, epochs=120)
     right = wrong.with_hidden(units=48)
     return Written(wrong, x, targets[0], (test_x, targets[1]), "numbers", remedied=right)
 
