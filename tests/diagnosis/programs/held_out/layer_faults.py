@@ -50,10 +50,10 @@ def windows_eight_sigmoid_layers() -> Written:
 
 
 @failing("dead_relu", "too_few_units", "initialization")
-def rings_twelve_narrow_relu_layers() -> Written:
+def rings_fourteen_narrow_relu_layers() -> Written:
     x, y, test = rings(700, 2, seed=6)
     wrong = Program(
-        (*(Layer(4, "relu") for _ in range(12)), Layer(2, "softmax")),
+        (*(Layer(3, "relu") for _ in range(14)), Layer(2, "softmax")),
         "cross_entropy",
         "adam",
         5e-3,
