@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.diagnosis.adapters.estimators import is_estimator, read_estimator
+from clearprop.diagnosis.adapters.subject import Subject
+from clearprop.diagnosis.checked_data import check_data
 from clearprop.diagnosis.finding import Diagnosis
 from clearprop.diagnosis.investigation import investigate
 from clearprop.diagnosis.program import Program
@@ -36,10 +40,12 @@ def diagnose(
 
     Parameters
     ----------
-    subject : Program
-        The training.
+    subject : Program, Run, path, estimator, torch.nn.Module or Keras model
+        The training: a Program; a run of Clearprop or the folder of one; an ``MLPClassifier`` or
+        ``MLPRegressor`` of Clearprop or scikit-learn, fitted or not; a PyTorch module; a compiled Keras
+        model.
     x : array-like (n, ...)
-        Training rows; what is not flat is flattened.
+        Training rows; what is not flat is flattened. A run knows its own.
     y : array-like (n,) or (n, columns)
         Class numbers, one-hot rows or numbers, as the program is given them.
     validation : (x, y) or None, default None
@@ -48,6 +54,9 @@ def diagnose(
     seed : int, default 0
     seconds : float, default 60
         The budget, which is kept.
+    **settings
+        Of a PyTorch module: ``loss`` and ``optimizer`` (objects of ``torch`` or names), ``learning_rate``,
+        ``batch_size`` and ``epochs``. Of a Keras model: ``batch_size`` and ``epochs``.
 
     Returns
     -------
@@ -60,18 +69,15 @@ def diagnose(
     InvalidArgument
         If an argument has a value that is not allowed.
     """
-    if not isinstance(subject, Program):
-        raise InvalidArgument(
-            f"The training to diagnose is of type {type(subject).__name__}, but must be a Program."
-        )
-    if settings:
-        raise InvalidArgument(
-            f"A Program has no setting {next(iter(settings))!r}; change the Program itself."
-        )
     budget = check_seconds(seconds)
     check_seed(seed)
-    rows, targets = check_data("", x, y)
-    held = None
+    return diagnose_subject(_read(subject, x, y, validation, settings), seed=seed, seconds=budget)
+
+
+def diagnose_subject(subject: Subject, *, seed: int = 0, seconds: float = SECONDS) -> Diagnosis:
+    """Check the data of a training that has been read, and investigate it; see ``diagnose``."""
+    rows, targets = check_data("", subject.x, subject.y)
+    held, validation = None, subject.validation
     if validation is not None:
         if not isinstance(validation, (tuple, list)) or len(validation) != 2:
             raise InvalidArgument("validation must be a pair (x, y) of rows and their targets.")
@@ -81,7 +87,53 @@ def diagnose(
                 f"The validation rows have the shapes {held[0].shape} and {held[1].shape}, but the training "
                 f"rows {rows.shape} and {targets.shape}; give both the same columns."
             )
-    return investigate(subject, rows, targets, held, seed, budget)
+    return investigate(
+        subject.program,
+        rows,
+        targets,
+        held,
+        seed,
+        seconds,
+        may_try=subject.may_try,
+        notes=subject.notes,
+        trainer=subject.trainer,
+    )
+
+
+def _read(
+    subject: Any, x: Any, y: Any, validation: tuple[Any, Any] | None, settings: dict[str, Any]
+) -> Subject:
+    """Return the training and its rows; libraries are imported only for what is theirs."""
+    owners = {each.__module__.split(".")[0] for each in type(subject).__mro__}
+    if "keras" in owners or "tf_keras" in owners:
+        from clearprop.diagnosis.adapters.keras_models import read_keras
+
+        return read_keras(subject, x, y, validation, **settings)
+    if "torch" in owners:
+        from clearprop.diagnosis.adapters.torch_modules import read_module
+
+        return read_module(subject, x, y, validation, **settings)
+    if settings:
+        raise InvalidArgument(
+            f"{next(iter(settings))} is a setting of PyTorch modules and Keras models, not of "
+            f"{type(subject).__name__}."
+        )
+    if isinstance(subject, Program):
+        return Subject(subject, x, y, validation)
+    if isinstance(subject, (str, os.PathLike)):
+        from clearprop.diagnosis.adapters.runs import read_run_folder
+
+        return read_run_folder(Path(subject))
+    if is_estimator(subject):
+        return read_estimator(subject, x, y, validation)
+    if type(subject).__name__ == "Run":
+        from clearprop.diagnosis.adapters.runs import read_run
+
+        return read_run(subject, x, y, validation)
+    raise InvalidArgument(
+        f"The training to diagnose is of type {type(subject).__name__}, but must be a Program, a Run or its "
+        "folder, a multilayer perceptron of scikit-learn, a PyTorch module or a Keras model."
+    )
 
 
 def check_seconds(seconds: float) -> float:
@@ -92,53 +144,3 @@ def check_seconds(seconds: float) -> float:
             f"seconds is {budget:g}, which is too little to try anything; give at least {FEWEST_SECONDS:g}."
         )
     return budget
-
-
-def check_data(part: str, x: Any, y: Any) -> tuple[Array, NDArray[Any]]:
-    """Return rows ``(n, features)`` of float32 and their targets, if they are finite numbers that fit.
-
-    Raises
-    ------
-    DataError
-        Naming the array and what is wrong.
-    """
-    if x is None or y is None:
-        raise DataError(f"The {part}{'x' if x is None else 'y'} is missing; give rows x and their targets y.")
-    rows, targets = _numbers(f"{part}x", x), _numbers(f"{part}y", y)
-    if rows.ndim == 0 or targets.ndim == 0 or not len(rows) or not rows.size or not targets.size:
-        raise DataError(f"The {part}data is empty: x has the shape {rows.shape} and y {targets.shape}.")
-    if len(rows) != len(targets):
-        raise DataError(
-            f"The {part}x has {len(rows):,} rows and y {len(targets):,}; give each row one target."
-        )
-    flat = np.ascontiguousarray(rows.reshape(len(rows), -1), np.float32)
-    if not np.isfinite(flat).all():
-        raise DataError(f"The {part}x has numbers too large for float32; scale the columns.")
-    if targets.ndim > 2:
-        targets = targets.reshape(len(targets), -1)
-    return flat, targets
-
-
-def _numbers(name: str, values: Any) -> NDArray[Any]:
-    with contextlib.suppress(AttributeError):
-        # of PyTorch
-        values = values.detach().cpu().numpy()
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise DataError(f"The rows of {name} have different lengths; give a table of numbers.") from None
-    if array.dtype.kind == "O":
-        with contextlib.suppress(ValueError, TypeError):
-            array = array.astype(np.float64)
-    if array.dtype.kind not in "biuf":
-        raise DataError(f"{name} holds {array.dtype}, but must hold numbers; encode words as class numbers.")
-    if array.dtype.kind == "b":
-        array = array.astype(np.int64)
-    bad = ~np.isfinite(array)
-    if bad.any():
-        where = np.argwhere(bad)[0]
-        raise DataError(
-            f"{name} holds {int(bad.sum()):,} numbers that are NaN or infinite, the first in row {where[0]}; "
-            "remove or fill them."
-        )
-    return array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -96,6 +97,7 @@ class Laboratory:
     most_steps: int | None = None
     counter: list[int] = field(default_factory=lambda: [0])
     usual_seconds: float | None = None
+    trainer: Callable[..., Any] = train_program
     _known: dict[Any, Trial] = field(default_factory=dict)
 
     @property
@@ -116,11 +118,11 @@ class Laboratory:
 
     def recoded(self) -> Laboratory:
         """Return the same rows and clock with classes as 0, 1, ..., whatever stands for them here."""
-        if self.task.kind != CLASSES:
-            return replace(self, _known={})
-        task = Task(CLASSES, 1, np.arange(self.task.n_classes, dtype=np.float64), False)
-        y, held_y = self.task.truth(self.y), self.task.truth(self.held_y)
-        return replace(self, task=task, y=y, held_y=held_y, most_steps=None, _known={})
+        own = replace(self, most_steps=None, trainer=train_program, _known={})
+        if self.task.kind == CLASSES:
+            own.task = Task(CLASSES, 1, np.arange(self.task.n_classes, dtype=np.float64), False)
+            own.y, own.held_y = self.task.truth(self.y), self.task.truth(self.held_y)
+        return own
 
     def run(
         self,
@@ -185,7 +187,7 @@ class Laboratory:
         problem = too_large(program, x.shape[1])
         if not problem:
             try:
-                trained = train_program(
+                trained = self.trainer(
                     program,
                     x,
                     y,

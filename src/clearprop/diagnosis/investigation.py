@@ -19,10 +19,12 @@ from clearprop.diagnosis.network_hypotheses import network_hypotheses
 from clearprop.diagnosis.output_hypotheses import fitting_output, output_hypotheses
 from clearprop.diagnosis.program import Program
 from clearprop.diagnosis.references import (
+    CERTAIN_DEFICIT,
     Achievable,
     achievable,
     neighbours_skill,
     reference_programs,
+    related,
 )
 from clearprop.diagnosis.remedies import Remedied, Search
 from clearprop.diagnosis.symptoms import figure_name, symptoms
@@ -30,10 +32,10 @@ from clearprop.diagnosis.task import Task, read_task
 from clearprop.diagnosis.training_hypotheses import training_hypotheses
 
 Array = NDArray[np.floating[Any]]
-Allowed = Callable[[Hypothesis], bool]
+MayTry = Callable[[Program, Hypothesis], bool]
 
 #: Share of the budget for the first training of the program as it is.
-BASE_SHARE = 0.2
+BASE_SHARE = 0.3
 SEEDS = 3
 #: A training this quick, as a share of the budget, is repeated with other seeds.
 QUICK_SHARE = 0.04
@@ -63,7 +65,10 @@ def investigate(
     validation: tuple[Array, NDArray[Any]] | None,
     seed: int,
     seconds: float,
-    allowed: Allowed | None = None,
+    *,
+    may_try: MayTry | None = None,
+    notes: Sequence[str] = (),
+    trainer: Callable[..., Any] | None = None,
 ) -> Diagnosis:
     """Find out why the training of a program fails.
 
@@ -76,34 +81,41 @@ def investigate(
     seed : int
     seconds : float
         The budget.
-    allowed : callable or None
-        Tells of a hypothesis whether its remedy may be tried; None allows all.
+    may_try : callable or None
+        ``may_try(program, hypothesis)`` tells whether a remedy may be tried; None allows all.
+    notes : sequence of str
+        For the diagnosis, before those of the investigation.
+    trainer : callable or None
+        Trains in place of ``train_program``.
     """
     task = read_task(program, y)
     lab = make_laboratory(task, x, y, validation, seed, seconds)
-    case = _examine(program, task, lab, seed)
+    if trainer is not None:
+        lab.trainer = trainer
+    case = _examine(program, task, lab, seed, notes)
     constant = of_data.constant_targets(y)
     if constant is not None:
         return _untried(case, [constant])
     flaws = [of_data.leaked_column(task, x, y), of_data.duplicate_rows(x, validation)]
     flawed = [each for each in flaws if each is not None]
-    failed = case.base.problem != "" or case.base.diverged or _fails(case)
+    hypotheses = _hypotheses(case, y)
+    certain = any(each.certain for each in hypotheses)
+    failed = case.base.problem != "" or case.base.diverged or _fails(case, certain)
     if flawed and not failed:
         return _untried(case, flawed)
     misused = of_data.misused_metric(program, task)
-    if not case.base.problem and case.best.skill < max(NOTHING, min(case.best.noise, 0.2)):
+    nothing = case.best.skill < max(NOTHING, min(case.best.noise, 0.2))
+    if nothing and not case.base.problem and lab.splits and not related(lab):
         return _untried(case, [_unrelated(case)])
     if not failed:
         return _not_failing(case, [misused] if misused else [])
-    hypotheses = _hypotheses(case, y)
-    if allowed is not None:
-        hypotheses = [each for each in hypotheses if allowed(each)]
-    return _restore(case, hypotheses)
+    barred = [each for each in hypotheses if may_try is not None and not may_try(program, each)]
+    return _restore(case, [each for each in hypotheses if each not in barred], barred)
 
 
-def _examine(program: Program, task: Task, lab: Laboratory, seed: int) -> Case:
+def _examine(program: Program, task: Task, lab: Laboratory, seed: int, told: Sequence[str]) -> Case:
     """Train the program as it is, and the references."""
-    notes = []
+    notes = list(told)
     sampler = Sampler()
     base = lab.run(program, seed, sampler=sampler, seconds=BASE_SHARE * lab.seconds)
     readings = read_training(program, task, lab.x, lab.y, base.trained, sampler)
@@ -118,8 +130,10 @@ def _examine(program: Program, task: Task, lab: Laboratory, seed: int) -> Case:
     bases = [base]
     if taken < QUICK_SHARE * lab.seconds and not base.problem:
         bases += [lab.run(program, seed + extra) for extra in range(1, SEEDS)]
-    best = achievable(lab, readings.data, seed)
     median = sorted(bases, key=lambda trial: trial.skill)[(len(bases) - 1) // 2]
+    best = Achievable(0.0, 0.5, 0.0, "guessing")
+    if median.skill < 1 - CERTAIN_DEFICIT:
+        best = achievable(lab, readings.data, program, seed)
     if best.skill < NOTHING and (near := neighbours_skill(lab)) > 2 * NOTHING:
         best = Achievable(near, max(best.noise, 0.1), near, "the nearest neighbours")
     # a good training of the program itself shows as well how much can be learned
@@ -140,8 +154,8 @@ def _limit_steps(lab: Laboratory, base: Trial, taken: float) -> None:
         lab.usual_seconds = 1.3 * taken
 
 
-def _fails(case: Case) -> bool:
-    return case.best.fails(case.base.skill, case.base.held.noise)
+def _fails(case: Case, certain: bool) -> bool:
+    return case.best.fails(case.base.skill, case.base.held.noise, certain=certain)
 
 
 def _hypotheses(case: Case, y: NDArray[Any]) -> list[Hypothesis]:
@@ -199,10 +213,16 @@ def _not_failing(case: Case, found: list[Hypothesis]) -> Diagnosis:
     return _diagnosis(case, True, [], None)
 
 
-def _restore(case: Case, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
+def _restore(case: Case, hypotheses: Sequence[Hypothesis], barred: Sequence[Hypothesis]) -> Diagnosis:
     """Try the remedies, and confirm the smallest set that restores the training."""
     search = Search(case.lab, case.program, case.seed, case.base, case.best)
     restoring, tried = search.singles(hypotheses)
+    if restoring and (stronger := search.stronger(restoring[0], tried)):
+        combined = search.combination(tried, stronger)
+        if combined is not None:
+            result = _confirmed(case, combined)
+            if result.confirmed:
+                return result
     for found in restoring[:2]:
         result = _confirmed(case, found)
         if result.confirmed:
@@ -213,7 +233,7 @@ def _restore(case: Case, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
     if restoring:
         return _confirmed(case, restoring[0])
     scarce = _too_little_data(case)
-    suspects = sorted(tried, key=lambda each: each.rank)
+    suspects = sorted([*tried, *barred], key=lambda each: each.rank)
     return _untried(case, [*scarce, *[each for each in suspects if each.suspicion >= 0.4]][:3], failed=True)
 
 

@@ -33,10 +33,14 @@ def _numbers(program: Program, wanted: list[bool]) -> tuple[int, ...]:
 
 def _each_hidden(program: Program, old: tuple[str, ...], **changes: object) -> Program:
     """Return the program with fields changed of its hidden layers of these activations."""
-    hidden = [
-        replace(each, **changes) if each.activation in old else each  # type: ignore[arg-type]
-        for each in program.hidden
-    ]
+    hidden = []
+    for each in program.hidden:
+        if each.activation in old:
+            each = replace(each, **changes)  # type: ignore[arg-type]
+            # weights that start unusually are another cause
+            if isinstance(each.initialization, str) and each.initialization not in PLAIN_INITIALIZATIONS:
+                each = replace(each, initialization="he_uniform")
+        hidden.append(each)
     return replace(program, layers=(*hidden, program.output))
 
 
@@ -57,7 +61,7 @@ def _nonlinearity(program: Program) -> Hypothesis | None:
         0.9 if whole else 0.55,
         sentence,
         'Give the hidden layers the activation "relu".',
-        (partial(_each_hidden, old=("linear",), activation="relu", initialization="he_uniform"),),
+        (partial(_each_hidden, old=("linear",), activation="relu"),),
         layers=where,
     )
 
@@ -87,8 +91,8 @@ def _saturation(program: Program, readings: Readings) -> Hypothesis | None:
         min(suspicion, 0.9),
         f"{depth} hidden layer{'s' if depth > 1 else ''} with {' and '.join(sorted(names))}: "
         "their slope is small, and the gradient shrinks with every one of them.",
-        'Give the hidden layers the activation "relu" and the initialization "he_uniform".',
-        (partial(_each_hidden, old=SQUASHING, activation="relu", initialization="he_uniform"),),
+        'Give the hidden layers the activation "relu".',
+        (partial(_each_hidden, old=SQUASHING, activation="relu"),),
         evidence=tuple(evidence),
         layers=_numbers(program, squashing),
     )
@@ -106,8 +110,8 @@ def _dead(program: Program, readings: Readings) -> Hypothesis | None:
         "dead_relu",
         suspicion,
         f"Up to {dead:.0%} of the units of a relu layer are 0 for every row and get no gradient.",
-        'Give the hidden layers the activation "leaky_relu" and the initialization "he_uniform".',
-        (partial(_each_hidden, old=("relu",), activation="leaky_relu", initialization="he_uniform"),),
+        'Give the hidden layers the activation "leaky_relu".',
+        (partial(_each_hidden, old=("relu",), activation="leaky_relu"),),
         evidence=tuple(f"layer {number}: {shares[number - 1]:.0%} dead" for number in where),
         layers=where,
     )

@@ -15,6 +15,11 @@ from clearprop.diagnosis.references import Achievable
 KEPT_FOR_CONFIRMATION = 0.25
 #: How much a remedy's better result counts beside a higher suspicion.
 SKILL_WEIGHT = 0.5
+#: A suspect that is this much more suspicious than a remedy that restores the training alone, and makes up
+#: this share of the deficit by itself, belongs to the remedy.
+STRONGER, STRONG_SHARE = 0.3, 0.25
+#: A change of the optimizer says less about the learning rate than a change of the rate.
+OTHER_OPTIMIZER = 0.15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +76,7 @@ class Search:
     def __init__(self, lab: Laboratory, program: Program, seed: int, base: Trial, best: Achievable) -> None:
         self._lab, self._program, self._seed = lab, program, seed
         self._base, self._best = base, best
+        self._shares: dict[str, float] = {}
 
     def restores(self, trial: Trial) -> bool:
         """Tell whether a training has learned what can be learned."""
@@ -98,23 +104,46 @@ class Search:
                 tried.append(hypothesis)
                 continue
             hypothesis, trial = self._best_change(hypothesis)
+            weight = hypothesis.suspicion + hypothesis.certain
             tried.append(hypothesis)
-            if trial is not None and self.restores(trial):
+            if trial is None:
+                continue
+            self._shares[hypothesis.name] = max(self._share(trial), self._shares.get(hypothesis.name, 0.0))
+            if self.restores(trial):
                 program, data_change = changed(self._program, [hypothesis])
                 found = Remedied((hypothesis,), program, data_change, trial, (self._base,))
                 restoring.append((weight + SKILL_WEIGHT * self._share(trial), found))
         restoring.sort(key=lambda pair: -pair[0])
         return [found for _, found in restoring], tried
 
-    def combination(self, hypotheses: Sequence[Hypothesis]) -> Remedied | None:
-        """Find the smallest set of remedies: apply all, then take back those that are not needed."""
+    def stronger(self, found: Remedied, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+        """Return suspects that are much stronger than what restored the training alone, and help too."""
+        weight = found.hypotheses[0].suspicion + found.hypotheses[0].certain
+        return [
+            each
+            for each in hypotheses
+            if each.suspicion + each.certain >= weight + STRONGER
+            and self._shares.get(each.name, 0.0) >= STRONG_SHARE
+        ]
+
+    def combination(
+        self, hypotheses: Sequence[Hypothesis], needed: Sequence[Hypothesis] = ()
+    ) -> Remedied | None:
+        """Find the smallest set of remedies: apply all, then take back those that are not needed.
+
+        Parameters
+        ----------
+        hypotheses : sequence of Hypothesis
+        needed : sequence of Hypothesis
+            Those of them that are kept, and named first.
+        """
         together = _without_opposites(hypotheses)
         suspicious = [each for each in together if each.suspicion >= 0.3]
         whole = self._first_restoring([suspicious, together])
         if whole is None:
             return None
-        kept = self._without_needless(whole)
-        return self._ordered(kept)
+        names = {each.name for each in needed}
+        return self._ordered(self._without_needless(whole, names), names)
 
     def _first_restoring(self, sets: Sequence[list[Hypothesis]]) -> list[Hypothesis] | None:
         """Return the first set that restores the training, its learning rate varied where it does not."""
@@ -134,15 +163,15 @@ class Search:
         self._best = replace(self._best, skill=best[0])
         return best[1]
 
-    def _without_needless(self, chosen: list[Hypothesis]) -> list[Hypothesis]:
+    def _without_needless(self, chosen: list[Hypothesis], needed: set[str]) -> list[Hypothesis]:
         kept = list(chosen)
         for hypothesis in sorted(chosen, key=lambda each: each.rank, reverse=True):
             rest = [each for each in kept if each is not hypothesis]
-            if rest and self._has_time() and self.restores(self._try(rest)):
+            if rest and hypothesis.name not in needed and self._has_time() and self.restores(self._try(rest)):
                 kept = rest
         return kept
 
-    def _ordered(self, kept: list[Hypothesis]) -> Remedied:
+    def _ordered(self, kept: list[Hypothesis], needed: set[str]) -> Remedied:
         """Put the remedy first whose absence does most damage; where they are close, the certain one."""
         program, data_change = changed(self._program, kept)
         trial = self._try(kept)
@@ -152,7 +181,7 @@ class Search:
             without = self._try(rest, to_the_end=True) if rest else self._base
             damage = trial.skill - max(without.skill, 0.0)
             found.append((round(4 * damage / max(trial.skill, 0.1)), hypothesis, without))
-        found.sort(key=lambda each: (-each[0], each[1].rank))
+        found.sort(key=lambda each: (each[1].name not in needed, -each[0], each[1].rank))
         return Remedied(
             tuple(hypothesis for _, hypothesis, _ in found),
             program,
@@ -176,7 +205,11 @@ class Search:
             return hypothesis, None
         _, number, trial = best
         others = [change for place, change in enumerate(hypothesis.changes) if place != number]
-        return replace(hypothesis, changes=(hypothesis.changes[number], *others)), trial
+        suspicion = hypothesis.suspicion
+        if trial.program.optimizer != self._program.optimizer:
+            suspicion = max(suspicion - OTHER_OPTIMIZER, 0.05)
+        changes = (hypothesis.changes[number], *others)
+        return replace(hypothesis, changes=changes, suspicion=suspicion), trial
 
     def _try(self, hypotheses: Sequence[Hypothesis], *, to_the_end: bool = False) -> Trial:
         program, data_change = changed(self._program, hypotheses)

@@ -22,6 +22,8 @@ CLASSES, LABELS, NUMBERS = "classes", "labels", "numbers"
 BINARY_LOSSES = ("binary_cross_entropy", "binary_cross_entropy_from_logits")
 MULTICLASS_LOSSES = ("cross_entropy", "cross_entropy_from_logits")
 NUMBER_LOSSES = ("squared_error", "absolute_error", "poisson")
+#: Columns of numbers that are judged each by itself.
+MOST_SEPARATE_COLUMNS = 8
 #: Most distinct values that are taken for classes where the program leaves it open.
 MOST_OPEN_CLASSES = 20
 
@@ -151,11 +153,17 @@ def class_score(truth: NDArray[Any], prediction: NDArray[Any], n_classes: int) -
 
 
 def number_score(truth: Array, prediction: Array) -> Score:
-    """Return the score of predicted numbers: R², averaged over columns, none below -1."""
+    """Return the score of predicted numbers: R², none below -1.
+
+    A few columns count alike, each by its own R². Many columns are of one kind, such as pixels: they count by
+    their variance.
+    """
     if not np.isfinite(prediction).all():
         return Score(-1.0, -1.0, 0.05)
     squares = (truth - prediction) ** 2
     spread = truth.var(axis=0)
+    if len(spread) > MOST_SEPARATE_COLUMNS:
+        squares, spread = squares.sum(axis=1, keepdims=True), spread.sum(keepdims=True)
     shares = squares.mean(axis=0)[spread > 0] / spread[spread > 0]
     if not len(shares):
         return Score(0.0, 0.0, 0.5)
@@ -210,7 +218,9 @@ def _are_classes(program: Program, values: NDArray[np.float64], dtype: Any, n: i
         return False
     if program.output.units > 1:
         # several outputs for one column mean classes, unless the numbers are many and irregular
-        return in_order or (whole and not of_numbers and number <= program.output.units)
+        if of_numbers:
+            return in_order
+        return in_order or _evenly_spaced(values) or (whole and number <= program.output.units)
     if of_numbers:
         squashed = program.output.activation in ("sigmoid", "softmax")
         return in_order and squashed and np.issubdtype(dtype, np.integer) and number <= MOST_OPEN_CLASSES
