@@ -206,7 +206,7 @@ def moons_repeated_before_the_split() -> Written:
     return Written(
         program,
         x,
-        one_hot(y),
+        y,
         test,
         validation=(x[again], y[again]),
         remedied_validation=(test[0][:40], test[1][:40]),
