@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # what an installation is made of
 MADE_OF := pyproject.toml constraints.txt hatch_build.py src/clearprop/engines/kernels/compiled_update.c
 
-.PHONY: help study mnist bench test test-bare bare soak soak-runs soak-estimator fuzz check format wheel clean
+.PHONY: help study mnist bench test test-bare bare soak soak-runs soak-estimator soak-diagnosis fuzz check format wheel clean
 
 help:
 	@echo "make study   run the study on the embedded digits; ends with the path of its report"
@@ -43,13 +43,17 @@ bare: $(VENV)/.bare
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # what takes too long for the test suite; each part is a prerequisite of its own
-soak: soak-runs soak-estimator fuzz
+soak: soak-runs soak-estimator soak-diagnosis fuzz
 
 soak-runs: $(VENV)/.developer
 	$(BIN)/python tests/soak/kill_runs.py
 
 soak-estimator: $(VENV)/.developer
 	$(BIN)/python tests/soak/estimator_accuracy.py
+
+soak-diagnosis: $(VENV)/.developer
+	$(BIN)/python tests/soak/diagnosis_programs.py
+	$(BIN)/python tests/soak/diagnosis_accuracy.py
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python tests/fuzz/fuzz_model_files.py -runs=1000000
