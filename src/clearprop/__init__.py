@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from clearprop.data.dataset import Dataset as Dataset
     from clearprop.data.images.mnist_preparation import prepare_image as prepare_image
     from clearprop.data.loading import load_data as load_data
+    from clearprop.diagnosis import diagnose as diagnose
     from clearprop.display import plots as plots
     from clearprop.estimator import MLPClassifier as MLPClassifier
     from clearprop.estimator import MLPRegressor as MLPRegressor
@@ -54,6 +55,7 @@ _PUBLIC = {
     "Scaling": ("clearprop.nn.scaling", "Scaling"),
     "TrainingDiverged": ("clearprop.training.loop", "TrainingDiverged"),
     "TrainingState": ("clearprop.training.callbacks", "TrainingState"),
+    "diagnose": ("clearprop.diagnosis", "diagnose"),
     "evaluate": ("clearprop.model.evaluation", "evaluate"),
     "from_sklearn": ("clearprop.model.conversion.sklearn_files", "from_sklearn"),
     "from_torch": ("clearprop.model.conversion.torch_import", "from_torch"),

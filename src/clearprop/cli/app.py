@@ -17,6 +17,7 @@ import clearprop
 from clearprop.cli import interrupts
 from clearprop.cli.commands import data
 from clearprop.cli.commands.bench import bench
+from clearprop.cli.commands.diagnose import diagnose
 from clearprop.cli.commands.evaluate import evaluate
 from clearprop.cli.commands.export import export
 from clearprop.cli.commands.import_model import import_model
@@ -57,7 +58,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (study, train, evaluate, predict, report, export, bench):
+for verb in (study, train, evaluate, predict, diagnose, report, export, bench):
     app.command()(verb)
 app.command("import")(import_model)
 app.add_typer(data.app, name="data")

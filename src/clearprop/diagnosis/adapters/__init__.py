@@ -1,0 +1,1 @@
+"""Adapters: trainings of Clearprop, scikit-learn, PyTorch and Keras, read as Programs."""
