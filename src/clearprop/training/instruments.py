@@ -117,9 +117,9 @@ def look(
         Scaled rows.
     labels : ndarray (n,) of int
     """
-    outputs = [inputs]
+    outputs: list[Array] = [inputs]
     for (weight, bias), name in zip(parameters, (*network.activations, "identity"), strict=True):
-        layer = outputs[-1] @ weight
+        layer: Array = outputs[-1] @ weight
         layer += bias
         ACTIVATIONS[name].value(layer)
         outputs.append(layer)
@@ -133,9 +133,9 @@ def look(
     _, gradient = LOSSES[recipe.loss](outputs[-1].T, labels, recipe.label_smoothing)
     delta: Array = gradient.T
     sizes = [len(inputs) * root_mean_square(delta)]
-    for (weight, _), (name, layer) in zip(parameters[:0:-1], reversed(hidden), strict=True):
+    for (weight, _), (name, output) in zip(parameters[:0:-1], reversed(hidden), strict=True):
         delta = delta @ weight.T
-        ACTIVATIONS[name].times_derivative(delta, layer)
+        ACTIVATIONS[name].times_derivative(delta, output)
         sizes.append(len(inputs) * root_mean_square(delta))
     seen["gradient"] = sizes[::-1]
     return seen
