@@ -31,9 +31,9 @@ def gather(folder: Path, results: StudyResults) -> dict[str, Any]:
     slugs = slugs_of(results)
     gallery = draw_all(folder, results, slugs)
     explanations = read_explanations(folder)
-    for name, found in explanations.items():
-        if name in slugs:
-            draw_happened(gallery, slugs[name], name, results.data.class_names, found)
+    explained = [each for each in results.experiments if each.name in explanations]
+    for each in explained:
+        draw_happened(gallery, slugs[each.name], each, results.data.class_names, explanations[each.name])
     return {
         "results": results,
         "introduction": paragraphs(results.introduction),
@@ -42,7 +42,7 @@ def gather(folder: Path, results: StudyResults) -> dict[str, Any]:
         "ink_on_black": ink_on_black(results),
         "splits": splits(results),
         "sections": experiment_sections(folder, results, slugs),
-        "happened": {name: happened(found) for name, found in explanations.items()},
+        "happened": {each.name: happened(each, explanations[each.name]) for each in explained},
         "cause_sentence": cause_sentence,
         "slugs": slugs,
         "picture": gallery.get,

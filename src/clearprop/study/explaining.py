@@ -21,6 +21,7 @@ from clearprop.diagnosis.finding import Diagnosis
 from clearprop.diagnosis.program import Program
 from clearprop.diagnosis.task import read_task
 from clearprop.diagnosis.verdicts import is_collapsed
+from clearprop.nn.losses import double_softmax_floor
 from clearprop.study.definitions import Plan, Study, plan
 from clearprop.study.explanations import (
     Change,
@@ -35,15 +36,20 @@ from clearprop.study.single_run import SEED_RESULT_FILE
 from clearprop.training.history import History
 from clearprop.training.instruments import RECORD
 from clearprop.training.run_folder import HISTORY_FILE
-from clearprop.training.symptoms import plateau, symptoms
+from clearprop.training.symptoms import VANISHED_RATIO, plateau, symptoms
 from clearprop.utils.errors import ClearpropError
 
 #: Budget of the experiments on one run.
 SECONDS = 30.0
 #: Share of the budget that goes to trainings with one change; the diagnosis has the rest.
-CHANGES_SHARE = 0.4
+CHANGES_SHARE = 0.5
 #: A change mends what it brings back this share of the way to a perfect skill.
 MENDED_SHARE = 0.5
+#: Steps of two trainings that measure how long one takes.
+PROBE_STEPS = (20, 60)
+#: The changes by their words.
+NO_DECAY, ONE_SOFTMAX = "without weight decay", "without the second softmax"
+TANH, ADAM = "tanh in place of sigmoid", "Adam in place of SGD"
 
 
 def explain_study(
@@ -145,14 +151,17 @@ def explain(
     if not looks and not wrong:
         return None
     sentences = [_capital(clause) for clause in wrong]
-    sentences += list(_measured(history, looks, bool(wrong)))
+    sentences += _measured(history, looks, bool(wrong))
+    if each.recipe.loss == "double_softmax":
+        floor = double_softmax_floor(each.network.layer_sizes[-1])
+        sentences.append(f"The softmax is applied twice, so the loss cannot fall below {floor:.3f}.")
     causes: list[NamedCause] = []
     changes: list[Change] = []
     if wrong and seconds >= FEWEST_SECONDS:
         say(f"{each.name}: {wrong[0]}; trying what mends it, for {seconds:g} s at most.")
         subject = _subject(each, dataset)
         changes = try_changes(subject, each.recipe.seed, CHANGES_SHARE * seconds)
-        sentences += _verdict(changes)
+        sentences += [*_verdict(changes), *_because(changes, looks)]
         found = _diagnosed(subject, each.recipe.seed, (1 - CHANGES_SHARE) * seconds)
         causes = [] if found is None else _named(found)
     return Explanation(
@@ -215,7 +224,7 @@ def _measured(history: History, looks: list[Look], is_wrong: bool) -> list[str]:
     if not is_wrong:
         sentences.insert(
             0,
-            f"Nothing is wrong: {sum(map(bool, last.predicted))} of {len(last.predicted)} classes are "
+            f"The network learns: {sum(map(bool, last.predicted))} of {len(last.predicted)} classes are "
             f"predicted, and a step moves the weights by {min(last.update):.1g} to {max(last.update):.1g} of "
             "their size.",
         )
@@ -239,6 +248,28 @@ def _verdict(changes: list[Change]) -> list[str]:
     return [f"{start}With one change each: {told}. {alone} restores learning."]
 
 
+def _because(changes: list[Change], looks: list[Look]) -> list[str]:
+    """Return the cause that the changes together with the gradients show, if they do."""
+    mending = {change.change for change in changes if change.mends}
+    if {NO_DECAY, ONE_SOFTMAX} <= mending:
+        return [
+            "So the cause is the two together: the gradients that a second softmax leaves are so small that "
+            "the decay outweighs them. Take away either one, and the network learns."
+        ]
+    if NO_DECAY in mending:
+        return ["So the cause is the weight decay, which outweighs the gradients."]
+    first = looks[0].gradient if looks else []
+    rescaled = ", and so does an optimizer that rescales every gradient" if ADAM in mending else ""
+    if TANH in mending and len(first) > 1 and first[0] < VANISHED_RATIO * first[-1]:
+        return [
+            "So it learns slowly because the gradient shrinks through the layers: the slope of a sigmoid is "
+            f"at most 1/4, and below {len(first) - 1} layers of them {first[0] / first[-1]:.2g} of the "
+            "gradient is left. "
+            f"An activation of larger slope mends it{rescaled}."
+        ]
+    return []
+
+
 # ---- Experiments -------------------------------------------------------------------------------------
 
 
@@ -246,15 +277,15 @@ def single_changes(program: Program) -> dict[str, Callable[[Program], Program]]:
     """Return the changes worth trying alone, by their words; the order is that of the report."""
     found: dict[str, Callable[[Program], Program]] = {}
     if program.weight_decay:
-        found["without weight decay"] = lambda each: replace(each, weight_decay=0.0)
+        found[NO_DECAY] = lambda each: replace(each, weight_decay=0.0)
     if program.output.activation == "softmax" and program.loss == "cross_entropy_from_logits":
-        found["without the second softmax"] = lambda each: replace(
+        found[ONE_SOFTMAX] = lambda each: replace(
             each, layers=(*each.layers[:-1], replace(each.output, activation="linear"))
         )
     if any(layer.activation == "sigmoid" for layer in program.hidden):
-        found["tanh in place of sigmoid"] = lambda each: _with_hidden(each, "tanh")
+        found[TANH] = lambda each: _with_hidden(each, "tanh")
     if program.optimizer in ("sgd", "momentum", "nesterov"):
-        found["Adam in place of SGD"] = lambda each: replace(each, optimizer="adam", learning_rate=0.001)
+        found[ADAM] = lambda each: replace(each, optimizer="adam", learning_rate=0.001)
     return found
 
 
@@ -279,14 +310,20 @@ def try_changes(subject: Subject, seed: int, seconds: float) -> list[Change]:
         return []
     x, y = check_data("", subject.x, subject.y)
     lab = make_laboratory(read_task(program, y), x, y, subject.validation, seed, seconds)
-    base = lab.run(program, seed, seconds=seconds / (len(changes) + 1.5))
-    if base.problem:
+    probes = [lab.run(program, seed, steps=steps, seconds=seconds / 8) for steps in PROBE_STEPS]
+    took = [probe.trained.seconds for probe in probes if probe.trained is not None and probe.complete]
+    if len(took) < len(probes):
         return []
+    # the difference leaves out the time of measuring, which does not grow with the steps
+    step_seconds = max(took[1] - took[0], 1e-3) / (PROBE_STEPS[1] - PROBE_STEPS[0])
+    # a changed training may take longer for a step
+    each = lab.left / (1.3 * len(changes) + 1)
+    steps = max(PROBE_STEPS[1], min(probes[0].planned, int(each / step_seconds)))
+    base = lab.run(program, seed, steps=steps, seconds=lab.left / 2)
     done = []
     for words, change in changes.items():
-        # Adam and other activations take longer for a step
         trial = lab.run(change(program), seed, steps=base.steps, seconds=lab.left)
-        if not trial.complete:
+        if not (base.complete and trial.complete):
             break
         gap = trial.skill - base.skill
         done.append(

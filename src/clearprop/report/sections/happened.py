@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from clearprop.report.figures.gallery import Gallery
 from clearprop.study.explanations import Change, Explanation, NamedCause
+from clearprop.study.results import ExperimentResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Happened:
     changes_caption: str
 
 
-def happened(explanation: Explanation) -> Happened:
+def happened(experiment: ExperimentResult, explanation: Explanation) -> Happened:
     """Return an explanation as the templates take it."""
     changes = explanation.changes
     steps = changes[0].steps if changes else 0
@@ -42,7 +43,7 @@ def happened(explanation: Explanation) -> Happened:
         changes=changes,
         evidence_caption=(
             "After these epochs, on a few training rows: the size of the loss's gradient at each layer, "
-            f"{_silent_words(explanation)}, and the classes predicted."
+            f"{_silent_words(_has_relu(experiment))}, and the classes predicted."
         ),
         changes_caption=(
             f"Short trainings of {steps:,} steps from the same seed, on rows held out: as the experiment is, "
@@ -62,25 +63,27 @@ def cause_sentence(cause: NamedCause) -> str:
     return f"{cause.title} ({tried}). {cause.sentence} {cause.remedy}"
 
 
-def draw_happened(gallery: Gallery, slug: str, name: str, class_names: list[str], found: Explanation) -> None:
+def draw_happened(
+    gallery: Gallery, slug: str, experiment: ExperimentResult, class_names: list[str], found: Explanation
+) -> None:
     """Add the figures of an explanation: the evidence, and the curves of the changes."""
     from clearprop.display.plots.evidence import plot_changes, plot_evidence
 
-    looks = found.looks
+    looks, name, dead = found.looks, experiment.name, _has_relu(experiment)
     if looks:
         gallery.add(
             f"{slug}-evidence",
             plot_evidence(
                 [look.epoch for look in looks],
                 [look.gradient for look in looks],
-                [look.saturated if _saturates(found) else look.dead for look in looks],
+                [look.dead if dead else look.saturated for look in looks],
                 [look.predicted for look in looks],
                 class_names,
-                silent_title="Saturated outputs (%)" if _saturates(found) else "Dead units (%)",
+                silent_title="Dead units (%)" if dead else "Saturated outputs (%)",
             ),
             f"Three charts of {name} over the epochs: gradient size by layer, after epoch {looks[-1].epoch} "
             f"{looks[-1].gradient[0]:.2g} at layer 1 and {looks[-1].gradient[-1]:.2g} at the last; "
-            f"{_silent_words(found)}; predictions by class.",
+            f"{_silent_words(dead)}; predictions by class.",
         )
     if found.changes:
         gallery.add(
@@ -93,12 +96,10 @@ def draw_happened(gallery: Gallery, slug: str, name: str, class_names: list[str]
         )
 
 
-def _saturates(found: Explanation) -> bool:
-    """Tell whether saturation is what the layers can show, since none of them has dead units."""
-    return not any(share for look in found.looks for share in look.dead) and any(
-        share for look in found.looks for share in look.saturated
-    )
+def _silent_words(dead: bool) -> str:
+    return "the share of dead units" if dead else "the share of saturated outputs"
 
 
-def _silent_words(found: Explanation) -> str:
-    return "the share of saturated outputs" if _saturates(found) else "the share of dead units"
+def _has_relu(experiment: ExperimentResult) -> bool:
+    """Tell whether units can be dead; those of other activations can only saturate."""
+    return "relu" in experiment.network["activation"]
