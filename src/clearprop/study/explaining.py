@@ -240,12 +240,9 @@ def _verdict(changes: list[Change]) -> list[str]:
     start = f"In short trainings of {steps:,} steps the accuracy is {changes[0].before:.3f} as it is. "
     if not mending:
         return [f"{start}With one change each: {told}. None restores learning in that time."]
-    alone = (
-        "Each of them alone"
-        if len(mending) == len(changes) > 1
-        else " or ".join(f"“{each.change}”" for each in mending)
-    )
-    return [f"{start}With one change each: {told}. {alone} restores learning."]
+    alone = ", each alone" if len(mending) > 1 else ""
+    named = " and ".join(f"“{each.change}”" for each in mending)
+    return [f"{start}With one change each: {told}. Learning is restored by {named}{alone}."]
 
 
 def _because(changes: list[Change], looks: list[Look]) -> list[str]:

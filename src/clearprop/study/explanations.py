@@ -73,6 +73,11 @@ class Explanation(Record):
     causes: list[NamedCause]
     changes: list[Change]
 
+    @property
+    def mended(self) -> bool:
+        """Whether one of the changes restores learning."""
+        return any(change.mends for change in self.changes)
+
 
 def write_explanations(folder: str | os.PathLike[str], explanations: dict[str, Explanation]) -> Path:
     """Write the explanations of a study, by experiment, atomically."""

@@ -39,7 +39,8 @@ def happened(experiment: ExperimentResult, explanation: Explanation) -> Happened
     return Happened(
         healthy=explanation.healthy,
         sentences=explanation.sentences,
-        causes=explanation.causes,
+        # a guess says nothing beside a change that was tried
+        causes=[cause for cause in explanation.causes if cause.confirmed or not explanation.mended],
         changes=changes,
         evidence_caption=(
             "After these epochs, on a few training rows: the size of the loss's gradient at each layer, "
