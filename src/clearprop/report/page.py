@@ -6,13 +6,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+from clearprop.diagnosis.verdicts import is_collapsed
 from clearprop.report.facts import words
 from clearprop.report.facts.published import compare, on_published_data
 from clearprop.report.figures.gallery import draw_all
-from clearprop.report.sections.conclusion import conclusion, is_collapsed
+from clearprop.report.sections.conclusion import conclusion
 from clearprop.report.sections.data import ink_on_black, samples, splits
 from clearprop.report.sections.experiments import experiment_sections
+from clearprop.report.sections.happened import cause_sentence, draw_happened, happened
 from clearprop.report.sections.published_notes import published_notes
+from clearprop.study.explanations import read_explanations
 from clearprop.study.results import ExperimentResult, StudyResults, spread
 
 
@@ -27,6 +30,10 @@ def gather(folder: Path, results: StudyResults) -> dict[str, Any]:
     """
     slugs = slugs_of(results)
     gallery = draw_all(folder, results, slugs)
+    explanations = read_explanations(folder)
+    explained = [each for each in results.experiments if each.name in explanations]
+    for each in explained:
+        draw_happened(gallery, slugs[each.name], each, results.data.class_names, explanations[each.name])
     return {
         "results": results,
         "introduction": paragraphs(results.introduction),
@@ -35,6 +42,8 @@ def gather(folder: Path, results: StudyResults) -> dict[str, Any]:
         "ink_on_black": ink_on_black(results),
         "splits": splits(results),
         "sections": experiment_sections(folder, results, slugs),
+        "happened": {each.name: happened(each, explanations[each.name]) for each in explained},
+        "cause_sentence": cause_sentence,
         "slugs": slugs,
         "picture": gallery.get,
         "summary": [summary_row(experiment) for experiment in results.experiments],
@@ -79,7 +88,7 @@ def summary_row(experiment: ExperimentResult) -> dict[str, Any]:
         "engine": experiment.engine,
         "runs": len(experiment.seeds),
         "complete": len(done),
-        "collapsed": any(is_collapsed(run) for run in done),
+        "collapsed": any(is_collapsed(run.evaluations["test"].confusion) for run in done),
         "diverged": len(done) < len(experiment.seeds),
         "test": spread(experiment.accuracies("test"))[0] if done else None,
         "accuracies": {

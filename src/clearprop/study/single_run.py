@@ -15,9 +15,10 @@ from clearprop.display.pictures import png_base64
 from clearprop.model.evaluation import Evaluation, Mistake, evaluate
 from clearprop.study.definitions import Plan
 from clearprop.study.machine import versions
-from clearprop.study.results import SCHEMA_VERSION, SeedResult
+from clearprop.study.results import SCHEMA_VERSION, EpochRecord, SeedResult
 from clearprop.training.callbacks import Callback
 from clearprop.training.folder_training import RunRecorder, train_into_folder
+from clearprop.training.history import History
 from clearprop.training.loop import TrainingDiverged
 from clearprop.training.run import Run
 from clearprop.training.run_folder import CONFIG_FILE, RUN_FILES, RunFolder
@@ -143,7 +144,7 @@ def _run_one(
             device=config["device"],
             seconds=sum(error.history.column("seconds")),
             rows_per_second=None,
-            history=error.history.to_dict(),
+            history=_figures_of(error.history),
             evaluations={},
             mistakes=[],
         )
@@ -173,12 +174,18 @@ def _result(run: Run, parts: dict[str, Dataset], common: dict[str, Any]) -> Seed
         device=run.device,
         seconds=run.seconds,
         rows_per_second=run.rows_per_second,
-        history=run.history.to_dict(),
+        history=_figures_of(run.history),
         evaluations={name: _figures(evaluation) for name, evaluation in evaluations.items()},
         mistakes=[
             _mistake(mistake, run.model.image_shape) for mistake in evaluations["test"].mistakes[:N_MISTAKES]
         ],
     )
+
+
+def _figures_of(history: History) -> dict[str, Any]:
+    """Return a history without the instruments' records, which the run's own history file keeps."""
+    epochs = [{name: record[name] for name in EpochRecord.model_fields} for record in history.epochs]
+    return {**history.to_dict(), "epochs": epochs}
 
 
 def _figures(evaluation: Evaluation) -> dict[str, Any]:

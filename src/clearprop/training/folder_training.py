@@ -56,6 +56,11 @@ class RunRecorder(Callback):
         self._began = began
         self._complete = False
 
+    @property
+    def began(self) -> bool:
+        """Whether the folder holds the config of this run, and not of an earlier one."""
+        return self._began
+
     def begin(self, network: Network, recipe: Recipe) -> None:
         """Replace the files of an earlier run with the config of this one."""
         self.run_folder.forget()

@@ -16,6 +16,8 @@ class History:
         One record an epoch: ``epoch`` (from 1), ``train_loss`` (mean over the epoch's rows, as they were
         trained on), ``validation_loss`` and ``validation_accuracy`` (None without a validation set),
         ``learning_rate`` (of the epoch's last step) and ``seconds`` (spent training, validation left out).
+        Epochs that the instruments looked at also have ``instruments``, the fields of
+        ``clearprop.training.instruments.Sample``.
     batch_losses : list of float
         The loss of every step, in order.
     """

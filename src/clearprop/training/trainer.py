@@ -22,6 +22,7 @@ from clearprop.nn.recipe import Recipe
 from clearprop.training.callbacks import Callback, EarlyStopping, TrainingState, check_callbacks
 from clearprop.training.checkpoint_files import Checkpoints
 from clearprop.training.checkpointing import Checkpointing
+from clearprop.training.instruments import Instruments
 from clearprop.training.loop import finite_parameters, run_epochs
 from clearprop.training.progress import progress_callback
 from clearprop.training.run import Run
@@ -116,7 +117,8 @@ def train(
     state = TrainingState.at_start(task, machine, n_rows=len(train), has_validation=validation is not None)
     # first, so that the others see its decision to stop and the best parameters at the end
     stopping = [] if recipe.early_stopping is None else [EarlyStopping(recipe.early_stopping)]
-    everyone: list[Callback] = [*stopping, *callbacks]
+    instruments = Instruments(train.x, train.y, train.scaling)
+    everyone: list[Callback] = [*stopping, instruments, *callbacks]
     started = time.perf_counter()
     if checkpoint is not None:
         settings = _settings(network, recipe, machine, dtype, [digest.result() for digest in digests])

@@ -52,6 +52,14 @@ def study(
     resume: Annotated[
         bool, typer.Option("--resume/--fresh", help="Skip what is complete and unchanged, or repeat it.")
     ] = True,
+    diagnose: Annotated[
+        float,
+        typer.Option(
+            help="Seconds of experiments on each training where something is wrong; 0 makes none.",
+            metavar="SECONDS",
+            min=0.0,
+        ),
+    ] = 30.0,
     data_dir: DataDir = None,
     label: Label = None,
     missing: Missing = None,
@@ -71,6 +79,7 @@ def study(
     from clearprop.data.origin import origin_of
     from clearprop.report import write_report
     from clearprop.study.definitions import load_study
+    from clearprop.study.explaining import explain_study
     from clearprop.study.runner import run_study
 
     definition = load_study(name)
@@ -94,6 +103,15 @@ def study(
                 command=command_line(),
                 progress_for=_unseen if quiet else _progress,
             )
+            with interrupts.allow_interrupts():
+                explain_study(
+                    definition,
+                    dataset,
+                    folder,
+                    epochs=epochs,
+                    seconds=diagnose,
+                    say=_unsaid if quiet else _say,
+                )
         path = write_report(folder)
     except KeyboardInterrupt as error:
         word, code = interrupts.begin_ending(error)
@@ -105,6 +123,14 @@ def study(
         raise typer.Exit(code) from None
     _print_summary(results)
     print(path)
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _unsaid(sentence: str) -> None:
+    """Say nothing."""
 
 
 def _unseen(*_: object) -> Sequence[Callback]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Mapping
 from itertools import count
@@ -109,6 +110,8 @@ def train(
                 if parts.test is not None:
                     print(evaluate(run.model, parts.test).report_text(terminal_columns()))
                 print(run_folder.parameters_file)
+                if not quiet:
+                    _say_what_is_wrong(run, run_folder.folder)
         except KeyboardInterrupt as error:
             word, code = interrupts.begin_ending(error)
             print(f"{word}. The run is complete: {run_folder.parameters_file}", file=sys.stderr)
@@ -130,7 +133,9 @@ def _train(
     from clearprop.cli.safe_points import BetweenBatches
     from clearprop.data.origin import portable_name, preparation_of
     from clearprop.training.folder_training import RunRecorder, train_into_folder
+    from clearprop.training.loop import TrainingDiverged
     from clearprop.training.progress import ResumeNotice
+    from clearprop.training.symptoms import SymptomNotice
 
     training = {
         "data": portable_name(data),
@@ -169,11 +174,15 @@ def _train(
             device=device,
             dtype=decided.dtype,
             progress=not quiet,
-            callbacks=[BetweenBatches()],
+            callbacks=[BetweenBatches(), *([] if quiet else [SymptomNotice()])],
             resume=resume,
             resume_callbacks=[ResumeNotice(run_folder.folder)],
             on_refusal=replace_other_run if overwrite else None,
         )
+    except TrainingDiverged:
+        if not quiet and recorder.began:
+            print(_how_to_ask(run_folder.folder), file=sys.stderr)
+        raise
     except KeyboardInterrupt as error:
         word, code = interrupts.begin_ending(error)
         epoch = recorder.keep_unfinished()
@@ -184,6 +193,19 @@ def _train(
         )
         print(f"{word}. {kept}: {resume_command(run_folder.folder)}", file=sys.stderr)
         raise typer.Exit(code) from None
+
+
+def _say_what_is_wrong(run: Run, folder: Path) -> None:
+    """Print one line if the training does not learn, or began to only late, and how to ask why."""
+    from clearprop.training.symptoms import plateau, symptoms
+
+    signs = symptoms(run.history)[:2] or [plateau(run.history)]
+    if signs[0]:
+        print(f"Something is wrong: {' and '.join(signs)}. {_how_to_ask(folder)}", file=sys.stderr)
+
+
+def _how_to_ask(folder: Path) -> str:
+    return f"Ask why: clearprop diagnose {shlex.quote(str(folder))}"
 
 
 def _hold_run_folder(

@@ -21,8 +21,9 @@ from clearprop.nn.initialization import INITIALIZATIONS
 from clearprop.nn.network import Network
 from clearprop.nn.optimizers import OPTIMIZERS
 from clearprop.nn.recipe import Recipe
+from clearprop.training.folder_training import RunRecorder
 from clearprop.training.run import Run
-from clearprop.training.run_folder import CONFIG_FILE, FOLDER_FILES, RunFolder, RunRecorder
+from clearprop.training.run_folder import CONFIG_FILE, FOLDER_FILES, RunFolder
 from clearprop.training.settings import decide
 from clearprop.training.trainer import train
 from clearprop.utils.errors import DataError, InvalidArgument

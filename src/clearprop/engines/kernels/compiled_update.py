@@ -88,7 +88,10 @@ def _function(name: str, dtype: str) -> Callable[..., None] | None:
     if function is None:
         return None
     # decoupled decay and other factors change neither the passes nor the check of them
-    rule = next(rule for rule in OPTIMIZERS.values() if name_of_passes(rule) == name)
+    rule = next((rule for rule in OPTIMIZERS.values() if name_of_passes(rule) == name), None)
+    # a rule from outside the table has no compiled passes to check against
+    if rule is None:
+        return None
     arrays = [ctypes.c_void_p] * (2 + rule.n_slots)
     function.argtypes = [ctypes.c_size_t, number, number, *arrays, *[number] * len(rule.factors(1.0, 1))]
     function.restype = None

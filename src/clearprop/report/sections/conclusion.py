@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from statistics import fmean
 
+from clearprop.diagnosis.verdicts import is_collapsed, is_no_better_than_guessing
 from clearprop.nn.losses import double_softmax_floor
 from clearprop.report.facts.intervals import CONFIDENCE, Interval, interval, separated_groups
 from clearprop.report.facts.settings import COMPARED, settings_of
@@ -170,10 +171,15 @@ def _failures(results: StudyResults) -> Iterator[str]:
         diverged = [run for run in experiment.seeds if run.status == "diverged"]
         if diverged:
             yield f"{name} diverged{_of(diverged, experiment.seeds)}: its loss became NaN or infinite."
-        collapsed = [run for run in complete if is_collapsed(run)]
+        collapsed = [run for run in complete if is_collapsed(run.evaluations["test"].confusion)]
         if collapsed:
             yield f"{name} collapsed{_of(collapsed, complete)}: it predicts one class for every test row."
-        stuck = [run for run in complete if not is_collapsed(run) and is_no_better_than_guessing(run)]
+        stuck = [
+            run
+            for run in complete
+            if not is_collapsed(run.evaluations["test"].confusion)
+            and is_no_better_than_guessing(run.evaluations["test"].confusion)
+        ]
         if stuck:
             yield (
                 f"{name} learned nothing{_of(stuck, complete)}: its test accuracy is not above that of "
@@ -183,17 +189,6 @@ def _failures(results: StudyResults) -> Iterator[str]:
 
 def _of(some: list[SeedResult], runs: list[SeedResult]) -> str:
     return "" if len(runs) == 1 else f" with {len(some)} of {len(runs)} seeds"
-
-
-def is_collapsed(run: SeedResult) -> bool:
-    """Tell whether one class is predicted for every test row."""
-    return len(run.evaluations["test"].predicted_classes) == 1
-
-
-def is_no_better_than_guessing(run: SeedResult) -> bool:
-    """Tell whether always guessing the most common class would be as good."""
-    common = max(sum(row) for row in run.evaluations["test"].confusion)
-    return run.evaluations["test"].accuracy <= common / _test_rows(run)
 
 
 def _observations(results: StudyResults) -> Iterator[str]:
@@ -212,7 +207,8 @@ def _observations(results: StudyResults) -> Iterator[str]:
         )
         for each in results.experiments
         # a network that never learned has no gap to report
-        if each.complete and not any(map(is_no_better_than_guessing, each.complete))
+        if each.complete
+        and not any(is_no_better_than_guessing(run.evaluations["test"].confusion) for run in each.complete)
     }
     widest = max(gaps, key=lambda name: gaps[name], default="")
     if widest and gaps[widest] > 0:

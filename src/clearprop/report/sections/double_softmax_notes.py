@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clearprop.diagnosis.verdicts import is_collapsed, tells_classes_apart
 from clearprop.nn.losses import double_softmax_floor
 from clearprop.report.facts.published import swapped_tables, test_support
 from clearprop.report.facts.words import accuracy, counted, listed
-from clearprop.report.sections.conclusion import is_collapsed
 from clearprop.study.results import ExperimentResult, SeedResult, StudyResults
 
 # how far float32 rounding may take a loss below its bound
@@ -110,12 +110,8 @@ def _slowing(doubled: ExperimentResult, once: ExperimentResult) -> str:
 
 
 def _told_apart(experiment: ExperimentResult) -> bool:
-    """Tell whether every run predicts all classes and is right more often than not."""
-    return all(
-        len(run.evaluations["test"].predicted_classes) == len(run.evaluations["test"].confusion)
-        and run.evaluations["test"].accuracy > 0.5
-        for run in experiment.complete
-    )
+    """Tell whether every run tells the classes apart."""
+    return all(tells_classes_apart(run.evaluations["test"].confusion) for run in experiment.complete)
 
 
 def first_epoch(result: SeedResult, goal: float) -> int | None:
@@ -147,7 +143,7 @@ def with_decay(results: StudyResults) -> Iterator[str]:
         )
     for each in decayed:
         runs = each.complete
-        collapsed = [run for run in runs if is_collapsed(run)]
+        collapsed = [run for run in runs if is_collapsed(run.evaluations["test"].confusion)]
         decay = f"{each.name} (weight decay {each.recipe['weight_decay']:g})"
         if len(collapsed) == len(runs):
             yield (

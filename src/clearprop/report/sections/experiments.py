@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from clearprop.diagnosis.verdicts import is_collapsed
 from clearprop.display.plots.curves import GROUPS, readable_group
 from clearprop.display.plots.images import MOST_UNITS, percent, strongest_units, weight_images
 from clearprop.nn.settings_table import HIDDEN
@@ -14,7 +15,6 @@ from clearprop.report.facts.images import Thumbnail, encoded
 from clearprop.report.facts.settings import shown_settings
 from clearprop.report.facts.words import accuracy, counted, duration, listed, with_spread
 from clearprop.report.figures.gallery import first_layer, shown_run
-from clearprop.report.sections.conclusion import is_collapsed
 from clearprop.study.results import ExperimentResult, SeedResult, SplitFigures, StudyResults, spread
 
 N_CONFUSIONS = 3
@@ -110,7 +110,7 @@ def _losses_caption(run: SeedResult) -> str:
 def _badges(results: StudyResults, experiment: ExperimentResult) -> Iterator[str]:
     if any(run.status == "diverged" for run in experiment.seeds):
         yield "diverged"
-    if any(is_collapsed(run) for run in experiment.complete):
+    if any(is_collapsed(run.evaluations["test"].confusion) for run in experiment.complete):
         yield "one class only"
     if len(experiment.seeds) < len(results.seeds):
         yield f"{len(experiment.seeds)} of {len(results.seeds)} seeds"
@@ -179,7 +179,7 @@ def _course(run: SeedResult) -> Iterator[str]:
 
 def _confusions(results: StudyResults, run: SeedResult) -> Iterator[str]:
     names, test = results.data.class_names, run.evaluations["test"]
-    if is_collapsed(run):
+    if is_collapsed(run.evaluations["test"].confusion):
         only = names[test.predicted_classes[0]]
         yield f"Every test row is predicted as {only}: the network tells no classes apart."
         return
