@@ -10,7 +10,9 @@ import numpy as np
 
 from clearprop.data.catalog import CATALOG
 from clearprop.data.dataset import Dataset
-from clearprop.data.loading import load_again, load_data
+from clearprop.data.loading import load_data
+from clearprop.data.options import ReadOptions
+from clearprop.data.origin import place_again
 from clearprop.diagnosis.adapters.subject import Subject
 from clearprop.diagnosis.checked_data import check_data
 from clearprop.diagnosis.finding import Diagnosis
@@ -21,11 +23,10 @@ from clearprop.nn.initialization import INITIALIZATIONS
 from clearprop.nn.network import Network
 from clearprop.nn.optimizers import OPTIMIZERS
 from clearprop.nn.recipe import Recipe
-from clearprop.training.folder_training import RunRecorder
+from clearprop.training.folder_training import RunRecorder, train_into_folder
 from clearprop.training.run import Run
 from clearprop.training.run_folder import CONFIG_FILE, FOLDER_FILES, RunFolder
 from clearprop.training.settings import decide
-from clearprop.training.trainer import train
 from clearprop.utils.errors import DataError, InvalidArgument
 from clearprop.utils.files import make_folder
 
@@ -119,7 +120,9 @@ def read_run_folder(folder: Path, data_dir: Path | None = None, data: str | None
     name = config.get("data") if data is None else data
     if not isinstance(name, str):
         raise InvalidArgument(f"{path} does not say what the run was trained on.")
-    dataset = load_again(name, config, data_dir)
+    place, data_folder = place_again(name, config, data_dir)
+    reading = ReadOptions.from_dict(config.get("reading"))
+    dataset = load_data(place, data_folder, progress=False, **reading.to_dict())
     if dataset.n_features != network.layer_sizes[0]:
         raise DataError(
             f"The run in {folder} was trained on rows of {network.layer_sizes[0]} features, but {name} has "
@@ -215,8 +218,17 @@ def train_remedied(folder: Path, origin: Path, subject: Subject, diagnosis: Diag
     training = {"data": str(origin), "validation": None, "recipe": decided.recipe.to_dict()}
     config = {"data": str(origin), "validation": None, "engine": "numpy", "dtype": "float32"}
     with run_folder.hold():
-        recorder = RunRecorder(run_folder, data, training, config)
-        train(decided.network, decided.recipe, data, callbacks=[recorder], progress=False)
+        train_into_folder(
+            RunRecorder(run_folder, data, training, config),
+            decided.network,
+            decided.recipe,
+            data,
+            None,
+            engine="numpy",
+            device="auto",
+            dtype="float32",
+            progress=False,
+        )
     return run_folder.parameters_file
 
 
