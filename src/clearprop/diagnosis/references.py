@@ -114,7 +114,8 @@ class Achievable:
     def restores(self, skill: float, before: float) -> bool:
         """Tell whether a remedied program has learned it, if it had ``before`` without the remedy."""
         near = self.deficit(skill) <= max(0.08, 0.08 * self.skill) + min(self.noise, 0.1)
-        return near and skill - before >= 0.4 * self.deficit(before)
+        gained = skill - before
+        return gained >= 0.9 * self.deficit(before) or (near and gained >= 0.4 * self.deficit(before))
 
 
 def achievable(lab: Laboratory, data: DataReading, program: Program, seed: int) -> Achievable:
