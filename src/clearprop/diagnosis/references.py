@@ -113,6 +113,8 @@ class Achievable:
 
     def restores(self, skill: float, before: float) -> bool:
         """Tell whether a remedied program has learned it, if it had ``before`` without the remedy."""
+        # an R² below that of guessing is no smaller a deficit to make up
+        before = max(before, 0.0)
         near = self.deficit(skill) <= max(0.08, 0.08 * self.skill) + min(self.noise, 0.1)
         gained = skill - before
         return gained >= 0.9 * self.deficit(before) or (near and gained >= 0.4 * self.deficit(before))

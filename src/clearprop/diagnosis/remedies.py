@@ -159,7 +159,8 @@ class Search:
                     return variant
                 if best is None or trial.skill > best[0]:
                     best = (trial.skill, variant)
-        if best is None or best[0] - self._base.skill < 0.4 * self._best.deficit(self._base.skill):
+        before = max(self._base.skill, 0.0)
+        if best is None or best[0] - before < 0.4 * self._best.deficit(before):
             return None
         # the network cannot learn all that could be learned, but much more than it did
         self._best = replace(self._best, skill=best[0])

@@ -79,7 +79,15 @@ class Task:
         """Return what a trained program predicts for rows, as ``truth`` gives targets."""
         program, outputs = trained.program, trained.scaled_outputs(x)
         if self.kind == NUMBERS:
-            return np.broadcast_to(trained.in_target_units(outputs), (len(x), self.columns))
+            if program.loss == "poisson" and program.framework == "torch":
+                # the outputs are logarithms of rates
+                with np.errstate(over="ignore"):
+                    outputs = np.exp(outputs)
+            numbers = trained.in_target_units(outputs)
+            if numbers.shape[1] not in (1, self.columns):
+                # outputs that stand for nothing: the mean is the best that could be read from them
+                numbers = numbers.mean(axis=1, keepdims=True)
+            return np.broadcast_to(numbers, (len(x), self.columns))
         if self.kind == LABELS:
             return np.broadcast_to(outputs > _threshold(program), (len(x), self.columns))
         values = np.asarray(trained.target_scaling.apply(self.values[:, None], np.float64))[:, 0]
@@ -214,6 +222,9 @@ def _are_classes(program: Program, values: NDArray[np.float64], dtype: Any, n: i
     of_numbers = program.loss in NUMBER_LOSSES
     if number == 2:
         return n >= 4 or not of_numbers or set(values) in ({0, 1}, {-1, 1})
+    if program.loss in MULTICLASS_LOSSES and whole and values[0] >= 0 and values[-1] < program.output.units:
+        # however few rows there are: each number has an output
+        return program.output.units > 1
     if number > max(2, n // 3):
         return False
     if program.output.units > 1:
