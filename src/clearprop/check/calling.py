@@ -15,7 +15,8 @@ from clearprop.check.calls import Answer, Call, Generator, Result
 from clearprop.check.definitions import Definition
 from clearprop.check.dialects import Dialect
 from clearprop.check.formulas.base import Formula, Outputs, Values
-from clearprop.check.structures import Unreadable, expanded, filled, has_stray_keys, inferred, names_in, read
+from clearprop.check.inference import inferred
+from clearprop.check.structures import Unreadable, expanded, filled, has_stray_keys, names_in, read
 
 FURTHER = (
     "n",

@@ -13,7 +13,7 @@ from clearprop.check.choosing import choose_dialect
 from clearprop.check.definitions import Definition, Module, definitions_of
 from clearprop.check.evaluation import Outcome, Substitutes, agrees_for_some_activation, evaluate, unchanged
 from clearprop.check.examinations import EXAMINATIONS
-from clearprop.check.helpers import helpers_of, own_caches, selected, substitutes_for
+from clearprop.check.helpers import helpers_of, own_caches, selected, substitutes_for, wrong_forward_of
 from clearprop.check.incomplete import blame_incomplete, with_complete_containers
 from clearprop.check.initialization import examine_initialization
 from clearprop.check.judged import Attempt, Judged, Judgement, find
@@ -199,6 +199,11 @@ def _examine(state: Judgement, subject: Subject, base: FunctionVerdict) -> Judge
     if not all(too_slow(attempt) for attempt in tried):
         tried += with_globals(state, subject, caller, tried)
     best = likeliest(tried)
+    named = any(atom.id != "unexplained" for atom in best.explanation.atoms)
+    if not named and (forward := wrong_forward_of(state, subject)):
+        note = f"cannot be judged before {forward}, which makes its cache, is right"
+        verdict = replace(base, status=Status.NOT_JUDGED, note=note, follows_from=(forward,))
+        return Judged(subject.function, subject.definition, verdict)
     if helpers.lasting and not any(atom.id != "unexplained" for atom in best.explanation.atoms):
         note = f"cannot be judged before {', '.join(helpers.lasting)} is right"
         verdict = replace(base, status=Status.NOT_JUDGED, note=note, follows_from=helpers.lasting)

@@ -16,7 +16,6 @@ from clearprop.check.formulas import steps
 from clearprop.check.formulas.base import Variant
 from clearprop.check.judged import Judgement
 from clearprop.check.passes import own_gradients
-from clearprop.check.verdicts import Status
 
 _FORWARD_OF = {
     "activation_backward": "activation",
@@ -25,14 +24,23 @@ _FORWARD_OF = {
 }
 
 
+def wrong_forward_of(state: Judgement, subject: Subject) -> str:
+    """Return the name of the forward function that makes a backward function's caches, if it is wrong."""
+    wanted = _FORWARD_OF.get(subject.function.role)
+    for name, judged in state.judged.items():
+        wrong = judged.wrong or bool(judged.verdict.follows_from)
+        if judged.function.role == wanted and wrong and judged.function.of == subject.function.of:
+            return name
+    return ""
+
+
 def own_caches(state: Judgement, subject: Subject) -> list[Examination]:
-    """Return the examination with the caches of the submission's own forward function, if that is right."""
+    """Return the examination with the caches of the submission's own forward function."""
     wanted = _FORWARD_OF.get(subject.function.role)
     for judged in state.judged.values():
         if (
             judged.function.role == wanted
             and judged.definition is not None
-            and judged.verdict.status is Status.RIGHT
             and judged.function.of == subject.function.of
             and isinstance(judged.function.returns, list)
         ):

@@ -15,7 +15,8 @@ from clearprop.check.definitions import Module
 from clearprop.check.dialects import Dialect
 from clearprop.check.evaluation import problem_of, unchanged
 from clearprop.check.formulas.base import Array
-from clearprop.check.structures import Own, Unreadable, holds_exactly, inferred, read
+from clearprop.check.inference import inferred
+from clearprop.check.structures import Own, Unreadable, holds_exactly, read
 from clearprop.check.verdicts import Evidence, FoundMistake, FunctionVerdict, Status
 from clearprop.check.wording import number, of_problem, simple_mistake
 
