@@ -177,7 +177,7 @@ def _examine(state: Judgement, subject: Subject, base: FunctionVerdict) -> Judge
         for examination in EXAMINATIONS[subject.function.role](complete):
             outcome = evaluate(examination, state.runner, caller)
             if outcome.flawless:
-                blame_incomplete(state)
+                blame_incomplete(state, subject)
                 return _right(state, complete, base, outcome, examination.derivative)
     for blamed in (helpers.certain, (*helpers.certain, *helpers.possible) if helpers.possible else ()):
         if not blamed:
@@ -186,6 +186,8 @@ def _examine(state: Judgement, subject: Subject, base: FunctionVerdict) -> Judge
         unclear = [n for n in helpers.certain if state.judged[n].function.role == "activation_derivative"]
         for of_output in (False, True) if unclear and blamed == helpers.certain else (False,):
             substitutes = substitutes_for(state, blamed, of_output=of_output)
+            # a container found in wrong numbers may be the wrong one
+            subject.own_container.clear()
             for examination in examinations:
                 outcome = evaluate(examination, state.runner, caller, substitutes)
                 form = "output" if of_output else examination.derivative

@@ -56,6 +56,10 @@ def selected(state: Judgement, subject: Subject) -> list[Any]:
     """Return the examinations, those first that agree with the submission's own derivatives."""
     examinations = EXAMINATIONS[subject.function.role](subject)
     if subject.function.role == "batch_update":
+        called = state.module.helpers(subject.definition)
+        backward = (j for j in state.judged.values() if j.function.role == "backward" and j.definition)
+        if not any(judged.definition and judged.definition.name in called for judged in backward):
+            return examinations
         return [own_updates(state, examination) for examination in examinations]
     if subject.function.role != "backward" or len(examinations) < 2:
         return examinations

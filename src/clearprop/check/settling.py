@@ -60,10 +60,20 @@ def settle_averages(state: Judgement) -> None:
     )
     right = update.outcome.right if update is not None and update.outcome is not None else None
     divides = right is not None and bool(right.settings)
-    if update is not None and update.definition is not None and update.wrong:
-        subject = Subject(update.function, update.definition, state.assignment, state.dialect)
-        divides = "n" in Caller(subject).binding.positional[len(update.function.arguments) :]
     trains = train is not None and train.verdict.status is Status.RIGHT and not train.verdict.follows_from
+    takes_n = False
+    if update is not None and update.definition is not None:
+        subject = Subject(update.function, update.definition, state.assignment, state.dialect)
+        takes_n = "n" in Caller(subject).binding.positional[len(update.function.arguments) :]
+    if sums and takes_n and not divides and not trains and update is not None:
+        # it is given the number of examples, so the average is its task
+        divides = True
+        if not update.wrong:
+            detail = "the update is given the number of examples and does not divide by it"
+            mistake = simple_mistake("gradient_not_averaged", detail, update.verdict.line)
+            update.verdict = replace(
+                update.verdict, status=Status.WRONG, mistakes=(mistake,), note="", points=0.0
+            )
     if sums and (divides or trains):
         where = "update" if divides else "training"
         backward.verdict = replace(
