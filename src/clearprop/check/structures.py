@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.check.calls import Opaque
+
 Structure = Any
 
 
@@ -170,4 +172,6 @@ def described(value: Any) -> str:
         return f"an array of shape {value.shape}"
     if isinstance(value, list | tuple | dict):
         return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, Opaque):
+        return f"an object of type {value.type_name}"
     return f"a {type(value).__name__}"
