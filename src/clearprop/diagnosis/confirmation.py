@@ -17,6 +17,8 @@ from clearprop.diagnosis.symptoms import figure_name, symptoms
 from clearprop.diagnosis.task import Task
 
 SEEDS = 3
+#: Skill that a remedy must add to the others to be confirmed.
+NEEDED_SKILL = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +60,7 @@ def confirm(case: Case, found: Remedied) -> Diagnosis:
     confirmed = 2 * good > len(trials) and len(trials) > 1
     after = statistics.median(trial.held.figure for trial in trials)
     causes = [
-        _cause(each, confirmed, _figure(without), after)
+        _cause(each, confirmed and _matters(without, found.trial), _figure(without), after)
         for each, without in zip(found.hypotheses, found.without, strict=True)
     ]
     middle = sorted(trials, key=lambda trial: trial.skill)[(len(trials) - 1) // 2]
@@ -68,6 +70,11 @@ def confirm(case: Case, found: Remedied) -> Diagnosis:
 def _seconds(lab: Laboratory) -> float:
     """Return the seconds for a training that confirms, which may take longer than others."""
     return max(min(3 * lab.trial_seconds, lab.left / 3), 0.05)
+
+
+def _matters(without: Trial | None, remedied: Trial) -> bool:
+    """Tell whether a training without one of the remedies is worse."""
+    return without is None or without.diverged or without.skill < remedied.skill - NEEDED_SKILL
 
 
 def _figure(trial: Trial | None) -> float | None:

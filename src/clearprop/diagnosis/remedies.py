@@ -119,13 +119,16 @@ class Search:
         return [found for _, found in restoring], tried
 
     def stronger(self, found: Remedied, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
-        """Return suspects that are much stronger than what restored the training alone, and help too."""
+        """Return suspects that are much stronger than what restored the training alone.
+
+        They help too, or contradict the data so that nobody would leave them.
+        """
         weight = found.hypotheses[0].suspicion + found.hypotheses[0].certain
         return [
             each
             for each in hypotheses
             if each.suspicion + each.certain >= weight + STRONGER
-            and self._shares.get(each.name, 0.0) >= STRONG_SHARE
+            and (each.certain or self._shares.get(each.name, 0.0) >= STRONG_SHARE)
         ]
 
     def combination(
