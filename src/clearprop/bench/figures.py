@@ -109,7 +109,7 @@ def _bars(axes: Axes, result: Result) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(_tick))
     axes.locator_params(axis="x", nbins=5)
     axes.grid(visible=False, axis="y")
-    rows = f", {result.workload.rows:,} rows" if result.workload.kind == "train" else ""
+    rows = f", {result.workload.rows:,} rows" if result.workload.kind in ("train", "instruments") else ""
     axes.set_title(f"{result.workload.title}{rows}", fontsize=FONT_SIZE)
 
 

@@ -16,6 +16,7 @@ MOST_MEMORY = 300_000_000
 #: The definition of the floor, for each kind of work.
 FLOORS = {
     "train": "Floor: the bare matrix products of the epoch in their best layout, and nothing else.",
+    "instruments": "Without instruments: the same training, with nothing looked at.",
     "predict": "Floor: the bare matrix products of the prediction in their best layout, and nothing else.",
     "single": "Floor: reading every weight from memory once.",
 }
@@ -112,7 +113,10 @@ def memory_verdict(result: Result) -> str:
 
 def _table(result: Result) -> Table:
     workload = result.workload
-    measure = {"train": "train loss", "fit": "train loss", "cold-start": "test accuracy"}.get(workload.kind)
+    measure = {
+        **dict.fromkeys(("train", "instruments", "fit"), "train loss"),
+        "cold-start": "test accuracy",
+    }.get(workload.kind)
     columns = ("", "median", "least to most", *filter(None, [measure]), "Clearprop / it", "by round", "bar")
     rows: list[tuple[str, ...]] = []
     for outcome in result.outcomes:

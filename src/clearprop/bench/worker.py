@@ -19,6 +19,8 @@ from clearprop.bench.jobs import Answer, Job
 if TYPE_CHECKING:
     from clearprop.bench.peers.base import Predictor
 
+#: The kinds of work that train a network.
+TRAINED = ("train", "instruments")
 PREDICTIONS = 15
 WARM_UP_PREDICTIONS = 3
 WARM_UP_SINGLES = 200
@@ -81,7 +83,7 @@ def perform(job: Job) -> Answer:
     from clearprop.utils.randomness import streams
 
     workload, contestant = job.workload, BY_NAME[job.contestant]
-    x, y = read_rows(Path(job.folder), workload.rows, test=workload.kind != "train")
+    x, y = read_rows(Path(job.folder), workload.rows, test=workload.kind not in TRAINED)
     network = Network(workload.layer_sizes)
     task = Task(
         kind=workload.kind,
@@ -98,9 +100,10 @@ def perform(job: Job) -> Answer:
         epochs=1 + workload.epochs,
         seed=job.seed,
         threads=job.threads,
+        engine=workload.engine,
     )
     peer = importlib.import_module(f"clearprop.bench.peers.{contestant.module}")
-    if workload.kind == "train":
+    if workload.kind in TRAINED:
         training = peer.train(task)
         # the first epoch compiles code and fills caches
         seconds = statistics.median(training.seconds[1:])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-TRAIN, GRID, PREDICT, COLD_START, ESTIMATOR, SCALING = WORKS = (
+TRAIN, GRID, PREDICT, COLD_START, ESTIMATOR, SCALING, INSTRUMENTS = WORKS = (
     "train",
     "grid",
     "predict",
     "cold-start",
     "estimator",
     "scaling",
+    "instruments",
 )
 
 #: The published network and its number of training rows.
@@ -63,7 +64,8 @@ class Workload:
         Its name in tables and figures.
     kind : str
         ``"train"`` (seconds of an epoch), ``"predict"`` (seconds for all rows), ``"single"`` (seconds for
-        one row), ``"cold-start"`` (seconds of a whole process) or ``"fit"`` (seconds of an estimator's fit).
+        one row), ``"cold-start"`` (seconds of a whole process), ``"fit"`` (seconds of an estimator's fit) or
+        ``"instruments"`` (seconds of an epoch with the instruments, beside one without).
     layer_sizes : tuple of int
     rows : int
         Rows trained on, or predicted.
@@ -78,6 +80,8 @@ class Workload:
         Data of a fit: ``"digits"``, ``"mnist"``, ``"synthetic"`` or ``"sparse"``; other kinds use MNIST.
     dtype : str
         The type to compute in.
+    engine : str
+        Clearprop's engine.
     """
 
     name: str
@@ -94,6 +98,7 @@ class Workload:
     at: str = ""
     data: str = ""
     dtype: str = "float32"
+    engine: str = "numpy"
 
 
 def workloads(work: str, quick: bool) -> list[Workload]:
@@ -108,6 +113,8 @@ def workloads(work: str, quick: bool) -> list[Workload]:
         return [_cold_start()]
     if work == ESTIMATOR:
         return _fits(quick)
+    if work == INSTRUMENTS:
+        return _instruments(quick)
     return _scaling(quick)
 
 
@@ -224,6 +231,21 @@ def _fits(quick: bool) -> list[Workload]:
         )
         for name, (title, rows, sizes, epochs) in data.items()
         for dtype in (("float64",) if quick else ("float64", "float32"))
+    ]
+
+
+def _instruments(quick: bool) -> list[Workload]:
+    return [
+        Workload(
+            f"instruments-{engine}",
+            f"One epoch with instruments, {title} engine, SGD, batch 64",
+            "instruments",
+            QUICK_ROWS if quick else ROWS,
+            epochs=QUICK_EPOCHS if quick else EPOCHS,
+            bars=(Bar("floor", 1.05),),
+            engine=engine,
+        )
+        for engine, title in (("numpy", "NumPy"), ("torch", "PyTorch"))
     ]
 
 

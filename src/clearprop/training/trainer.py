@@ -44,6 +44,7 @@ def train(
     progress: bool = True,
     checkpoint: Checkpoints | str | os.PathLike[str] | None = None,
     resume: bool = False,
+    instruments: bool = True,
 ) -> Run:
     """Train a network.
 
@@ -71,6 +72,8 @@ def train(
         Go on from the folder's checkpoint, to the parameters and history of a training that was never cut
         off, bit for bit; where there is none, start from the beginning. A training that is finished already
         returns its result; if the schedule is constant, it can be continued for more epochs.
+    instruments : bool, default True
+        Look at every layer after some epochs, and keep it in the history; see ``Instruments``.
 
     Returns
     -------
@@ -117,8 +120,8 @@ def train(
     state = TrainingState.at_start(task, machine, n_rows=len(train), has_validation=validation is not None)
     # first, so that the others see its decision to stop and the best parameters at the end
     stopping = [] if recipe.early_stopping is None else [EarlyStopping(recipe.early_stopping)]
-    instruments = Instruments(train.x, train.y, train.scaling)
-    everyone: list[Callback] = [*stopping, instruments, *callbacks]
+    looking = [Instruments(train.x, train.y, train.scaling)] if instruments else []
+    everyone: list[Callback] = [*stopping, *looking, *callbacks]
     started = time.perf_counter()
     if checkpoint is not None:
         settings = _settings(network, recipe, machine, dtype, [digest.result() for digest in digests])

@@ -44,6 +44,7 @@ class Contestant:
 
 PROCESS = ("cold-start",)
 FIT = ("fit",)
+INSTRUMENTED = ("instruments",)
 CONTESTANTS = (
     Contestant("clearprop", "Clearprop", CLEARPROP, "numpy", "clearprop_peer"),
     Contestant("jax", "JAX", "jax", "jax", "jax_peer"),
@@ -58,6 +59,10 @@ CONTESTANTS = (
     ),
     Contestant("clearprop-fit", "Clearprop", CLEARPROP, "sklearn", "fits", FIT, "clearprop"),
     Contestant("sklearn-fit", "scikit-learn", "scikit-learn", "sklearn", "fits", FIT, "sklearn"),
+    Contestant("clearprop-instruments", "Clearprop", CLEARPROP, "numpy", "clearprop_peer", INSTRUMENTED),
+    Contestant(
+        "clearprop-bare", "without instruments", FLOOR, "numpy", "clearprop_peer", INSTRUMENTED, "bare"
+    ),
 )
 BY_NAME = {contestant.name: contestant for contestant in CONTESTANTS}
 #: In the order of the first round.

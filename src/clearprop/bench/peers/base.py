@@ -37,6 +37,8 @@ class Task:
     seed : int
         Clearprop draws ``parameters`` and ``orders`` from it.
     threads : int
+    engine : str, default "numpy"
+        Clearprop's engine.
     """
 
     kind: str
@@ -51,6 +53,7 @@ class Task:
     epochs: int
     seed: int
     threads: int
+    engine: str = "numpy"
 
     def scaled(self) -> NDArray[np.float32]:
         """Return the rows as float32 in 0..1, ``(n, features)``."""

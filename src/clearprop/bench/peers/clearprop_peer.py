@@ -29,7 +29,10 @@ class _Clock(Callback):
 
 
 def train(task: Task) -> Training:
-    """Train from the stored uint8 rows; the seed draws the same parameters as ``task.parameters``."""
+    """Train from the stored uint8 rows; the seed draws the same parameters as ``task.parameters``.
+
+    The variant ``"bare"`` trains without the instruments.
+    """
     recipe = Recipe(
         optimizer=task.optimizer,
         learning_rate=task.learning_rate,
@@ -40,7 +43,15 @@ def train(task: Task) -> Training:
     classes = tuple(str(number) for number in range(task.layer_sizes[-1]))
     dataset = Dataset("bench", task.x, task.y, classes, None, PIXELS)
     clock = _Clock()
-    run = train_network(Network(task.layer_sizes), recipe, dataset, callbacks=[clock], progress=False)
+    run = train_network(
+        Network(task.layer_sizes),
+        recipe,
+        dataset,
+        engine=task.engine,
+        callbacks=[clock],
+        progress=False,
+        instruments=task.variant != "bare",
+    )
     seconds = [end - start for start, end in pairwise(clock.stamps)]
     return Training(seconds, run.history.column("train_loss"))
 
