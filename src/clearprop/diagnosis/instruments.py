@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from clearprop.diagnosis.program import Program
 from clearprop.diagnosis.program_training import LayerPass, Trained, scaling_of
 from clearprop.diagnosis.task import CLASSES, NUMBERS, Task
+from clearprop.training.instruments import dead_share, root_mean_square, saturated_share
 
 Array = NDArray[np.floating[Any]]
 
 #: Rows that the layers of a trained program are looked at with.
 LOOKED_ROWS = 512
-#: A unit is saturated where its slope is below this share of the largest.
-SATURATED_SLOPE = 0.05
-_LARGEST_SLOPE = {"sigmoid": 0.25, "tanh": 1.0}
 
 
 @dataclass(slots=True)
@@ -235,12 +233,7 @@ def read_training(
 
 def _read_layer(activation: str, done: LayerPass) -> LayerReading:
     out = done.activated
-    dead = float((out <= 0).all(axis=0).mean()) if activation == "relu" else 0.0
-    saturated = 0.0
-    if activation in _LARGEST_SLOPE:
-        slope = out * (1 - out) if activation == "sigmoid" else 1 - out * out
-        saturated = float((slope < SATURATED_SLOPE * _LARGEST_SLOPE[activation]).mean())
-    return LayerReading(dead, saturated, float(np.sqrt(np.mean(np.square(out, dtype=np.float64)))))
+    return LayerReading(dead_share(activation, out), saturated_share(activation, out), root_mean_square(out))
 
 
 def _medians(rows: list[list[float]]) -> list[float]:
