@@ -212,12 +212,14 @@ def test_every_contestant_has_a_module_and_workloads() -> None:
     for contestant in BY_NAME.values():
         folder = "cold_start" if "cold-start" in contestant.kinds else "peers"
         assert not contestant.module or (bench / folder / f"{contestant.module}.py").is_file()
-        assert set(contestant.kinds) <= {"train", "predict", "single", "cold-start", "fit"}
+        assert set(contestant.kinds) <= {"train", "predict", "single", "cold-start", "fit", "instruments"}
 
 
-@pytest.mark.parametrize("data", ["digits", "mnist", "synthetic"])
+@pytest.mark.parametrize("data", ["digits", "mnist", "synthetic", "sparse"])
 def test_both_estimators_fit_the_same_rows_to_the_same_loss(rows_folder: Path, data: str) -> None:
-    features, classes = {"digits": (64, 10), "mnist": (20, 3), "synthetic": (30, 4)}[data]
+    features, classes = {"digits": (64, 10), "mnist": (20, 3), "synthetic": (30, 4), "sparse": (2_000, 4)}[
+        data
+    ]
     changes = {
         "kind": "fit",
         "data": data,
@@ -232,3 +234,12 @@ def test_both_estimators_fit_the_same_rows_to_the_same_loss(rows_folder: Path, d
     assert own.losses == pytest.approx(other.losses, rel=1e-9)
     result = judge(dataclasses.replace(TINY, bars=(Bar("scikit-learn", 1000.0),)), answers)
     assert [comparison.met for comparison in result.comparisons] == [True]
+
+
+def test_instruments_change_no_loss_of_a_training(rows_folder: Path) -> None:
+    answers = [
+        perform(tiny_job(rows_folder, name, kind="instruments"))
+        for name in ("clearprop-instruments", "clearprop-bare")
+    ]
+    assert answers[0].losses == answers[1].losses
+    assert all(answer.seconds for answer in answers)
