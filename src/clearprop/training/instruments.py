@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.engines.base import take_rows
+from clearprop.engines.kernels.blas import BLAS_THREADS
 from clearprop.nn.activations import ACTIVATIONS
 from clearprop.nn.losses import LOSSES
 from clearprop.nn.network import Network
@@ -181,7 +182,12 @@ class Instruments(Callback):
         """Look at the layers, if it is time to."""
         if self._is_due(state):
             parameters = state.engine.parameters()
-            sample = self._sample(state, parameters)
+            # threads of the BLAS stay awake for a tenth of a second, and would slow down the next steps
+            BLAS_THREADS.limit(self)
+            try:
+                sample = self._sample(state, parameters)
+            finally:
+                BLAS_THREADS.release(self)
             if sample is not None:
                 state.history.epochs[-1][RECORD] = sample.to_dict()
         if state.n_batches == 1:
