@@ -77,6 +77,15 @@ class BFloat16:
 Floats = NDArray[np.floating[Any]] | BFloat16
 
 
+def check_count(n_layers: int) -> None:
+    """Raise InvalidArgument if a model file cannot hold so many layers."""
+    if n_layers > MOST_LAYERS:
+        raise InvalidArgument(
+            f"There are {n_layers:,} layers, but a model file holds {MOST_LAYERS:,} at most; import a "
+            "smaller network."
+        )
+
+
 def make_model(
     layers: Sequence[tuple[Floats, Floats]],
     activation: str | Sequence[str],
@@ -112,11 +121,7 @@ def make_model(
                 f"Layer {number} has {first.shape[1]} outputs, but layer {number + 1} has {second.shape[0]} "
                 "inputs, so they are no chain of layers; only a plain stack of them can be imported."
             )
-    if len(layers) > MOST_LAYERS:
-        raise InvalidArgument(
-            f"There are {len(layers):,} layers, but a model file holds {MOST_LAYERS:,} at most; import a "
-            "smaller network."
-        )
+    check_count(len(layers))
     sizes = (layers[0][0].shape[0], *(weight.shape[1] for weight, _ in layers))
     if output is None:
         if sizes[-1] < 2:

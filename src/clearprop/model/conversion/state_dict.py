@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.model.conversion.from_layers import BFloat16, Floats
+from clearprop.model.conversion.from_layers import BFloat16, Floats, check_count
 from clearprop.model.conversion.layer_order import Shape, layer_order
 from clearprop.model.conversion.torch_files import UnorderedState, import_torch
 from clearprop.model.files.safetensors_reader import clip
@@ -104,6 +104,8 @@ def linear_layers(state: Mapping[Any, Any]) -> list[tuple[Floats, Floats]]:
         If it has anything but Linears, or several orders of them fit.
     """
     tensors = _tensors_by_layer(state)
+    # before anything is made of them
+    check_count(len(tensors))
     layers, shapes = [], []
     may_be_transposed = True
     for stem, parts in tensors.items():
