@@ -30,7 +30,7 @@ class Task:
     parameters : Parameters
         The initial parameters, which the engine copies; it computes in their dtype.
     x : ndarray (n, features) of uint8 or float, or a SciPy CSR matrix
-        The training rows as they are stored; batches of sparse rows are made dense.
+        The training rows as they are stored; ``sparse_rows`` says which sparse rows are made dense.
     y : ndarray (n,) of int, or (n, n_outputs) of float
         The class of each row for a softmax output, otherwise the target of each output.
     scaling : Scaling
