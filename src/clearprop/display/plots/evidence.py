@@ -78,7 +78,7 @@ def plot_evidence(
         classes.set_xlim(-0.5, len(epochs) - 0.5)
         classes.set_ylim(shares.shape[1] - 0.5, -0.5)
         classes.grid(visible=False)
-        classes.set_title("Predictions by class: the darker, the more")
+        classes.set_title("Predictions by class: the stronger the colour, the more")
         classes.set_xlabel("epoch")
         step = max(1, -(-len(epochs) // 8))
         classes.set_xticks(range(0, len(epochs), step), [str(each) for each in epochs[::step]])
